@@ -1,0 +1,76 @@
+"""What every attribution has in common: one method to write, one door to come in by."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from typing import Any, NamedTuple, final
+
+from torch import Tensor
+
+from ..checks import checked_images, checked_labels, row_ids
+from ..maps import resize, strongest_channel
+from ..method import Columns, Method, Question
+from ..model import Model
+from ..objectives import Logit, Objective
+from ..query import Query
+from ..rows import Batch, Rng
+
+
+class Explained(NamedTuple):
+    """Where a network looks, one entry per image. Nothing is normalised before it is drawn.
+
+    ``heat`` is the signed map as computed [B, C, *small]; ``map`` one channel of it at the image's size [B, 1, *space]:
+    the strongest channel's absolute value where there are several. ``score`` is what was explained, for class ``target``.
+    """
+
+    heat: Tensor
+    map: Tensor
+    score: Tensor
+    target: Tensor
+    cost: dict[str, int]
+    seed: int
+
+
+class Attribution(Method, ABC):
+    """Which parts of an image a score depends on."""
+
+    @abstractmethod
+    def explain(self, query: Query, x: Tensor) -> Tensor:
+        """A signed map per row, in whatever size comes naturally: [B, C, *]."""
+
+    @final
+    def __call__(
+        self,
+        model: Model,
+        x: Tensor,
+        target: Any = None,
+        *,
+        objective: Objective | None = None,
+        seed: int = 0,
+        ids: Sequence[Any] | None = None,
+    ) -> Explained:
+        """Explain images ``x`` [B, C, *] in [0, 1]: the logit of class ``target``, by default of the predicted class.
+
+        ``objective`` replaces the logit; ``target`` is then its class or channel.
+        """
+        x = checked_images(x)
+        objective = objective or Logit()
+        home, x = x.device, x.to(model.device)
+        y = None if target is None else _checked(target, x, objective, model)
+        rng = Rng.seeded(seed, row_ids(ids, len(x)), model.device)
+        query = Query(model, objective, y, rng, images=x, who=type(self).__name__)
+        with model.settled():
+            heat = self.explain(query, x).detach()
+            score = query.ask(x).score if query.score is None else query.score
+        seen = resize(strongest_channel(heat), tuple(x.shape[2:]))
+        return Explained(*(t.to(home) for t in (heat, seen, score, query.y)), cost=dict(query.cost), seed=seed)
+
+    @final
+    def columns(self, question: Question, batch: Batch) -> Columns:
+        found = self(question.model, batch.x, question.target, seed=question.seed, ids=batch.ids)
+        low, high = found.map.flatten(1).aminmax(dim=1)
+        return {"heat": found.map, "score": found.score, "target": found.target, "raw_min": low, "raw_max": high}
+
+
+def _checked(target: Any, x: Tensor, objective: Objective, model: Model) -> Tensor:
+    labels = checked_labels(target, x, model.width if "output" in objective.reads else None, "targets")
+    return labels.to(model.device)

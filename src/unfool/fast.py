@@ -1,0 +1,64 @@
+"""A private copy of a network for asking many times: batch norm folded into convolutions, channels last, fewer bits.
+
+Only for searching: whatever is claimed afterwards is judged on the user's own network.
+"""
+
+import copy
+from collections import Counter
+from collections.abc import Iterator
+
+import torch
+from torch import Tensor, nn
+from torch.nn.utils.fusion import fuse_conv_bn_eval
+
+from .hooks import observed_calls
+from .outputs import as_scores
+
+Convolution = nn.Conv1d | nn.Conv2d | nn.Conv3d
+BatchNorm = nn.BatchNorm1d | nn.BatchNorm2d | nn.BatchNorm3d
+
+
+def inference_copy(net: nn.Module, x: Tensor, dtype: torch.dtype | None = None) -> nn.Module:
+    """The same function of images like ``x`` (as the network wants them), frozen, folded and laid out for speed.
+
+    ``dtype`` is the precision inside; None takes bfloat16 where the processor computes in it, else the network's own.
+    """
+    swift = folded(copy.deepcopy(net).eval().requires_grad_(False), x)
+    if x.ndim == 4:
+        swift = swift.to(memory_format=torch.channels_last)
+    wanted = dtype or (torch.bfloat16 if computes_bfloat16(x.device) else None)
+    return swift if wanted is None else swift.to(wanted)
+
+
+def computes_bfloat16(device: torch.device) -> bool:
+    """Whether the processor multiplies in bfloat16 rather than imitating it."""
+    if device.type == "cuda":
+        return torch.cuda.get_device_capability(device) >= (8, 0)
+    return device.type == "cpu" and torch.cpu._is_avx512_bf16_supported()  # torch has no public question for it
+
+
+@torch.no_grad()
+def folded(net: nn.Module, x: Tensor) -> nn.Module:
+    """The network with each batch norm folded into the convolution before it, or as it was where the answer changed.
+
+    It changes where a network uses a convolution's output for something else as well.
+    """
+    names = {module: name for name, module in net.named_modules()}
+    swift = copy.deepcopy(net)
+    for conv, norm in _pairs(net, x):
+        swift.set_submodule(names[conv], fuse_conv_bn_eval(conv, norm))
+        swift.set_submodule(names[norm], nn.Identity())
+    before, after = (as_scores(n(x)) for n in (net, swift))
+    return swift if torch.allclose(before, after, rtol=1e-3, atol=1e-3 * float(before.abs().max())) else net
+
+
+def _pairs(net: nn.Module, x: Tensor) -> Iterator[tuple[Convolution, BatchNorm]]:
+    """Convolutions whose output went straight into a batch norm, each used once."""
+    watched = [m for m in net.modules() if isinstance(m, Convolution | BatchNorm)]
+    calls = observed_calls(lambda: net(x), watched)
+    uses = Counter(call.module for call in calls)
+    made = {id(call.made): call.module for call in calls}
+    for module, given, _ in calls:
+        conv = made.get(id(given))
+        if isinstance(module, BatchNorm) and isinstance(conv, Convolution) and uses[module] == uses[conv] == 1:
+            yield conv, module

@@ -1,0 +1,275 @@
+"""The network under question, or whatever else answers.
+
+Outside, images are floats in [0, 1], ``[B, C, *space]``, everywhere. What the network wants instead (another range,
+mean and standard deviation, device, precision) happens in here.
+"""
+
+import copy
+import warnings
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from .errors import AccessError, InputError, UnknownName
+from .fast import inference_copy
+from .hooks import has_positions, hooked, observed_calls
+from .outputs import Outputs, as_logits, as_scores, told_outputs
+from .spec import Spec
+
+Access = Literal["gradients", "scores", "labels"]
+
+
+class _Enough(Exception):
+    """Raised inside a forward pass once everything asked for has been seen."""
+
+
+class Model:
+    """Any ``nn.Module`` (or any function, see :meth:`scores` and :meth:`labels`) as the methods see it.
+
+    The network is borrowed: during a call it stands in evaluation mode with frozen weights, and afterwards everything is
+    as it was, also when the call raised. ``mean`` and ``std`` are what the network expects its input to be normalised
+    by, per channel; ``box`` the range of its pixels before that; ``outputs`` says what it returns where that cannot be
+    told from the numbers; ``view`` how a picture is cut for it. ``fast`` lets searches use a private copy with folded batch
+    norm and, where the processor has it, bfloat16; what they find is always judged on the network itself.
+    """
+
+    def __init__(
+        self,
+        net: nn.Module,
+        *,
+        mean: float | Sequence[float] = 0.0,
+        std: float | Sequence[float] = 1.0,
+        box: tuple[float, float] = (0.0, 1.0),
+        classes: Sequence[str] = (),
+        outputs: Outputs | None = None,
+        view: Spec | None = None,
+        device: str | torch.device | None = None,
+        fast: bool = False,
+        capacity: int = 64,
+        name: str = "",
+    ):
+        if not isinstance(net, nn.Module):
+            raise InputError(f"Model wraps a torch module, not {type(net).__name__}", "Model.scores(f) wraps a function")
+        self.net, self.classes, self.view, self.capacity = net, tuple(map(str, classes)), view, capacity
+        self.outputs: Outputs | None = outputs
+        self.access: Access = "gradients"
+        self.name = name or type(net).__name__
+        place = next((p for p in net.parameters() if p.is_floating_point()), torch.empty(0))
+        self.device = torch.device(device) if device is not None else place.device
+        self.dtype = place.dtype
+        low, high = box
+        if not low < high or np.any(np.asarray(std) <= 0):
+            raise InputError(f"the box {box} must have a width and std {std} must be positive")
+        centre, spread = (torch.as_tensor(v, dtype=torch.float64, device=self.device) for v in (mean, std))
+        self._scale, offset = (high - low) / spread, (low - centre) / spread
+        self._offset = offset.expand_as(self._scale) if (offset != 0).any() or (self._scale != 1).any() else None
+        self.width: int | None = len(self.classes) or None
+        if any(module.training and isinstance(module, _MODAL) for module in net.modules()):
+            warnings.warn(f"{self.name} is in training mode; it is judged in evaluation mode and put back", stacklevel=2)
+        self.fast = fast
+        self._spatial: dict[torch.Size, str] = {}
+        self._swift: tuple[Any, Model] | None = None
+        self._borrowed = 0
+
+    @classmethod
+    def scores(cls, f: Callable[..., Any], classes: Sequence[str] = (), **how: Any) -> "Model":
+        """A black box that answers with one score per class: ``f(x) -> [B, K]`` for numpy images ``[B, C, *space]``."""
+        model = cls(_Function(f, None), classes=classes, name=getattr(f, "__name__", "scores"), **how)
+        model.access = "scores"
+        return model
+
+    @classmethod
+    def labels(cls, f: Callable[..., Any], classes: Sequence[str] | int, **how: Any) -> "Model":
+        """A black box that answers with a label only: ``f(x) -> [B]`` whole numbers, one of ``classes``."""
+        names = tuple(map(str, range(classes))) if isinstance(classes, int) else classes
+        name = getattr(f, "__name__", "labels")
+        model = cls(_Function(f, len(names)), classes=names, outputs="logits", name=name, **how)
+        model.access = "labels"
+        return model
+
+    def __repr__(self) -> str:
+        return f"<Model {self.name}>"
+
+    @property
+    def layers(self) -> Mapping[str, nn.Module]:
+        """Every named part of the network, in its own order."""
+        return {name: module for name, module in self.net.named_modules() if name}
+
+    def layer(self, name: str) -> nn.Module:
+        if name not in (layers := self.layers):
+            raise UnknownName("layer", name, layers)
+        return layers[name]
+
+    def label_name(self, label: int) -> str:
+        return self.classes[label] if 0 <= label < len(self.classes) else str(label)
+
+    @torch.no_grad()
+    def __call__(self, x: Tensor) -> Tensor:
+        """The logits of images in [0, 1]: [B, K, ...]."""
+        return self.trace(x)["output"]
+
+    def trace(self, x: Tensor, reads: Sequence[str] = ("output",), *, leaf: str | None = None) -> dict[str, Tensor]:
+        """One forward pass; returns the tensors named in ``reads`` ("input", "output" or a layer).
+
+        The pass stops as soon as it has seen them all. The layer ``leaf`` becomes a gradient leaf, so that a backward
+        pass ends there and nothing below it is recorded.
+        """
+        seen, missing = {"input": x}, set(reads) - {"input"}
+
+        def watch(name: str) -> Callable[..., Any]:
+            def hook(module: nn.Module, args: Any, out: Any) -> Tensor | None:
+                if name in seen:
+                    return None  # a module used twice counts by its first use
+                if not isinstance(out, Tensor):
+                    raise InputError(f"layer {name!r} gives {type(out).__name__}, not a tensor", "name a layer inside it")
+                seen[name] = out = out.detach().requires_grad_() if name == leaf else out
+                missing.discard(name)
+                if not missing:
+                    raise _Enough
+                return out.clone()  # the next module may work in place
+
+            return hook
+
+        watched = [(self.layer(name), watch(name)) for name in sorted(missing - {"output"})]
+        with self.settled(), hooked(watched):
+            try:
+                seen["output"] = self._run(x)
+                missing.discard("output")
+            except _Enough:
+                pass
+        if missing:
+            raise InputError(f"layer {min(missing)!r} was not used in the forward pass", "name one that is")
+        return seen
+
+    def _run(self, x: Tensor) -> Tensor:
+        try:
+            out = as_scores(self.net(self._dressed(x)))
+        except torch.OutOfMemoryError:
+            raise
+        except RuntimeError as error:
+            reason = str(error).split("\n")[0]
+            raise InputError(f"{self.name} fails on images of shape {list(x.shape)}: {reason}") from error
+        return self._count(self._as_logits(out if out.dtype == torch.float64 else out.float()))
+
+    def _dressed(self, x: Tensor) -> Tensor:
+        """Images as the network wants them: its device, range, normalisation and precision."""
+        x = x.to(self.device)
+        if self._offset is not None:
+            shape = (-1, *[1] * (x.ndim - 2))
+            x = torch.addcmul(self._offset.to(x).view(shape), x, self._scale.to(x).view(shape))
+        return x.to(self.dtype)
+
+    def _as_logits(self, out: Tensor) -> Tensor:
+        if out.ndim == 1:
+            out = out[:, None]
+        if self.outputs is None:
+            self.outputs = told_outputs(out)
+        return as_logits(out, self.outputs)
+
+    def _count(self, logits: Tensor) -> Tensor:
+        """Note how many classes there are; a list of names that does not fit is an error."""
+        if self.width is None:
+            self.width = logits.shape[1]
+        if logits.ndim == 2 and self.width != logits.shape[1]:
+            names = f"{len(self.classes)} class names" if self.classes else f"{self.width} classes before"
+            raise InputError(f"{self.name} answers with {logits.shape[1]} classes, there are {names}")
+        return logits
+
+    @contextmanager
+    def settled(self) -> Iterator[None]:
+        """The network in evaluation mode with frozen weights and its own random numbers; afterwards as it was."""
+        if self._borrowed:
+            yield
+            return
+        training = [module for module in self.net.modules() if module.training]
+        wanted = [p for p in self.net.parameters() if p.requires_grad]
+        random = [torch.random.get_rng_state()]
+        if self.device.type == "cuda":
+            random.append(torch.cuda.get_rng_state(self.device))
+        self._borrowed += 1
+        try:
+            for module in training:
+                module.training = False
+            for p in wanted:
+                p.requires_grad_(False)
+            torch.default_generator.manual_seed(0)  # a network that draws at random answers the same way every time
+            yield
+        finally:
+            self._borrowed -= 1
+            for module in training:
+                module.training = True
+            for p in wanted:
+                p.requires_grad_(True)
+            torch.random.set_rng_state(random[0])
+            if len(random) > 1:
+                torch.cuda.set_rng_state(random[1], self.device)
+
+    def quick(self, x: Tensor) -> "Model":
+        """What a search may ask instead: the fast copy for images like ``x``, where the user allowed one."""
+        if not self.fast or self.access != "gradients":
+            return self
+        weights = [*self.net.parameters(), *self.net.buffers()]
+        state = (x.shape[1:], [(w.data_ptr(), w._version) for w in weights])  # weights trained since make a new copy
+        if self._swift is None or self._swift[0] != state:
+            with self.settled():
+                self._swift = state, self._copy(x[:1])
+        return self._swift[1]
+
+    def _copy(self, x: Tensor) -> "Model":
+        self(x)  # settles what the outputs are
+        swift = copy.copy(self)
+        swift.net = inference_copy(self.net, self._dressed(x))
+        swift.dtype = next((p.dtype for p in swift.net.parameters()), self.dtype)
+        swift._borrowed = 0
+        return swift
+
+    def last_spatial_layer(self, x: Tensor) -> str:
+        """The last layer to finish whose output still has positions, for images like ``x``."""
+        if x.shape[1:] not in self._spatial:
+            names = {module: name for name, module in self.layers.items()}
+            with self.settled():
+                calls = observed_calls(lambda: self.net(self._dressed(x[:1])), names)
+            found = [names[call.module] for call in calls if has_positions(call, x.ndim)]
+            if not found:
+                raise InputError(f"{self.name} has no layer with positions", "name a layer that gives [B, C, *space]")
+            self._spatial[x.shape[1:]] = found[-1]
+        return self._spatial[x.shape[1:]]
+
+    def need(self, access: Access, who: str) -> None:
+        """Raise unless the model gives what ``who`` asks for."""
+        order: tuple[Access, ...] = ("labels", "scores", "gradients")
+        if order.index(self.access) < order.index(access):
+            raise AccessError(f"{who} needs {access}, this model gives {self.access} only", _INSTEAD[self.access])
+
+
+_MODAL = (nn.modules.dropout._DropoutNd, nn.modules.batchnorm._BatchNorm)  # what works otherwise in training
+
+_INSTEAD: dict[Access, str] = {
+    "gradients": "",
+    "scores": "PGD(slope=NES()) estimates gradients from scores; RandomNoise() needs labels only",
+    "labels": "RandomNoise() needs labels only",
+}
+
+
+class _Function(nn.Module):
+    """A function of numpy images as a module; labels become one-hot scores."""
+
+    def __init__(self, f: Callable[..., Any], classes: int | None):
+        super().__init__()
+        self.f, self.classes = f, classes
+        self.eval()
+
+    def forward(self, x: Tensor) -> Tensor:
+        answer = self.f(x.detach().cpu().numpy())
+        out = torch.as_tensor(np.asarray(answer.cpu() if isinstance(answer, Tensor) else answer))
+        if len(out) != len(x):
+            raise InputError(f"the black box gave {len(out)} answers for {len(x)} images")
+        if self.classes is None:
+            return out.float()
+        if out.ndim != 1 or out.is_floating_point() or out.min() < 0 or out.max() >= self.classes:
+            raise InputError(f"the black box must give labels 0 to {self.classes - 1}, one per image")
+        return torch.nn.functional.one_hot(out.long(), self.classes).float()

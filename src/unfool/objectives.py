@@ -1,0 +1,223 @@
+"""Questions: a score per row that something may raise, lower, follow or explain.
+
+An objective holds no tensors. What differs from row to row (labels, targets, channel numbers) is ``y``.
+Objectives add up: ``Channel('layer2') - 0.1 * TotalVariation()``.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from .errors import InputError
+from .spec import Spec
+
+Trace = Mapping[str, Tensor]
+
+
+class Objective(Spec, ABC):
+    """One score per row of a forward pass, and whether a row is done."""
+
+    @property
+    @abstractmethod
+    def reads(self) -> tuple[str, ...]:
+        """The tensors of a forward pass this looks at: "input", "output" or layers."""
+
+    @abstractmethod
+    def score(self, trace: Trace, y: Tensor) -> Tensor:
+        """How well each row does: [B]."""
+
+    def reached(self, trace: Trace, y: Tensor) -> Tensor:
+        """Which rows need go no further: [B] bool. Never, unless an objective says so."""
+        return torch.zeros(len(y), dtype=torch.bool, device=y.device)
+
+    def __add__(self, other: "Objective") -> "Objective":
+        return Sum(self, other) if isinstance(other, Objective) else NotImplemented
+
+    def __sub__(self, other: "Objective") -> "Objective":
+        return Sum(self, -other) if isinstance(other, Objective) else NotImplemented
+
+    def __mul__(self, factor: float) -> "Objective":
+        return scaled(self, float(factor)) if isinstance(factor, (int, float)) else NotImplemented
+
+    __rmul__ = __mul__
+
+    def __neg__(self) -> "Objective":
+        return scaled(self, -1.0)
+
+
+class Scaled(Objective):
+    """An objective times a number; written ``2 * Logit()``."""
+
+    inner: Objective
+    factor: float
+
+    @property
+    def reads(self) -> tuple[str, ...]:
+        return self.inner.reads
+
+    def score(self, trace: Trace, y: Tensor) -> Tensor:
+        return self.factor * self.inner.score(trace, y)
+
+    def __repr__(self) -> str:
+        inner = f"({self.inner!r})" if isinstance(self.inner, Sum) else repr(self.inner)
+        return f"-{inner}" if self.factor == -1 else f"{self.factor!r} * {inner}"
+
+
+def scaled(objective: Objective, factor: float) -> Objective:
+    return Scaled(objective.inner, factor * objective.factor) if isinstance(objective, Scaled) else Scaled(objective, factor)
+
+
+class Sum(Objective):
+    """Two objectives added; written ``a + b``."""
+
+    left: Objective
+    right: Objective
+
+    @property
+    def reads(self) -> tuple[str, ...]:
+        return tuple(dict.fromkeys((*self.left.reads, *self.right.reads)))
+
+    def score(self, trace: Trace, y: Tensor) -> Tensor:
+        return self.left.score(trace, y) + self.right.score(trace, y)
+
+    def __repr__(self) -> str:
+        right = f"({self.right!r})" if isinstance(self.right, Sum) else repr(self.right)
+        return f"{self.left!r} - {right[1:]}" if right.startswith("-") else f"{self.left!r} + {right}"
+
+
+class Output(Objective, ABC):
+    """An objective of the network's output alone."""
+
+    @property
+    def reads(self) -> tuple[str, ...]:
+        return ("output",)
+
+
+class Logit(Output):
+    """The unnormalised score of class ``y``; for a map of scores, its mean over the positions."""
+
+    def score(self, trace: Trace, y: Tensor) -> Tensor:
+        return pick(trace["output"], y)
+
+
+class LogProb(Output):
+    """The logarithm of the probability of class ``y``; for a map, its mean over the positions."""
+
+    def score(self, trace: Trace, y: Tensor) -> Tensor:
+        return pick(trace["output"].log_softmax(1), y)
+
+
+class CrossEntropy(Output):
+    """Surprise at class ``y``, minus the logarithm of its probability; for a map, its mean over the positions."""
+
+    def score(self, trace: Trace, y: Tensor) -> Tensor:
+        logits = trace["output"]
+        if logits.ndim == 2:
+            return F.cross_entropy(logits, y, reduction="none")
+        return -pick(logits.log_softmax(1), y)
+
+
+class Margin(Output):
+    """The best other logit minus that of class ``y``: positive once the class has changed. Blind to the logits' scale."""
+
+    def score(self, trace: Trace, y: Tensor) -> Tensor:
+        logits = trace["output"]
+        index = y.view(-1, *[1] * (logits.ndim - 1)).expand(-1, 1, *logits.shape[2:])
+        gap = logits.scatter(1, index, -torch.inf).amax(1, keepdim=True) - logits.gather(1, index)
+        return gap.flatten(1).mean(1)
+
+
+class Channel(Objective):
+    """The mean activation of channel ``y`` of a layer."""
+
+    layer: str
+
+    @property
+    def reads(self) -> tuple[str, ...]:
+        return (self.layer,)
+
+    def score(self, trace: Trace, y: Tensor) -> Tensor:
+        return pick(trace[self.layer], y)
+
+
+class Neuron(Objective):
+    """The activation of channel ``y`` of a layer at one position; by default its middle."""
+
+    layer: str
+    position: tuple[int, ...] = ()
+    """Where in the layer, one number per dimension; empty: the middle."""
+
+    @property
+    def reads(self) -> tuple[str, ...]:
+        return (self.layer,)
+
+    def score(self, trace: Trace, y: Tensor) -> Tensor:
+        activation = trace[self.layer]
+        space = activation.shape[2:]
+        at = self.position or tuple(side // 2 for side in space)
+        if len(at) != len(space) or any(not -side <= p < side for p, side in zip(at, space, strict=True)):
+            raise InputError(f"layer {self.layer!r} has positions up to {list(space)}, not {list(at)}")
+        return pick(activation[(slice(None), slice(None), *at)], y)
+
+
+class TotalVariation(Objective):
+    """Roughness of the image itself: the mean absolute difference of neighbours, summed over its dimensions."""
+
+    @property
+    def reads(self) -> tuple[str, ...]:
+        return ("input",)
+
+    def score(self, trace: Trace, y: Tensor) -> Tensor:
+        x = trace["input"]
+        return torch.stack([x.diff(dim=d).abs().flatten(1).mean(1) for d in range(2, x.ndim)]).sum(0)
+
+
+class Goal(Objective, ABC):
+    """An objective that knows when an attack has succeeded."""
+
+    loss: Objective = CrossEntropy()
+
+    @property
+    def reads(self) -> tuple[str, ...]:
+        return tuple(dict.fromkeys((*self.loss.reads, "output")))
+
+    def by(self, loss: Objective) -> "Goal":
+        """The same goal, climbed by another loss."""
+        return type(self)(loss)
+
+
+class Untargeted(Goal):
+    """Leave class ``y``: raise the loss there."""
+
+    def score(self, trace: Trace, y: Tensor) -> Tensor:
+        return self.loss.score(trace, y)
+
+    def reached(self, trace: Trace, y: Tensor) -> Tensor:
+        return label_of(trace["output"]) != y
+
+
+class Targeted(Goal):
+    """Become class ``y``: lower the loss there."""
+
+    def score(self, trace: Trace, y: Tensor) -> Tensor:
+        return -self.loss.score(trace, y)
+
+    def reached(self, trace: Trace, y: Tensor) -> Tensor:
+        return label_of(trace["output"]) == y
+
+
+def label_of(output: Tensor) -> Tensor:
+    """The class of each image; for a map of scores, of its mean over the positions: [B, K, *] -> [B]."""
+    return output.flatten(2).mean(2).argmax(1) if output.ndim > 2 else output.argmax(1)
+
+
+def pick(scores: Tensor, y: Tensor) -> Tensor:
+    """The entry ``y`` of each row, averaged over positions: [B, K, *] -> [B]."""
+    try:
+        chosen = scores[torch.arange(len(y), device=y.device), y]
+    except IndexError:
+        raise InputError(f"there are {scores.shape[1]} classes or channels, {int(y.max())} is not one of them") from None
+    return chosen.flatten(1).mean(1) if chosen.ndim > 1 else chosen

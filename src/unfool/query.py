@@ -1,0 +1,183 @@
+"""Asking a model a question about a batch. The only file that asks for gradients."""
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import islice
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from .checks import checked_labels
+from .errors import InputError
+from .model import Model
+from .objectives import Objective, label_of
+from .rows import Rng
+from .transforms import Transform
+
+
+class Answer(NamedTuple):
+    """What a question was answered: each row's score, whether it is done, and the gradient where it was asked for."""
+
+    score: Tensor
+    reached: Tensor
+    grad: Tensor | None = None
+
+    @property
+    def slope(self) -> Tensor:
+        assert self.grad is not None
+        return self.grad
+
+
+class AtLayer(NamedTuple):
+    """Each row's score, a layer's activation [B, K, *] and the score's gradient there."""
+
+    score: Tensor
+    activation: Tensor
+    grad: Tensor
+
+
+class Query:
+    """A model, an objective, the rows' targets and their random streams: all of a question but the images.
+
+    Where ``y`` is not given it is the class the network predicts for ``images``: read off the first pass over them, so
+    that explaining the predicted class costs no pass of its own. ``score`` is what that pass said of them.
+    """
+
+    def __init__(
+        self,
+        model: Model,
+        objective: Objective,
+        y: Tensor | None,
+        rng: Rng,
+        *,
+        images: Tensor | None = None,
+        cost: Counter[str] | None = None,
+        who: str = "this",
+    ):
+        self.model, self.objective, self.rng, self.who = model, objective, rng, who
+        self.images, self.score = images, None
+        self._y = y
+        self.cost: Counter[str] = Counter() if cost is None else cost  # shared by all cuts of this query
+
+    def __len__(self) -> int:
+        return len(self.rng)
+
+    @property
+    def y(self) -> Tensor:
+        if self._y is None:
+            assert self.images is not None
+            with torch.no_grad():
+                trace = self.look(self.images, (*self.objective.reads, "output"))
+                self._note(self.images, trace)
+        assert self._y is not None
+        return self._y
+
+    def _note(self, x: Tensor, trace: dict[str, Tensor]) -> Tensor:
+        """The score of a pass; the first over the query's own images also settles ``y`` and is remembered."""
+        if self._y is None and x is self.images and "output" in trace:
+            self._y = label_of(trace["output"].detach())
+        score = self.objective.score(trace, self.y)
+        if self.score is None and x is self.images:
+            self.score = score.detach()
+        return score
+
+    def _with(self, model: Model, objective: Objective, y: Tensor | None, rng: Rng, images: Tensor | None = None) -> "Query":
+        return Query(model, objective, y, rng, images=images, cost=self.cost, who=self.who)
+
+    def __getitem__(self, keep: Tensor) -> "Query":
+        return self._with(self.model, self.objective, self.y[keep], self.rng[keep])
+
+    def tile(self, n: int) -> "Query":
+        """The same question about ``n`` copies of the rows, one after the other."""
+        return self._with(self.model, self.objective, self.y.repeat(n), self.rng.tile(n))
+
+    def instead(self, objective: Objective, y: Tensor | None = None) -> "Query":
+        """Another question about the same rows."""
+        return self._with(self.model, objective, self.y if y is None else y, self.rng)
+
+    def about(self, model: Model) -> "Query":
+        """The same question to another model."""
+        return self._with(model, self.objective, self._y, self.rng, self.images)
+
+    def look(self, x: Tensor, reads: Sequence[str] | None = None, leaf: str | None = None) -> dict[str, Tensor]:
+        """One counted forward pass."""
+        self.cost["forward"] += len(x)
+        first = self.model.width is None
+        trace = self.model.trace(x, self.objective.reads if reads is None else reads, leaf=leaf)
+        if first and self._y is not None and "output" in self.objective.reads:
+            checked_labels(self._y, x, self.model.width)
+        return trace
+
+    def _reads(self) -> tuple[str, ...]:
+        return self.objective.reads if self._y is not None else tuple(dict.fromkeys((*self.objective.reads, "output")))
+
+    @torch.no_grad()
+    def ask(self, x: Tensor) -> Answer:
+        """The score of each image, and whether it is done."""
+        self.model.need("scores", self.who)
+        trace = self.look(x, self._reads())
+        return Answer(self._note(x, trace), self.objective.reached(trace, self.y))
+
+    @torch.no_grad()
+    def reached(self, x: Tensor) -> Tensor:
+        """Which images are done; labels are enough to know."""
+        return self.objective.reached(self.look(x), self.y)
+
+    @torch.no_grad()
+    def logits(self, x: Tensor) -> Tensor:
+        """The network's answer itself: [B, K, *]."""
+        return self.look(x, ("output",))["output"]
+
+    def labels(self, x: Tensor) -> Tensor:
+        return label_of(self.logits(x))
+
+    def gradient(self, x: Tensor, through: Iterable[Transform] = ()) -> Answer:
+        """The score and its gradient with respect to the images, seen ``through`` random transforms."""
+        self.model.need("gradients", self.who)
+        with torch.enable_grad():
+            leaf = seen = x.detach().requires_grad_()
+            for transform in through:
+                seen = transform(seen, self.rng)
+            trace = self.look(seen, self._reads())
+            score = self._note(x, trace)
+            (grad,) = torch.autograd.grad(_connected(score, self.who).sum(), leaf)
+        self.cost["backward"] += len(x)
+        return Answer(score.detach(), self.objective.reached(trace, self.y), grad)
+
+    def gradients(self, x: Tensor, ys: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
+        """Scores [K, B] and gradients [K, B, C, *] for several targets per row, from a single forward pass."""
+        self.model.need("gradients", self.who)
+        with torch.enable_grad():
+            x = x.detach().requires_grad_()
+            trace = self.look(x)
+            scores = [self.objective.score(trace, y) for y in ys]
+            last = len(scores) - 1
+            grads = [torch.autograd.grad(s.sum(), x, retain_graph=k < last)[0] for k, s in enumerate(scores)]
+        self.cost["backward"] += len(x) * len(ys)
+        return torch.stack(scores).detach(), torch.stack(grads)
+
+    def at(self, layer: str, x: Tensor) -> AtLayer:
+        """The score, a layer's activation and the gradient there; nothing below the layer is differentiated."""
+        self.model.need("gradients", self.who)
+        with torch.enable_grad():
+            trace = self.look(x, (*self._reads(), layer), leaf=layer)
+            score = self._note(x, trace)
+            (grad,) = torch.autograd.grad(_connected(score, self.who, layer).sum(), trace[layer], allow_unused=True)
+        self.cost["backward"] += len(x)
+        if grad is None:
+            raise InputError(f"the score does not depend on layer {layer!r}", "name a layer on the way to the output")
+        return AtLayer(score.detach(), trace[layer].detach(), grad)
+
+    def packed(self, ask: Callable[["Query", Tensor], Tensor], variants: Iterable[Tensor]) -> Iterator[Tensor]:
+        """``ask(query, images)`` for every variant of the batch, as many variants per pass as the model holds."""
+        variants, room = iter(variants), max(1, self.model.capacity // max(1, len(self)))
+        while group := list(islice(variants, room)):
+            yield from ask(self.tile(len(group)), torch.cat(group)).unflatten(0, (len(group), len(self)))
+
+
+def _connected(score: Tensor, who: str, layer: str | None = None) -> Tensor:
+    if not score.requires_grad:
+        place = f"layer {layer!r}" if layer else "the image"
+        raise InputError(f"{who}: the score does not depend on {place}: the network cuts the gradient")
+    return score

@@ -1,0 +1,116 @@
+"""Row-wise things: whatever has one entry per sample and can be cut to some of them."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from hashlib import blake2b
+from typing import Any, TypeVar
+
+import torch
+from torch import Tensor
+
+from .errors import InputError
+
+Rows = TypeVar("Rows")
+
+
+def take(rows: Rows, keep: Tensor) -> Rows:
+    """The same (nested) named tuple with every tensor cut to the rows in ``keep``."""
+    if rows is None or isinstance(rows, Tensor):
+        return rows[keep] if rows is not None else rows
+    return type(rows)(*(take(part, keep) for part in rows))  # pyright: ignore[reportGeneralTypeIssues]
+
+
+def column(t: Tensor, like: Tensor) -> Tensor:
+    """A per-row vector shaped to multiply ``like``: [B] -> [B, 1, 1, 1]."""
+    return t.reshape(-1, *[1] * (like.ndim - 1))
+
+
+def per_row(value: float | Sequence[float] | Tensor, like: Tensor, what: str = "a per-row number") -> Tensor:
+    """One number per image of ``like``, from one for all or one for each: [B]."""
+    t = torch.as_tensor(value, dtype=like.dtype, device=like.device)
+    if t.ndim > 1 or (t.ndim == 1 and len(t) != len(like)):
+        raise InputError(f"{what} must be one number or one for each of {len(like)} images, not {list(t.shape)}")
+    return t.expand(len(like))
+
+
+class Rng:
+    """One random stream per row, seeded by (seed, row id).
+
+    A row draws the same numbers whatever its batch, shard or neighbours, so runs can be cut, resumed and spread.
+    """
+
+    def __init__(self, streams: list[torch.Generator]):
+        self.streams = streams
+
+    @classmethod
+    def seeded(cls, seed: int, ids: Sequence[Any], device: torch.device | str = "cpu") -> "Rng":
+        return cls([torch.Generator(device).manual_seed(stable_number(seed, i)) for i in ids])
+
+    def __len__(self) -> int:
+        return len(self.streams)
+
+    def __getitem__(self, keep: Tensor) -> "Rng":
+        return Rng([self.streams[i] for i in torch.arange(len(self))[keep.cpu()].tolist()])
+
+    def tile(self, n: int) -> "Rng":
+        return Rng(self.streams * n)
+
+    def normal(self, like: Tensor) -> Tensor:
+        """Standard normal numbers in the shape of ``like``."""
+        return self._fill(like, lambda row, stream: row.normal_(generator=stream))
+
+    def uniform(self, like: Tensor, low: float = -1.0, high: float = 1.0) -> Tensor:
+        return self._fill(like, lambda row, stream: row.uniform_(low, high, generator=stream))
+
+    def sign(self, like: Tensor) -> Tensor:
+        """-1 or 1, each as likely."""
+        return self._fill(like, lambda row, stream: row.random_(0, 2, generator=stream)) * 2 - 1
+
+    def _fill(self, like: Tensor, draw: Callable[[Tensor, torch.Generator], Any]) -> Tensor:
+        out = torch.empty_like(like, memory_format=torch.contiguous_format)
+        for row, stream in zip(out, self.streams, strict=True):
+            draw(row, stream)  # in place: ten times faster than stacking torch.randn
+        return out
+
+
+def stable_number(*parts: Any) -> int:
+    """A 63-bit number that depends on the parts alone, the same in every process."""
+    text = "/".join(map(str, parts)).encode()
+    return int.from_bytes(blake2b(text, digest_size=8).digest()) >> 1
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Some samples of a source: stable ids, images in [0, 1], and what is known of them.
+
+    ``y`` is -1 where no label is known. ``errors`` has the samples that could not be read: their rows of ``x`` are
+    zeros and no method sees them.
+    """
+
+    ids: tuple[str, ...]
+    x: Tensor
+    y: Tensor
+    masks: Tensor | None = None
+    groups: dict[str, tuple[str, ...]] = field(default_factory=dict[str, tuple[str, ...]])
+    errors: dict[str, str] = field(default_factory=dict[str, str])
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    def readable(self) -> "Batch":
+        """The same batch without the samples that could not be read."""
+        keep = torch.tensor([i not in self.errors for i in self.ids], dtype=torch.bool)
+        return self if keep.all() else self[keep]
+
+    def __getitem__(self, keep: Tensor) -> "Batch":
+        """Some of the rows; their errors come along."""
+        where = torch.arange(len(self))[keep].tolist()
+        ids = tuple(self.ids[i] for i in where)
+        return Batch(
+            ids,
+            self.x[keep],
+            self.y[keep],
+            None if self.masks is None else self.masks[keep],
+            {name: tuple(values[i] for i in where) for name, values in self.groups.items()},
+            {i: self.errors[i] for i in ids if i in self.errors},
+        )
