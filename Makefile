@@ -1,5 +1,6 @@
 PYTHON ?= python3
-TORCH ?= 2.13.0  # what `make lock` pins; torchvision follows
+# What `make lock` pins; torchvision follows.
+TORCH ?= 2.13.0
 bin := .venv/bin
 
 .DEFAULT_GOAL := help
@@ -16,8 +17,8 @@ test: .venv/ready  ## run every test, the slow ones last
 	@$(bin)/pytest
 
 lint: .venv/ready  ## check format, style and types
-	@$(bin)/ruff format --check --quiet --diff .
-	@$(bin)/ruff check --quiet .
+	@$(bin)/ruff format --check .
+	@$(bin)/ruff check .
 	@$(bin)/pyright
 
 docs: .venv/ready  ## write the docs anew
@@ -32,14 +33,14 @@ docs: .venv/ready  ## write the docs anew
 	@touch $@
 
 lock:    ## pin today's newest versions in requirements.lock
-	@rm -rf .venv/lock && mkdir -p .venv
-	@$(call make_venv,.venv/lock)
-	@.venv/lock/bin/pip install -qq torch==$(strip $(TORCH)) -e ".[dev]"
+	@rm -rf .lock
+	@$(call make_venv,.lock)
+	@.lock/bin/pip install -qq torch==$(TORCH) -e ".[dev]"
 	@{ echo "# Exact versions for \`make\`: the core, dev and torchvision on Python 3.11. Written by \`make lock\`."; \
 	   echo "# CUDA's own packages are left out: torch brings them where its build needs them."; \
-	   .venv/lock/bin/pip freeze --all --exclude-editable | sed -E 's/\+[a-z0-9.]+$$//; /^(pip|triton|nvidia-.*|cuda-.*)==/d'; \
+	   .lock/bin/pip freeze --all --exclude-editable | sed -E 's/\+[a-z0-9.]+$$//; /^(pip|triton|nvidia-.*|cuda-.*)==/d'; \
 	 } > requirements.lock
-	@rm -rf .venv/lock
+	@rm -rf .lock
 
 clean:   ## remove what make made, but never a run
 	@rm -rf .venv dist .pytest_cache .ruff_cache .hypothesis

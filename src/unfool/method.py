@@ -3,23 +3,40 @@
 from abc import ABC, abstractmethod
 from typing import NamedTuple
 
+import torch
 from torch import Tensor
 
 from .model import Model
+from .objectives import Objective, label_of
+from .query import Query
 from .regions import Region
-from .rows import Batch
+from .rows import Batch, Rng
 from .spec import Spec
 
 Columns = dict[str, Tensor]
 
 
 class Question(NamedTuple):
-    """What every batch of a run is asked: of which model, for which target class, within which region, by which seed."""
+    """What every batch of a run is asked: of which model, within which region, for which target class (or one per row)."""
 
     model: Model
     within: Region | None = None
-    target: int | None = None
+    target: int | Tensor | None = None
     seed: int = 0
+
+    def query(self, batch: Batch, objective: Objective, who: str) -> Query:
+        """A question about the labels of a batch; an image without a label is asked about its predicted class."""
+        model = self.model
+        rng = Rng.seeded(self.seed, batch.ids, model.device)
+        return Query(model, objective, self.labels(batch).to(model.device), rng, who=who)
+
+    def labels(self, batch: Batch) -> Tensor:
+        """The target, or the known labels, or where there is none the predicted ones: [B]."""
+        if self.target is not None:
+            return torch.as_tensor(self.target, dtype=batch.y.dtype).expand_as(batch.y)
+        if (batch.y >= 0).all():
+            return batch.y
+        return batch.y.where(batch.y >= 0, label_of(self.model(batch.x)).to(batch.y.device))
 
 
 class Method(Spec, ABC):

@@ -221,11 +221,14 @@ class Model:
 
     def _copy(self, x: Tensor) -> "Model":
         self(x)  # settles what the outputs are
-        swift = copy.copy(self)
-        swift.net = inference_copy(self.net, self._dressed(x))
-        swift.dtype = next((p.dtype for p in swift.net.parameters()), self.dtype)
-        swift._borrowed = 0
-        return swift
+        return self.around(inference_copy(self.net, self._dressed(x)))
+
+    def around(self, net: nn.Module) -> "Model":
+        """The same wrapping of another network."""
+        model = copy.copy(self)
+        model.net, model._borrowed, model._swift, model._spatial = net, 0, None, {}
+        model.dtype = next((p.dtype for p in net.parameters() if p.is_floating_point()), self.dtype)
+        return model
 
     def last_spatial_layer(self, x: Tensor) -> str:
         """The last layer to finish whose output still has positions, for images like ``x``."""

@@ -26,6 +26,10 @@ class Region(Spec, ABC):
     def around(self, x: Tensor, mask: Tensor | None = None) -> Ball:
         """This region about the images ``x``; a ``mask`` [B, 1, *] keeps changes to where it is true."""
 
+    @abstractmethod
+    def sized(self, eps: float) -> "Region":
+        """The same kind of region of another size."""
+
     @property
     @abstractmethod
     def radius(self) -> float | tuple[float, ...]:
@@ -85,6 +89,10 @@ class Norm(Region, ABC):
     @final
     def around(self, x: Tensor, mask: Tensor | None = None) -> Ball:
         return Ball(x, per_row(self.eps, x, f"{type(self).__name__}.eps"), mask)
+
+    @final
+    def sized(self, eps: float) -> "Norm":
+        return type(self)(eps)
 
     @property
     @final
@@ -219,6 +227,9 @@ class Mask(Region):
         if here is None:
             raise InputError("Mask needs to know where", "give Mask(box=(top, left, bottom, right)) or mask=…")
         return self.inner.around(x, here.to(x.dtype))
+
+    def sized(self, eps: float) -> "Mask":
+        return Mask(self.inner.sized(eps), self.box)
 
     @property
     def radius(self) -> float | tuple[float, ...]:

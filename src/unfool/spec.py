@@ -236,6 +236,17 @@ def parse(text: str, kind: type[Kind] = Spec) -> Kind:
     return value
 
 
+def parse_number(text: str) -> float:
+    """A number such as ``0.3`` or ``8/255``."""
+    try:
+        value = _build(ast.parse(text.strip(), mode="eval").body)
+    except SyntaxError:
+        value = None
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        raise SpecError(f"{text!r} is not a number", "write 0.03 or 8/255")
+    return float(value)
+
+
 def _examples(kind: type[Spec]) -> str:
     return "there is " + ", ".join(list(catalogue(kind))[:8])
 

@@ -81,11 +81,12 @@ class Attack(Method, ABC):
 
     @final
     def columns(self, question: Question, batch: Batch) -> Columns:
-        aim = {"target": question.target} if question.target is not None else {"y": batch.y}
-        found = self(question.model, batch.x, **aim, within=question.within, mask=batch.masks, seed=question.seed, ids=batch.ids)
+        wanted = question.labels(batch)
+        aim: dict[str, Any] = {"y" if question.target is None else "target": wanted}
+        how = {"mask": batch.masks, "seed": question.seed, "ids": batch.ids}
+        found = self(question.model, batch.x, **aim, within=question.within, **how)
         saved = to_uint8(found.x)
-        wanted = batch.y if question.target is None else torch.full_like(batch.y, question.target)
-        again = label_of(question.model(from_uint8(saved)))
+        again = label_of(question.model(from_uint8(saved))).to(wanted.device)
         survives = (again == wanted) == (question.target is not None)
         scores = {name: getattr(found, name) for name in ("success", "label", "confidence", "l0", "l1", "l2", "linf")}
         return {"adversarial": saved, **scores, "label_saved": again, "success_saved": survives}

@@ -1,0 +1,5 @@
+"""``python -m unfool``."""
+
+from unfool.cli.main import main
+
+main()

@@ -1,0 +1,224 @@
+"""A finished audit read from its folder: every number of the report, none of its looks."""
+
+import json
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+
+from ..errors import DataError
+from ..measures.directions import ChurchWindow, LogitsAlong
+from ..runs.audit import Audit
+from ..runs.recipe import Recipe
+from ..runs.table import Table, read_table
+from ..spec import parse
+from .masking import Masking, Signs, diagnose
+from .rates import Rate, Spread, rate, spread
+
+CURVES = {"fgsm": "FGSM, one step", "pgd": "PGD", "random": "one random change", "worst-random": "worst of {draws} random changes"}
+"""The curves of an audit, by the name of their run."""
+
+
+class Group(NamedTuple):
+    """One class or group of images."""
+
+    name: str
+    clean: Rate
+    robust: Rate
+    radius: Spread
+
+
+class Sanity(NamedTuple):
+    """How much a method's maps depend on what was learned: rank correlation with those of a random network."""
+
+    method: str
+    correlation: float
+    low: float
+    high: float
+    n: int
+
+    @property
+    def verdict(self) -> str:
+        """"pass" where maps change when the weights do, "fail" where they hardly do, "weak" between."""
+        if self.n < 2:
+            return "unknown"
+        return "pass" if self.correlation <= 0.3 else "weak" if self.correlation <= 0.5 else "fail"
+
+
+class Case(NamedTuple):
+    """One image looked at closely. Images are [C, *space] in [0, 1], maps [*space], signed as computed."""
+
+    id: str
+    kind: str  # "fooled", "wrong" or "right"
+    label: int
+    image: Tensor
+    adversarial: Tensor  # as the 8-bit file holds it
+    change: Tensor
+    before: tuple[int, float]  # label and confidence
+    after: tuple[int, float]  # of the floating-point image
+    saved: tuple[int, float]  # of the 8-bit file
+    heat: dict[str, tuple[Tensor, Tensor]]  # method -> maps before and after
+    logits: Tensor  # [points, K] along ±limit, not clipped to [0, 1]
+    clipped: Tensor
+    amplitudes: Tensor  # [points]
+    planes: dict[str, Tensor]  # "gradient", "gradient, another random axis", "random": classes [down, across]
+    reach: float
+
+
+class Audited(NamedTuple):
+    """Everything an audit found."""
+
+    audit: Audit
+    classes: tuple[str, ...]
+    weights: str
+    n: int
+    unreadable: dict[str, str]
+    labelled: bool
+    clean: Rate
+    radii: tuple[float, ...]  # ascending, 0 first
+    curves: dict[str, tuple[Rate, ...]]  # accuracy at each radius, by run
+    radius: Tensor  # [n] smallest change that flips; 0 wrong to begin with, inf not flipped
+    along: dict[str, Tensor]  # first flip along a straight direction, by direction
+    masking: Masking
+    groups: dict[str, tuple[Group, ...]]
+    sanity: tuple[Sanity, ...]
+    cases: tuple[Case, ...]
+    passes: dict[str, float]  # images put through the network, per image of the data
+
+    def at(self, run: str, eps: float) -> Rate:
+        """Accuracy of one curve at one radius."""
+        nearest = min(range(len(self.radii)), key=lambda i: abs(self.radii[i] - eps))
+        if run not in self.curves or abs(self.radii[nearest] - eps) > 1e-6 * max(1.0, eps):
+            shown = ", ".join(f"{r:.4g}" for r in self.radii)
+            raise DataError(f"the audit has no {run}@{eps:.4g}", f"there is {', '.join(self.curves)} at {shown}")
+        return self.curves[run][nearest]
+
+    @property
+    def median_radius(self) -> Spread:
+        """Of the images that were right to begin with."""
+        return spread(self.radius[self.radius > 0])
+
+
+def read_audit(folder: Path) -> Audited:
+    """What a finished audit found."""
+    audit = parse((folder / "recipe.txt").read_text(), Audit)
+    manifest: dict[str, Any] = json.loads((folder / "manifest.json").read_text())
+    parts = {path.name: read_table(path) for path in sorted((folder / "parts").iterdir())}
+    fine = parts["predict"].readable
+    curves = {run: ~parts[run]["flipped"][fine].bool() for run in CURVES}
+    classes, radius = tuple(manifest["classes"]), parts["pgd"]["radius"][fine]
+    members = {"class": _class_names(parts["predict"]["y"][fine], classes), **_kept(parts["predict"].groups, fine)}
+    robust = curves["pgd"][:, [0.0, *audit.grid].index(audit.eps)]
+    known = bool((parts["predict"]["y"][fine] >= 0).any())
+    return Audited(
+        audit,
+        classes,
+        manifest["weights"],
+        int(fine.sum()),
+        parts["predict"].errors,
+        known,
+        rate(curves["pgd"][:, 0]),
+        (0.0, *audit.grid),
+        {run: tuple(rate(right[:, k]) for k in range(right.shape[1])) for run, right in curves.items()},
+        radius,
+        {name[6:]: table["radius"] for name, table in parts.items() if name.startswith("along-")},
+        diagnose(_signs(parts, fine, audit, curves, robust), f"{audit.within!r}"),
+        {name: _groups(values, curves["pgd"][:, 0], robust, radius) for name, values in members.items()},
+        tuple(_sanity(repr(method), parts[f"sanity-{k}"]) for k, method in enumerate(audit.attributions)),
+        tuple(_cases(audit, parts, _axes(folder))),
+        _passes(parts, fine),
+    )
+
+
+def _signs(parts: dict[str, Table], fine: Tensor, audit: Audit, curves: dict[str, Tensor], robust: Tensor) -> Signs:
+    at = [0.0, *audit.grid].index(audit.eps)
+    right = curves["pgd"][:, 0]
+    left = {name: ~parts[name]["flipped"][fine][:, 1].bool() for name in ("cross-entropy", "whole-box")}
+    return Signs(
+        gradients=parts["gradients"]["cross_entropy_gradient"][fine][right],
+        gaps=parts["predict"]["gap"][fine],
+        one_step=curves["fgsm"][:, at],
+        many_steps=robust,
+        cross_entropy=left["cross-entropy"],
+        margin=robust,
+        random=curves["worst-random"][:, at],
+        whole_box=left["whole-box"],
+        classes=int(parts["logits"]["free"].shape[-1]),
+    )
+
+
+def _class_names(labels: Tensor, classes: tuple[str, ...]) -> list[str]:
+    return [classes[y] if 0 <= y < len(classes) else str(y) for y in labels.tolist()]
+
+
+def _kept(groups: dict[str, tuple[str, ...]], fine: Tensor) -> dict[str, list[str]]:
+    return {name: [v for v, keep in zip(values, fine.tolist(), strict=True) if keep] for name, values in groups.items()}
+
+
+def _groups(values: list[str], clean: Tensor, robust: Tensor, radius: Tensor) -> tuple[Group, ...]:
+    """Each value's rates, worst robust accuracy first."""
+    rows: list[Group] = []
+    for value in sorted(set(values)):
+        here = torch.tensor([v == value for v in values])
+        rows.append(Group(value, rate(clean[here]), rate(robust[here]), spread(radius[here & (radius > 0)])))
+    return tuple(sorted(rows, key=lambda row: row.robust.value))
+
+
+def _sanity(method: str, table: Table) -> Sanity:
+    """The mean correlation and its 95 % interval by the normal approximation, of maps blank in neither network."""
+    found = table["rank_correlation"][table.readable & ~table["blank"].bool()].double()
+    if len(found) < 2:
+        return Sanity(method, float("nan"), -1.0, 1.0, len(found))
+    middle, half = float(found.mean()), 1.96 * float(found.std()) / len(found) ** 0.5
+    return Sanity(method, middle, middle - half, middle + half, len(found))
+
+
+def _passes(parts: dict[str, Table], fine: Tensor) -> dict[str, float]:
+    """Mean passes per image over the runs on all images."""
+    found = {f"{run} {way}": parts[run].columns.get(f"{way}_passes") for run in parts for way in ("forward", "backward")}
+    return {name: float(values[fine].mean()) for name, values in found.items() if values is not None}
+
+
+class Axes(NamedTuple):
+    """What the axes of the straight-line pictures measure."""
+
+    amplitudes: Tensor
+    reach: float
+
+
+def _axes(folder: Path) -> Axes:
+    along, plane = (parse((folder / "parts" / run / "recipe.txt").read_text(), Recipe).method for run in ("logits", "window"))
+    assert isinstance(along, LogitsAlong) and isinstance(plane, ChurchWindow)
+    return Axes(torch.linspace(-along.limit, along.limit, along.points), plane.limit)
+
+
+def _cases(audit: Audit, parts: dict[str, Table], axes: Axes) -> list[Case]:
+    return [_case(audit, parts, axes, k) for k in range(len(parts["cases"]))]
+
+
+def _case(audit: Audit, parts: dict[str, Table], axes: Axes, k: int) -> Case:
+    column = {name: values[k] for name, values in parts["cases"].columns.items()}
+    said = {when: (int(column[f"label_{when}"]), float(column[f"confidence_{when}"])) for when in ("before", "after", "saved")}
+    label = int(column["y"])
+    heat = {repr(m): (column[f"heat_{i}"][0], column[f"heat_{i}_after"][0]) for i, m in enumerate(audit.attributions)}
+    names = {"window": "gradient", "window-again": "gradient, another random axis", "window-random": "random"}
+    planes = {told: parts[run]["plane"][k] for run, told in names.items() if k < len(parts[run])}
+    kind = "wrong" if said["before"][0] != label else "fooled" if bool(column["flipped"]) else "right"
+    return Case(
+        parts["cases"].ids[k],
+        kind,
+        label,
+        column["image"] / 255,
+        column["adversarial"] / 255,
+        column["change"],
+        said["before"],
+        said["after"],
+        said["saved"],
+        heat,
+        parts["logits"]["free"][k],
+        parts["logits"]["clipped"][k],
+        axes.amplitudes,
+        planes,
+        axes.reach,
+    )

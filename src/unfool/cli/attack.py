@@ -1,0 +1,98 @@
+"""``unfool attack``."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from .pictures import Shown, run_over
+from .shared import ModelOptions, OutputOptions, class_number
+
+if TYPE_CHECKING:
+    from ..model import Model
+    from ..runs.table import Table
+
+
+def attack(
+    method: str,
+    data: str,
+    *,
+    model: str = "unfool:digits",
+    target: str | None = None,
+    within: str | None = None,
+    out: Path = Path("runs/attack"),
+    limit: int | None = None,
+    pictures: int = 24,
+    seed: int = 0,
+    loading: ModelOptions = ModelOptions(),  # noqa: B008  frozen
+    output: OutputOptions = OutputOptions(),  # noqa: B008  frozen
+) -> None:
+    """Look for changed pictures that a model gets wrong.
+
+    Writes each changed picture as an 8-bit PNG (what is printed is judged on that file, too), a panel beside the
+    original, and all numbers as table.parquet. A picture without a label is led away from the class the model predicts.
+
+    Parameters
+    ----------
+    method
+        An attack as text: PGD, "PGD(steps=40, loss=Margin())", "Smallest(FGSM())"; unfool methods lists them.
+    data
+        A picture, a folder, .csv, .parquet, .npz, torchvision:NAME:split or unfool:digits.
+    model
+        An address, as for unfool audit.
+    target
+        Class to lead to, by name or number; by default away from the label.
+    within
+        The change allowed, such as "Linf(8/255)", "L2(0.5)" or "Mask(Linf(1), box=(0, 0, 0.2, 0.2))".
+    out
+        The folder for pictures and numbers.
+    limit
+        How many pictures at most, drawn by the seed.
+    pictures
+        How many panels are written.
+    seed
+        Where all random numbers come from.
+    """
+    from ..attacks.base import Attack
+    from ..runs.recipe import Recipe
+    from ..spec import parse
+    from .audit import region_for
+
+    network = loading.load(model)
+    aim = class_number(target, network)
+    recipe = Recipe(parse(method, Attack), model, data, region_for(within, model), aim, limit, seed)
+    shown = run_over(recipe, network, out, output, pictures)
+    shown.draw(panels)
+    report(shown, output)
+
+
+def panels(shown: Shown, k: int) -> list[tuple[str, "object"]]:
+    """Image, change and changed image of one row, as the file holds it."""
+    from ..views import from_uint8
+
+    image, found = shown.batch.x[k], from_uint8(shown.table["adversarial"][shown.rows[k]])
+    change, row = found - image, shown.rows[k]
+    size = float(change.abs().max())
+    survives = "" if shown.table["success_saved"][row] == shown.table["success"][row] else " (float only)"
+    label = name_of(shown.table, row, "label_saved", shown.model)
+    stretched = 0.5 + change / (2 * size or 1)
+    return [("image", image), (f"change, at most {size:.3g}", stretched), (f"{label}{survives}", found)]
+
+
+def name_of(table: "Table", row: int, column: str, model: "Model") -> str:
+    return model.label_name(int(table[column][row]))
+
+
+def report(shown: Shown, output: OutputOptions) -> None:
+    from ..analysis.rates import rate
+
+    table, fine = shown.table, shown.table.readable
+    done = rate(table["success"][fine].bool())
+    kept = rate(table["success_saved"][fine].bool())
+    rows = [
+        [table.ids[r], name_of(table, r, "label", shown.model), f"{float(table['confidence'][r]):.3f}"]
+        + [f"{float(table[n][r]):.4g}" for n in ("linf", "l2", "l0")]
+        + ["yes" if table["success"][r] else "no"]
+        for r in shown.rows
+    ]
+    output.table("", ["id", "label", "confidence", "linf", "l2", "l0", "fooled"], rows)
+    output.say(f"\nfooled {done}; as 8-bit files {kept}")
+    shown.close(output, {"fooled": done.as_dict(), "fooled_as_8_bit": kept.as_dict()})

@@ -1,0 +1,148 @@
+"""``unfool audit``."""
+
+import re
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, NamedTuple
+
+from cyclopts import Parameter
+
+from ..errors import SpecError
+from .shared import ModelOptions, OutputOptions, data_for, opened
+
+if TYPE_CHECKING:
+    from ..analysis.audit import Audited
+    from ..regions import Region
+
+
+def audit(
+    model: str = "unfool:digits",
+    data: str | None = None,
+    *,
+    within: str | None = None,
+    out: Path = Path("runs/audit"),
+    fail_under: Annotated[list[str] | None, Parameter(negative="")] = None,
+    radii: str | None = None,
+    limit: int | None = None,
+    steps: int = 40,
+    restarts: int = 3,
+    seed: int = 0,
+    loading: ModelOptions = ModelOptions(),  # noqa: B008  frozen
+    output: OutputOptions = OutputOptions(),  # noqa: B008  frozen
+) -> int:
+    """How easily a model is fooled, and what it looks at: one report.
+
+    Measures accuracy against the size of the change for one-step, many-step and random changes, the smallest change that
+    flips each picture, whether gradients are masked, and shows where the model looks before and after. Stopped at any
+    moment, the same command goes on from there.
+
+    Parameters
+    ----------
+    model
+        An address: unfool:digits, torchvision:resnet50, timm:…, file.py:factory, each with ?weights=file where wanted.
+    data
+        A folder of class folders or of pictures, .csv, .parquet, .npz, torchvision:NAME:split, unfool:digits.
+    within
+        The change an attacker may make, such as "Linf(8/255)" or "L2(0.5)".
+    out
+        The folder for the report and everything behind it.
+    fail_under
+        A gate such as "pgd@8/255>=0.3": exit code 1 where it does not hold. Names: clean, fgsm, pgd, random,
+        worst-random. May be given several times.
+    radii
+        Where accuracy is measured, such as "1/255, 2/255, 4/255"; by default an eighth to four times within.
+    limit
+        How many pictures at most, drawn by the seed.
+    steps
+        Steps of the strong attack.
+    restarts
+        Random starts of the strong attack.
+    seed
+        Where all random numbers come from.
+    """
+    from ..analysis.audit import read_audit
+    from ..report.audit import write_report
+    from ..report.summary import summary
+    from ..runs.audit import Audit, run_audit
+    from ..spec import parse_number
+
+    gates = [read_gate(text) for text in fail_under or ()]
+    source, network = opened(data_for(data, model)), loading.load(model)
+    region = region_for(within, model)
+    wanted = tuple(parse_number(part) for part in radii.split(",")) if radii else ()
+    extra = tuple(gate.eps for gate in gates if gate.eps)
+    plan = Audit(model, data_for(data, model), region, wanted, extra, steps, restarts, limit=limit, seed=seed)
+    with output.watching() as watch:
+        run_audit(plan, network, source, out, watch)
+    found = read_audit(out)
+    write_report(found, out / "report.html", command=" ".join(["unfool", *sys.argv[1:]]))
+    output.document(summary(found))
+    show(found, output, out)
+    return judge(found, gates, output)
+
+
+class Gate(NamedTuple):
+    """A number of the report that must not fall under (or over) a value."""
+
+    text: str
+    run: str
+    eps: float | None
+    over: bool
+    value: float
+
+
+def read_gate(text: str) -> Gate:
+    """``pgd@8/255>=0.3`` or ``clean>=0.9``."""
+    from ..spec import parse_number
+
+    found = re.fullmatch(r"\s*([a-z-]+)\s*(?:@\s*([^<>=]+))?\s*(>=|<=)\s*(.+)", text)
+    if not found:
+        raise SpecError(f"{text!r} is not a gate", 'write it as "pgd@8/255>=0.3" or "clean>=0.9"')
+    run, eps, sign, value = found.groups()
+    if run not in ("clean", "fgsm", "pgd", "random", "worst-random") or (eps is None) != (run == "clean"):
+        raise SpecError(f"{text!r} is not a gate", "clean>=…, or fgsm, pgd, random, worst-random with @eps")
+    return Gate(text, run, parse_number(eps) if eps else None, sign == ">=", parse_number(value))
+
+
+def region_for(text: str | None, model: str) -> "Region":
+    from ..regions import Linf, Region
+    from ..spec import parse
+
+    if text:
+        return parse(text, Region)
+    return Linf(0.1) if model.startswith("unfool:") else Linf(8 / 255)
+
+
+def judge(found: "Audited", gates: list[Gate], output: OutputOptions) -> int:
+    """1 where a gate does not hold, with one line why."""
+    failed = 0
+    for gate in gates:
+        rate = found.clean if gate.eps is None else found.at(gate.run, gate.eps)
+        holds = rate.value >= gate.value if gate.over else rate.value <= gate.value
+        failed |= not holds
+        if not holds:
+            print(f"failed: {gate.text}: it is {rate}", file=sys.stderr)
+        else:
+            output.say(f"holds: {gate.text}: it is {rate}")
+    return int(failed)
+
+
+def show(found: "Audited", output: OutputOptions, out: Path) -> None:
+    """The numbers for people."""
+    from ..analysis.audit import CURVES
+    from ..analysis.rates import percent
+
+    radii = [k for k, eps in enumerate(found.radii)]
+    rows = [
+        [CURVES[run].format(draws=found.audit.draws), *(percent(curve[k].value) for k in radii)]
+        for run, curve in found.curves.items()
+    ]
+    name = type(found.audit.within).__name__
+    output.table(f"accuracy of {found.n} images at {name}", ["", *(f"{found.radii[k]:.3g}" for k in radii)], rows)
+    robust, spread = found.at("pgd", found.audit.eps), found.median_radius
+    output.say(f"\nclean     {found.clean}\n{'at ' + format(found.audit.eps, '.3g'):<9} {robust}")
+    output.say(f"smallest change that flips: median {spread.median:.3g} of {spread.n} ({spread.infinite} never flipped)")
+    output.say(found.masking.sentence)
+    for one in found.sanity:
+        output.say(f"{one.verdict:>5}  {one.method}: rank correlation {one.correlation:.2f} with a random network")
+    output.say(f"\nreport: {out / 'report.html'}")

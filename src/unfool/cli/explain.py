@@ -1,0 +1,77 @@
+"""``unfool explain``."""
+
+from pathlib import Path
+
+from .pictures import Shown, run_over
+from .shared import ModelOptions, OutputOptions, class_number
+
+
+def explain(
+    method: str,
+    data: str,
+    *,
+    model: str = "unfool:digits",
+    target: str | None = None,
+    out: Path = Path("runs/explain"),
+    limit: int | None = None,
+    pictures: int = 24,
+    seed: int = 0,
+    loading: ModelOptions = ModelOptions(),  # noqa: B008  frozen
+    output: OutputOptions = OutputOptions(),  # noqa: B008  frozen
+) -> None:
+    """Show what a model looks at in pictures.
+
+    Writes a panel for each picture and the maps themselves, as computed, beside all numbers.
+
+    Parameters
+    ----------
+    method
+        An attribution as text: Gradient, "SmoothGrad(GradCAM('layer4'), samples=9)"; unfool methods lists them.
+    data
+        A picture, a folder, .csv, .parquet, .npz, torchvision:NAME:split or unfool:digits.
+    model
+        An address, as for unfool audit.
+    target
+        Class to explain, by name or number; by default the one the model predicts.
+    out
+        The folder for pictures and numbers.
+    limit
+        How many pictures at most, drawn by the seed.
+    pictures
+        How many panels are written.
+    seed
+        Where all random numbers come from.
+    """
+    from ..attributions.base import Attribution
+    from ..runs.recipe import Recipe
+    from ..spec import parse
+
+    network = loading.load(model)
+    aim = class_number(target, network)
+    recipe = Recipe(parse(method, Attribution), model, data, target=aim, limit=limit, seed=seed)
+    shown = run_over(recipe, network, out, output, pictures)
+    shown.draw(panels)
+    report(shown, output)
+
+
+def panels(shown: Shown, k: int) -> list[tuple[str, "object"]]:
+    """Image, map and overlay of one row."""
+    from ..show.heat import map_picture, overlay
+
+    image, row = shown.batch.x[k], shown.rows[k]
+    heat = shown.table["heat"][row][0]
+    label = shown.model.label_name(int(shown.table["target"][row]))
+    spans = f"{float(shown.table['raw_min'][row]):.3g} to {float(shown.table['raw_max'][row]):.3g}"
+    return [("image", image), (f"{label}: {spans}", map_picture(heat)), ("overlay", overlay(image, heat))]
+
+
+def report(shown: Shown, output: OutputOptions) -> None:
+    table = shown.table
+    header = ["id", "explained", "score", "map from", "to"]
+    rows = [
+        [table.ids[r], shown.model.label_name(int(table["target"][r]))]
+        + [f"{float(table[n][r]):.4g}" for n in ("score", "raw_min", "raw_max")]
+        for r in shown.rows
+    ]
+    output.table("", header, rows)
+    shown.close(output, {"explained": int(table.readable.sum())})

@@ -1,0 +1,62 @@
+"""Running a recipe for ``attack``, ``explain`` and ``run``, and drawing what came out."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from .shared import OutputOptions, opened
+
+if TYPE_CHECKING:
+    from ..model import Model
+    from ..rows import Batch
+    from ..runs.recipe import Recipe
+    from ..runs.table import Table
+
+
+class Shown(NamedTuple):
+    """A finished run and the few of its samples that are shown: ``rows`` of the table, and their images."""
+
+    recipe: "Recipe"
+    model: "Model"
+    table: "Table"
+    batch: "Batch"
+    rows: list[int]
+    folder: Path
+
+    def draw(self, panels: Callable[["Shown", int], list[tuple[str, Any]]]) -> None:
+        """One PNG for each sample shown."""
+        from ..show.grid import save_panels
+
+        for k, row in enumerate(self.rows):
+            save_panels(self.folder / "pictures" / f"{_file_name(self.table.ids[row])}.png", [panels(self, k)])
+
+    def close(self, output: OutputOptions, numbers: dict[str, Any]) -> None:
+        """Say what could not be read and where everything is."""
+        for sample, error in self.table.errors.items():
+            output.say(f"not read: {sample}: {error}")
+        output.say(f"{len(self.table)} samples in {self.folder}")
+        found = {"recipe": repr(self.recipe), "n": len(self.table), "errors": self.table.errors}
+        output.document(found | numbers | {"folder": str(self.folder)})
+
+
+def run_over(recipe: "Recipe", model: "Model", folder: Path, output: OutputOptions, pictures: int) -> Shown:
+    import torch
+
+    from ..errors import DataError
+    from ..runs.local import run_recipe
+    from ..views import View
+
+    source = opened(recipe.data)
+    with output.watching() as watch, watch(type(recipe.method).__name__, len(source.ids())) as progress:
+        table = run_recipe(recipe, model, source, folder, progress)
+    if len(table.errors) == len(table):
+        raise DataError(f"none of the {len(table)} samples could be read: {next(iter(table.errors.values()))}")
+    rows = [r for r, fine in enumerate(table.readable.tolist()) if fine][:pictures]
+    view = model.view if isinstance(model.view, View) else None
+    batch = source.batch([table.ids[r] for r in rows or [0]], view, model.classes)
+    return Shown(recipe, model, table, batch[torch.arange(len(rows))], rows, folder)
+
+
+def _file_name(sample: str) -> str:
+    """A sample's id as a file name."""
+    return "".join(c if c.isalnum() or c in "-_." else "_" for c in sample).strip(".") or "sample"

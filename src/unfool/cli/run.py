@@ -1,0 +1,42 @@
+"""``unfool run``."""
+
+from pathlib import Path
+
+from .pictures import run_over
+from .shared import ModelOptions, OutputOptions
+
+
+def run(
+    recipe: Path,
+    *,
+    out: Path | None = None,
+    loading: ModelOptions = ModelOptions(),  # noqa: B008  frozen
+    output: OutputOptions = OutputOptions(),  # noqa: B008  frozen
+) -> None:
+    """Run a recipe from a file.
+
+    A recipe is one line, such as Recipe(PGD(steps=40), 'unfool:digits', 'unfool:digits', within=Linf(0.1)); every run
+    leaves its own as recipe.txt.
+
+    Parameters
+    ----------
+    recipe
+        The file.
+    out
+        The folder for the results; by default runs/ and the file's name.
+    """
+    from ..errors import DataError
+    from ..runs.recipe import Recipe
+    from ..spec import parse
+
+    try:
+        text = recipe.read_text()
+    except OSError as error:
+        raise DataError(f"cannot read {recipe}: {error.strerror}", "a recipe is a text file of one line") from None
+    wanted = parse(text, Recipe)
+    place = out or Path("runs") / recipe.stem
+    shown = run_over(wanted, loading.load(wanted.model), place, output, 0)
+    numbers = {name: values for name, values in shown.table.columns.items() if values.ndim == 1}
+    means = {name: float(values[shown.table.readable].double().mean()) for name, values in numbers.items()}
+    output.table("", ["column", "mean"], [[name, f"{mean:.5g}"] for name, mean in means.items()])
+    shown.close(output, {"means": means})

@@ -1,0 +1,145 @@
+"""What several verbs share: which model, over which data, progress and output."""
+
+import json
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+from cyclopts import Parameter
+
+from ..errors import InputError, UnknownName
+
+if TYPE_CHECKING:  # torch is imported when a command runs, not for its --help
+    from ..data.base import Source
+    from ..model import Model
+
+
+@Parameter(name="*")
+@dataclass(frozen=True)
+class ModelOptions:
+    """How the model is loaded and its pictures are cut.
+
+    Parameters
+    ----------
+    classes
+        File of class names, one a line, or "key<TAB>name" where folders or labels are called by a key.
+    view
+        How pictures are cut, such as "View(resize=256, crop=224)", where the model does not bring it.
+    outputs
+        "logits" or "probabilities", where the numbers do not tell.
+    device
+        Such as cpu or cuda:0.
+    fast
+        Search with a private copy: folded batch norm and, where the processor has it, bfloat16.
+    trust
+        Load a file that needs unpickling, which can run any code in it.
+    """
+
+    classes: Path | None = None
+    view: str | None = None
+    outputs: str | None = None
+    device: str | None = None
+    fast: bool = False
+    trust: bool = False
+
+    def load(self, address: str) -> "Model":
+        from ..spec import parse
+        from ..views import View
+        from ..zoo.address import load
+
+        if self.outputs not in (None, "logits", "probabilities"):
+            raise InputError(f"--outputs must be logits or probabilities, not {self.outputs}")
+        view = parse(self.view, View) if self.view else None
+        how = {"classes": self.classes, "device": self.device, "fast": self.fast, "trust": self.trust}
+        return load(address, view=view, outputs=self.outputs, **how)  # pyright: ignore[reportArgumentType]
+
+
+@Parameter(name="*")
+@dataclass(frozen=True)
+class OutputOptions:
+    """Where results go.
+
+    Parameters
+    ----------
+    json
+        Print one JSON document and nothing else.
+    quiet
+        No progress bars.
+    """
+
+    json: Annotated[bool, Parameter(negative="")] = False
+    quiet: Annotated[bool, Parameter(negative="")] = False
+
+    def say(self, text: str) -> None:
+        """Print for people; nothing where the output is for programs."""
+        if not self.json:
+            print(text)
+
+    def table(self, title: str, header: list[str], rows: list[list[str]]) -> None:
+        if self.json:
+            return
+        from rich.console import Console
+        from rich.table import Table
+
+        table = Table(*header, title=title, title_justify="left", box=None, pad_edge=False, header_style="bold")
+        for row in rows:
+            table.add_row(*row)
+        Console().print(table, markup=False)
+
+    def document(self, value: Any) -> None:
+        if self.json:
+            print(json.dumps(value, indent=1, allow_nan=False))
+
+    @contextmanager
+    def watching(self) -> Iterator[Callable[[str, int], Any]]:
+        """A bar for each step on a terminal, nothing elsewhere."""
+        if self.json or self.quiet or not sys.stderr.isatty():
+            yield _unseen
+            return
+        from rich.console import Console
+        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+        columns = (TextColumn("{task.description:>16}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+        with Progress(*columns, console=Console(stderr=True)) as progress:
+
+            @contextmanager
+            def step(name: str, total: int) -> Iterator[Callable[[int], None]]:
+                task = progress.add_task(name, total=total)
+                yield lambda done: progress.advance(task, done)
+
+            yield step
+
+
+@contextmanager
+def _unseen(name: str, total: int) -> Iterator[Callable[[int], None]]:
+    yield lambda done: None
+
+
+def data_for(address: str | None, model: str) -> str:
+    """The data's address; an embedded model brings its own."""
+    if address:
+        return address
+    if model.startswith("unfool:"):
+        return model.partition("?")[0]
+    raise InputError("over which data?", "give a folder, a .csv or .npz file, or unfool:digits")
+
+
+def class_number(name: str | None, model: "Model") -> int | None:
+    """A class by its name or number."""
+    if name is None:
+        return None
+    if name.isdecimal():
+        return int(name)
+    folded = [known.lower() for known in model.classes]
+    if name.lower() not in folded:
+        raise UnknownName("class", name, model.classes)
+    return folded.index(name.lower())
+
+
+def opened(address: str) -> "Source":
+    from ..data.address import open_data
+
+    return open_data(address)

@@ -1,0 +1,24 @@
+"""Whether the gradients an attack follows are worth following."""
+
+import torch
+
+from ..method import Columns, Method, Question
+from ..objectives import CrossEntropy, Margin
+from ..rows import Batch
+
+
+class GradientHealth(Method):
+    """How long the gradients of cross-entropy and of the margin are at each image.
+
+    A gradient that is exactly zero leads nowhere: the accuracy found by following it is not robustness
+    (Athalye et al., 2018; Carlini et al., 2019).
+    """
+
+    def columns(self, question: Question, batch: Batch) -> Columns:
+        x = batch.x.to(question.model.device)
+        found: Columns = {}
+        for name, loss in {"cross_entropy": CrossEntropy(), "margin": Margin()}.items():
+            grad = question.query(batch, loss, type(self).__name__).gradient(x).slope
+            finite = torch.nan_to_num(grad, nan=0.0, posinf=0.0, neginf=0.0)
+            found[f"{name}_gradient"] = finite.flatten(1).double().norm(dim=1).float().cpu()
+        return found

@@ -1,0 +1,22 @@
+"""What a network says, and how sure it is."""
+
+from ..method import Columns, Method, Question
+from ..objectives import label_of
+from ..rows import Batch
+
+
+class Predict(Method):
+    """The label, its probability, and the gap between the two best logits."""
+
+    def columns(self, question: Question, batch: Batch) -> Columns:
+        logits = question.model(batch.x)
+        logits = logits.flatten(2).mean(2) if logits.ndim > 2 else logits
+        best = logits.topk(min(2, logits.shape[1]), 1).values
+        label = label_of(logits)
+        return {
+            "label": label.cpu(),
+            "confidence": logits.softmax(1).amax(1).cpu(),
+            "gap": (best[:, 0] - best[:, -1]).cpu(),
+            "correct": (label.cpu() == batch.y) & (batch.y >= 0),
+            "y": batch.y,
+        }

@@ -1,0 +1,225 @@
+"""The audit: which runs it is made of, and running them."""
+
+import json
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from hashlib import sha256
+from importlib.metadata import version
+from pathlib import Path
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from ..attacks.base import Attack
+from ..attacks.gradient import FGSM, PGD
+from ..attacks.noise import RandomNoise
+from ..attacks.sweep import Sweep, Threshold
+from ..attacks.wrappers import Repeated
+from ..attributions.base import Attribution
+from ..attributions.cam import GradCAM
+from ..attributions.gradient import Gradient
+from ..attributions.wrappers import SmoothGrad
+from ..data.base import Source
+from ..errors import InputError, RunConflict
+from ..measures.directions import ChurchWindow, FlipAlong, LogitsAlong
+from ..measures.gradients import GradientHealth
+from ..measures.predict import Predict
+from ..measures.sanity import Randomised
+from ..method import Method, Question
+from ..model import Model
+from ..objectives import Margin
+from ..regions import Linf, Region
+from ..rows import stable_number
+from ..spec import Count, Natural, Positive, Spec
+from ..views import View
+from .cases import CaseStudy
+from .recipe import Recipe
+from .table import Table, read_table
+from .work import OTHER_FOLDER, Progress, answered, atomically, claim_folder, work
+
+Watch = Callable[[str, int], AbstractContextManager[Progress]]
+"""Told the name of a step and its number of samples, gives what is called with each number done."""
+
+
+@contextmanager
+def unwatched(name: str, total: int) -> Iterator[Progress]:
+    yield lambda done: None
+
+
+SHARES = (1 / 8, 1 / 4, 1 / 2, 1.0, 2.0, 4.0)
+"""The radii of the accuracy curve, in radii of the audited region."""
+
+
+class Audit(Spec):
+    """How easily a model is fooled, and what it looks at: the settings of an audit."""
+
+    model: str = "unfool:digits"
+    data: str = "unfool:digits"
+    within: Region = Linf(0.1)
+    """The change an attacker may make."""
+    radii: tuple[Positive, ...] = ()
+    """Where accuracy is measured; by default an eighth of ``within`` to four times it."""
+    gates: tuple[Positive, ...] = ()
+    """Radii at which a gate wants to know the accuracy, too."""
+    steps: Count = 40
+    """Steps of the strong attack."""
+    restarts: Count = 3
+    """Random starts of the strong attack."""
+    draws: Count = 20
+    """Random changes of which the worst counts, as a control."""
+    attributions: tuple[Attribution, ...] = (Gradient(), SmoothGrad(), GradCAM())
+    cases: Count = 8
+    """How many images are looked at closely."""
+    planes: Count = 3
+    """How many of those are also seen in planes of directions."""
+    sample: Count = 100
+    """How many images the straight-line controls are measured on."""
+    sanity: Count = 32
+    """How many images the maps' dependence on the weights is measured on."""
+    limit: Count | None = None
+    """How many images at most; None takes all."""
+    seed: Natural = 0
+
+    @property
+    def eps(self) -> float:
+        """The audited radius, one for all images."""
+        if isinstance(self.within.radius, tuple):
+            raise InputError(f"an audit has one eps for all images, not {len(self.within.radius)}")
+        return float(self.within.radius)
+
+    @property
+    def grid(self) -> tuple[float, ...]:
+        """Every radius at which accuracy is measured, ascending."""
+        radii = self.radii or tuple(share * self.eps for share in SHARES)
+        return tuple(sorted({*radii, *self.gates, self.eps}))
+
+    @property
+    def strong(self) -> Attack:
+        return Repeated(PGD(steps=self.steps, loss=Margin()), self.restarts)
+
+
+class Step(NamedTuple):
+    """One run of an audit: which method, on which samples, within which region, how many at a time."""
+
+    name: str
+    method: Method
+    ids: Sequence[str]
+    within: Region
+    chunk: int = 64
+
+
+def population_steps(audit: Audit, ids: Sequence[str], image: Tensor) -> list[Step]:
+    """The runs that say how easily the model is fooled, the last ones as controls of the others."""
+    grid, within = audit.grid, audit.within
+    box = within.sized(float(within.size(torch.ones_like(image[None]))))  # so large that every image lies inside
+    strong = PGD(steps=audit.steps, loss=Margin())
+    steps = [
+        Step("predict", Predict(), ids, within),
+        Step("fgsm", Sweep(FGSM(), grid), ids, within),
+        Step("pgd", Threshold(audit.strong, grid, audit.eps, strong), ids, within),
+        Step("random", Sweep(RandomNoise(), grid), ids, within),
+        Step("worst-random", Sweep(RandomNoise(draws=audit.draws), grid), ids, within),
+        Step("gradients", GradientHealth(), ids, within),
+        Step("cross-entropy", Sweep(PGD(steps=audit.steps), (audit.eps,)), ids, within),
+        Step("whole-box", Sweep(strong, (float(box.radius),)), ids, box),  # pyright: ignore[reportArgumentType]
+    ]
+    some = ids[: audit.sample]
+    return steps + [Step(f"along-{way}", FlipAlong(way), some, within) for way in ("gradient", "sign", "gaussian")]
+
+
+def close_steps(audit: Audit, cases: Sequence[str], ids: Sequence[str], image: Tensor) -> list[Step]:
+    """The runs over the few images that are looked at closely, and the check of what they are looked at with."""
+    amplitude = float(audit.within.size(torch.ones_like(image[None])))
+    amplitude = audit.eps / amplitude  # of a pattern of ±1 as large as the region
+    reach, points = 2.5 * amplitude * image.numel() ** 0.5, 41 if image.numel() <= 4096 else 21
+    planes = {
+        "window": ChurchWindow(reach, points),
+        "window-again": ChurchWindow(reach, points, draw=2),
+        "window-random": ChurchWindow(reach, points, across="gaussian"),
+    }
+    return [
+        Step("cases", CaseStudy(audit.strong, audit.attributions), cases, audit.within, 4),
+        Step("logits", LogitsAlong(min(1.0, 3 * amplitude)), cases, audit.within, 4),
+        *(Step(name, plane, cases[: audit.planes], audit.within, 1) for name, plane in planes.items()),
+        *(
+            Step(f"sanity-{k}", Randomised(attribution), ids[: audit.sanity], audit.within, 16)
+            for k, attribution in enumerate(audit.attributions)
+        ),
+    ]
+
+
+def run_audit(audit: Audit, model: Model, source: Source, folder: Path, watch: Watch = unwatched) -> None:
+    """Do what is missing of an audit in ``folder``; stopped at any moment, it goes on from there."""
+    claim(folder, repr(audit), model)
+    view = model.view if isinstance(model.view, View) else None
+    ids = chosen(source.ids(), audit.limit, audit.seed)
+    image = first_image(source, ids, view, model)
+
+    def do(step: Step) -> Table:
+        question = Question(model, step.within, seed=audit.seed)
+        recipe = Recipe(step.method, audit.model, audit.data, step.within, limit=len(step.ids), seed=audit.seed)
+        place = folder / "parts" / step.name
+        with watch(step.name, len(step.ids)) as progress:
+            rows = lambda some: answered(step.method, question, source.batch(some, view, model.classes))  # noqa: E731
+            work(repr(recipe), place, step.ids, rows, chunk=step.chunk, progress=progress)
+        return read_table(place)
+
+    tables = {step.name: do(step) for step in population_steps(audit, ids, image)}
+    usable = [i for i, fine in zip(ids, tables["predict"].readable, strict=True) if fine]
+    cases = telling_cases(tables["predict"], tables["pgd"], audit)
+    for step in close_steps(audit, cases, usable, image):
+        do(step)
+
+
+def chosen(ids: Sequence[str], limit: int | None, seed: int) -> tuple[str, ...]:
+    """The first ``limit`` of a shuffle that depends on ids and seed alone."""
+    if not ids:
+        raise InputError("the data hold no samples")
+    return tuple(sorted(ids, key=lambda i: stable_number(seed, "chosen", i))[:limit])
+
+
+def first_image(source: Source, ids: Sequence[str], view: View | None, model: Model) -> Tensor:
+    """One image as the model will see it: [C, *space]."""
+    for i in ids:
+        batch = source.batch([i], view, model.classes)
+        if not batch.errors:
+            return batch.x[0]
+    raise InputError(f"none of the {len(ids)} samples could be read: {next(iter(batch.errors.values()))}")
+
+
+def telling_cases(predict: Table, pgd: Table, audit: Audit) -> list[str]:
+    """Images that hold, that are wrong to begin with, and (most of them) that are fooled within the region."""
+    at = [0.0, *audit.grid].index(audit.eps)
+    flipped, wrong = pgd["flipped"][:, at].bool(), pgd["flipped"][:, 0].bool()
+    readable = predict.readable & (predict["y"] >= 0) if (predict["y"] >= 0).any() else predict.readable
+    kinds = {"fooled": flipped & ~wrong, "wrong": wrong, "right": ~flipped}
+    share = {"fooled": audit.cases - audit.cases // 2, "wrong": audit.cases // 4, "right": audit.cases // 4}
+    found = {kind: ids_where(predict.ids, flags & readable) for kind, flags in kinds.items()}
+    picked = [i for kind, ids in found.items() for i in ids[: share[kind]]]
+    spare = [i for ids in found.values() for i in ids if i not in picked]
+    return (picked + spare)[: audit.cases]
+
+
+def ids_where(ids: Sequence[str], flags: Tensor) -> list[str]:
+    return [i for i, flag in zip(ids, flags.tolist(), strict=True) if flag]
+
+
+def claim(folder: Path, text: str, model: Model) -> None:
+    """Note what the audit is and of which weights; a folder that holds another is refused."""
+    claim_folder(folder, text)
+    manifest, weights = folder / "manifest.json", fingerprint(model)
+    if not manifest.exists():
+        versions = {"unfool": version("unfool"), "torch": torch.__version__}
+        note = {**versions, "weights": weights, "model": model.name, "classes": list(model.classes)}
+        atomically(manifest, lambda draft: draft.write_text(json.dumps(note, indent=1)))
+    if (held := json.loads(manifest.read_text())["weights"]) != weights:
+        raise RunConflict(f"{folder} was begun with other weights ({held[:12]}, not {weights[:12]})", OTHER_FOLDER)
+
+
+def fingerprint(model: Model) -> str:
+    """A hash of every weight."""
+    digest = sha256()
+    for name, value in sorted(model.net.state_dict().items()):
+        digest.update(name.encode() + value.detach().cpu().contiguous().flatten().view(torch.uint8).numpy().tobytes())
+    return digest.hexdigest()

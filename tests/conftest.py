@@ -1,0 +1,33 @@
+"""For all tests: slow ones run last, and torchvision imports even beside a torch it was not built for."""
+
+import re
+
+import pytest
+import torch
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    items.sort(key=lambda item: item.get_closest_marker("slow") is not None)
+
+
+def import_torchvision() -> None:
+    """Import torchvision; where its compiled part cannot load, declare the operators its import asks for.
+
+    Its only wheel for Linux is built for CUDA, so beside a CPU build of torch that part is missing.
+    Networks for classification and segmentation and all transforms work without it.
+    """
+    missing = None
+    while True:
+        try:
+            import torchvision  # noqa: F401 - wanted in sys.modules
+
+            return
+        except RuntimeError as error:
+            operator = re.search(r"operator (torchvision::\w+) does not exist", str(error))
+            if operator is None or operator[1] == missing:
+                raise
+            missing = operator[1]
+            torch.library.define(missing, "(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
+
+
+import_torchvision()
