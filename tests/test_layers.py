@@ -9,6 +9,7 @@ SRC = Path(__file__).parents[1] / "src" / "unfool"
 # A name is a file, or a folder and all its files. Names on one line never import each other.
 LAYERS = (
     "errors",
+    "options",
     "spec",
     "checks hooks maps outputs rows samples views",
     "fast transforms",

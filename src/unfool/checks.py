@@ -14,23 +14,34 @@ def checked_images(x: Any) -> Tensor:
     if not isinstance(x, Tensor):
         raise InputError(f"images must be a torch tensor, not {type(x).__name__}", "torch.from_numpy(…)")
     if x.ndim < 3:
-        raise InputError(f"images must be [B, C, *space], not {list(x.shape)}", "x[None] makes one image a batch")
+        raise InputError(
+            f"images must be [B, C, *space], not {list(x.shape)}", "x[None] makes one image a batch"
+        )
     if not x.is_floating_point():
         raise InputError(f"images must be floats in [0, 1], not {x.dtype}", "x.float() / 255")
     if not x.numel():
         raise InputError(f"there are no images in {list(x.shape)}")
     low, high = (float(v) for v in x.detach().aminmax())
     if low != low or high != high or torch.isinf(x).any():
-        raise InputError("images hold NaN or infinite values", "torch.nan_to_num(x) or leave those images out")
+        raise InputError(
+            "images hold NaN or infinite values", "torch.nan_to_num(x) or leave those images out"
+        )
     if low < -1e-6 or high > 1 + 1e-6:
-        hint = "x / 255" if low >= 0 and high > 8 else "undo the normalisation: Model(net, mean=…, std=…) does it"
+        hint = (
+            "x / 255"
+            if low >= 0 and high > 8
+            else "undo the normalisation: Model(net, mean=…, std=…) does it"
+        )
         raise InputError(f"images must lie in [0, 1], these span [{low:.3g}, {high:.3g}]", hint)
     return x.detach().clamp(0, 1)  # rounding of a normalisation undone
 
 
 def checked_labels(y: Any, x: Tensor, classes: int | None, what: str = "labels") -> Tensor:
     """One class per image: from a tensor, a list or a single number."""
-    t = torch.as_tensor(y, device=x.device)
+    try:
+        t = torch.as_tensor(y, device=x.device)
+    except (TypeError, ValueError, RuntimeError):
+        raise InputError(f"{what} must be whole numbers, not {y!r}", "give the classes' indices") from None
     if t.is_floating_point() or t.dtype == torch.bool:
         raise InputError(f"{what} must be whole numbers, not {t.dtype}", "y.long()")
     if t.ndim == 0:

@@ -1,13 +1,13 @@
 """Every error this package raises on purpose: what happened, where, and what to do instead.
 
-    UnfoolError                  the root; ``.hint`` says the way out
-     ├ SpecError   (ValueError)    a text that cannot be read, or an option with a value it cannot have
-     ├ UnknownName (LookupError)   a method, model, layer, class or column nobody has
-     ├ InputError  (ValueError)    images or targets of the wrong shape, type, range or number
-     ├ AccessError (RuntimeError)  a method that needs more than the model gives
-     ├ DataError   (OSError)       a file that is missing, broken, or not what it says
-     ├ MissingExtra (ImportError)  an optional package that is not installed
-     └ RunConflict (RuntimeError)  a run folder that holds another run
+UnfoolError                  the root; ``.hint`` says the way out
+ ├ SpecError   (ValueError)    a text that cannot be read, or an option with a value it cannot have
+ ├ UnknownName (LookupError)   a method, model, layer, class or column nobody has
+ ├ InputError  (ValueError)    images or targets of the wrong shape, type, range or number
+ ├ AccessError (RuntimeError)  a method that needs more than the model gives
+ ├ DataError   (OSError)       a file that is missing, broken, or not what it says
+ ├ MissingExtra (ImportError)  an optional package that is not installed
+ └ RunConflict (RuntimeError)  a run folder that holds another run
 """
 
 from collections.abc import Iterable

@@ -25,16 +25,29 @@ def inference_copy(net: nn.Module, x: Tensor, dtype: torch.dtype | None = None) 
     """
     swift = folded(copy.deepcopy(net).eval().requires_grad_(False), x)
     if x.ndim == 4:
-        swift = swift.to(memory_format=torch.channels_last)
+        swift = channels_last(swift, x)
     wanted = dtype or (torch.bfloat16 if computes_bfloat16(x.device) else None)
     return swift if wanted is None else swift.to(wanted)
+
+
+@torch.no_grad()
+def channels_last(net: nn.Module, x: Tensor) -> nn.Module:
+    """The network with its weights in that layout, or as it was where it cannot work so (``view`` is why)."""
+    last = copy.deepcopy(net).to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
+    try:
+        last(x.contiguous(memory_format=torch.channels_last))
+    except RuntimeError:
+        return net
+    return last
 
 
 def computes_bfloat16(device: torch.device) -> bool:
     """Whether the processor multiplies in bfloat16 rather than imitating it."""
     if device.type == "cuda":
         return torch.cuda.get_device_capability(device) >= (8, 0)
-    return device.type == "cpu" and torch.cpu._is_avx512_bf16_supported()  # torch has no public question for it
+    return (
+        device.type == "cpu" and torch.cpu._is_avx512_bf16_supported()
+    )  # torch has no public question for it
 
 
 @torch.no_grad()
@@ -60,5 +73,9 @@ def _pairs(net: nn.Module, x: Tensor) -> Iterator[tuple[Convolution, BatchNorm]]
     made = {id(call.made): call.module for call in calls}
     for module, given, _ in calls:
         conv = made.get(id(given))
-        if isinstance(module, BatchNorm) and isinstance(conv, Convolution) and uses[module] == uses[conv] == 1:
+        if (
+            isinstance(module, BatchNorm)
+            and isinstance(conv, Convolution)
+            and uses[module] == uses[conv] == 1
+        ):
             yield conv, module

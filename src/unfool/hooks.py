@@ -1,6 +1,6 @@
 """Watching a network while it runs. The only file that touches hooks; every hook is gone when its ``with`` ends."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable
 from contextlib import ExitStack, contextmanager
 from typing import Any, NamedTuple
 
@@ -11,7 +11,7 @@ Hook = Callable[[nn.Module, Any, Any], Any]
 
 
 @contextmanager
-def hooked(hooks: Iterable[tuple[nn.Module, Hook]]) -> Iterator[None]:
+def hooked(hooks: Iterable[tuple[nn.Module, Hook]]) -> Generator[None]:
     """Each hook sees (and may replace) what its module gives back, until the block ends."""
     with ExitStack() as stack:
         for module, hook in hooks:

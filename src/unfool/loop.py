@@ -12,7 +12,9 @@ from .rows import take
 State = TypeVar("State", bound=NamedTuple)
 
 
-def iterate(step: Callable[[Query, Any, int], tuple[Any, Tensor]], state: Any, query: Query, steps: int) -> Tensor:
+def iterate(
+    step: Callable[[Query, Any, int], tuple[Any, Tensor]], state: Any, query: Query, steps: int
+) -> Tensor:
     """Apply ``step`` up to ``steps`` times; rows that are done keep their images and leave the batch.
 
     ``step(query, state, t)`` returns the next state and which rows were done *before* it was taken. Everything that

@@ -17,7 +17,7 @@ Columns = dict[str, Tensor]
 
 
 class Question(NamedTuple):
-    """What every batch of a run is asked: of which model, within which region, for which target class (or one per row)."""
+    """What every batch of a run is asked: of which model, within which region, for which target class."""
 
     model: Model
     within: Region | None = None

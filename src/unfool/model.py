@@ -6,9 +6,9 @@ mean and standard deviation, device, precision) happens in here.
 
 import copy
 import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 import numpy as np
 import torch
@@ -21,20 +21,25 @@ from .outputs import Outputs, as_logits, as_scores, told_outputs
 from .spec import Spec
 
 Access = Literal["gradients", "scores", "labels"]
+T = TypeVar("T")
 
 
 class _Enough(Exception):
     """Raised inside a forward pass once everything asked for has been seen."""
 
 
+class _Again(Exception):
+    """Raised by a forward pass that must be made anew, in the plain layout."""
+
+
 class Model:
     """Any ``nn.Module`` (or any function, see :meth:`scores` and :meth:`labels`) as the methods see it.
 
-    The network is borrowed: during a call it stands in evaluation mode with frozen weights, and afterwards everything is
-    as it was, also when the call raised. ``mean`` and ``std`` are what the network expects its input to be normalised
+    The network is borrowed: during a call it stands in evaluation mode with frozen weights, and afterwards
+    everything is as it was, also when the call raised. ``mean`` and ``std`` are what the network expects its input to be normalised
     by, per channel; ``box`` the range of its pixels before that; ``outputs`` says what it returns where that cannot be
-    told from the numbers; ``view`` how a picture is cut for it. ``fast`` lets searches use a private copy with folded batch
-    norm and, where the processor has it, bfloat16; what they find is always judged on the network itself.
+    told from the numbers; ``view`` how a picture is cut for it. ``fast`` lets searches use a private copy with folded
+    batch norm and, where the processor has it, bfloat16; what they find is judged on the network itself.
     """
 
     def __init__(
@@ -53,8 +58,11 @@ class Model:
         name: str = "",
     ):
         if not isinstance(net, nn.Module):
-            raise InputError(f"Model wraps a torch module, not {type(net).__name__}", "Model.scores(f) wraps a function")
-        self.net, self.classes, self.view, self.capacity = net, tuple(map(str, classes)), view, capacity
+            raise InputError(
+                f"Model wraps a torch module, not {type(net).__name__}", "Model.scores(f) wraps a function"
+            )
+        self.net, self.view, self.capacity = net, view, capacity
+        self.classes = classes if isinstance(classes, tuple) else tuple(map(str, classes))
         self.outputs: Outputs | None = outputs
         self.access: Access = "gradients"
         self.name = name or type(net).__name__
@@ -65,12 +73,16 @@ class Model:
         if not low < high or np.any(np.asarray(std) <= 0):
             raise InputError(f"the box {box} must have a width and std {std} must be positive")
         centre, spread = (torch.as_tensor(v, dtype=torch.float64, device=self.device) for v in (mean, std))
-        self._scale, offset = (high - low) / spread, (low - centre) / spread
-        self._offset = offset.expand_as(self._scale) if (offset != 0).any() or (self._scale != 1).any() else None
+        self._scale, offset = torch.broadcast_tensors((high - low) / spread, (low - centre) / spread)
+        self._offset = offset if (offset != 0).any() or (self._scale != 1).any() else None
         self.width: int | None = len(self.classes) or None
         if any(module.training and isinstance(module, _MODAL) for module in net.modules()):
-            warnings.warn(f"{self.name} is in training mode; it is judged in evaluation mode and put back", stacklevel=2)
+            warnings.warn(
+                f"{self.name} is in training mode; it is judged in evaluation mode and put back", stacklevel=2
+            )
         self.fast = fast
+        convolves = any(isinstance(module, nn.Conv2d) for module in net.modules())
+        self._channels_last = convolves and self.device.type == "cpu"  # up to a third off every pass there
         self._spatial: dict[torch.Size, str] = {}
         self._swift: tuple[Any, Model] | None = None
         self._borrowed = 0
@@ -112,12 +124,25 @@ class Model:
         """The logits of images in [0, 1]: [B, K, ...]."""
         return self.trace(x)["output"]
 
-    def trace(self, x: Tensor, reads: Sequence[str] = ("output",), *, leaf: str | None = None) -> dict[str, Tensor]:
+    def trace(
+        self, x: Tensor, reads: Sequence[str] = ("output",), *, leaf: str | None = None
+    ) -> dict[str, Tensor]:
         """One forward pass; returns the tensors named in ``reads`` ("input", "output" or a layer).
 
         The pass stops as soon as it has seen them all. The layer ``leaf`` becomes a gradient leaf, so that a backward
         pass ends there and nothing below it is recorded.
         """
+        with self.settled():
+            return self._made(lambda: self._traced(x, reads, leaf))
+
+    def _made(self, run: Callable[[], T]) -> T:
+        """What ``run`` gives; it runs again where the network turned out to want the plain layout."""
+        try:
+            return run()
+        except _Again:
+            return run()
+
+    def _traced(self, x: Tensor, reads: Sequence[str], leaf: str | None) -> dict[str, Tensor]:
         seen, missing = {"input": x}, set(reads) - {"input"}
 
         def watch(name: str) -> Callable[..., Any]:
@@ -125,7 +150,9 @@ class Model:
                 if name in seen:
                     return None  # a module used twice counts by its first use
                 if not isinstance(out, Tensor):
-                    raise InputError(f"layer {name!r} gives {type(out).__name__}, not a tensor", "name a layer inside it")
+                    raise InputError(
+                        f"layer {name!r} gives {type(out).__name__}, not a tensor", "name a layer inside it"
+                    )
                 seen[name] = out = out.detach().requires_grad_() if name == leaf else out
                 missing.discard(name)
                 if not missing:
@@ -135,7 +162,7 @@ class Model:
             return hook
 
         watched = [(self.layer(name), watch(name)) for name in sorted(missing - {"output"})]
-        with self.settled(), hooked(watched):
+        with hooked(watched):
             try:
                 seen["output"] = self._run(x)
                 missing.discard("output")
@@ -151,17 +178,29 @@ class Model:
         except torch.OutOfMemoryError:
             raise
         except RuntimeError as error:
+            if self._channels_last and "contiguous" in str(error):  # as Tensor.view says
+                self._channels_last = False
+                raise _Again from error
             reason = str(error).split("\n")[0]
             raise InputError(f"{self.name} fails on images of shape {list(x.shape)}: {reason}") from error
         return self._count(self._as_logits(out if out.dtype == torch.float64 else out.float()))
 
     def _dressed(self, x: Tensor) -> Tensor:
-        """Images as the network wants them: its device, range, normalisation and precision."""
-        x = x.to(self.device)
+        """Images as the network wants them: its device, range, normalisation, precision and layout."""
+        dressed = x.to(self.device)
         if self._offset is not None:
+            if self._offset.numel() not in (1, x.shape[1]):
+                known = f"mean and std are for {self._offset.numel()} channels"
+                raise InputError(f"{known}, images of shape {list(x.shape)} have {x.shape[1]}")
             shape = (-1, *[1] * (x.ndim - 2))
-            x = torch.addcmul(self._offset.to(x).view(shape), x, self._scale.to(x).view(shape))
-        return x.to(self.dtype)
+            offset, scale = (t.to(dressed).view(shape) for t in (self._offset, self._scale))
+            dressed = torch.addcmul(offset, dressed, scale)
+        dressed = dressed.to(self.dtype)
+        if self._channels_last and x.ndim == 4:
+            dressed = dressed.contiguous(memory_format=torch.channels_last)
+        return (
+            dressed.clone() if dressed is x else dressed
+        )  # the network may work in place on what it is given
 
     def _as_logits(self, out: Tensor) -> Tensor:
         if out.ndim == 1:
@@ -180,7 +219,7 @@ class Model:
         return logits
 
     @contextmanager
-    def settled(self) -> Iterator[None]:
+    def settled(self) -> Generator[None]:
         """The network in evaluation mode with frozen weights and its own random numbers; afterwards as it was."""
         if self._borrowed:
             yield
@@ -196,7 +235,9 @@ class Model:
                 module.training = False
             for p in wanted:
                 p.requires_grad_(False)
-            torch.default_generator.manual_seed(0)  # a network that draws at random answers the same way every time
+            torch.default_generator.manual_seed(
+                0
+            )  # a network that draws at random answers the same way every time
             yield
         finally:
             self._borrowed -= 1
@@ -213,7 +254,10 @@ class Model:
         if not self.fast or self.access != "gradients":
             return self
         weights = [*self.net.parameters(), *self.net.buffers()]
-        state = (x.shape[1:], [(w.data_ptr(), w._version) for w in weights])  # weights trained since make a new copy
+        state = (
+            x.shape[1:],
+            [(w.data_ptr(), w._version) for w in weights],
+        )  # weights trained since make a new copy
         if self._swift is None or self._swift[0] != state:
             with self.settled():
                 self._swift = state, self._copy(x[:1])
@@ -235,10 +279,12 @@ class Model:
         if x.shape[1:] not in self._spatial:
             names = {module: name for name, module in self.layers.items()}
             with self.settled():
-                calls = observed_calls(lambda: self.net(self._dressed(x[:1])), names)
+                calls = self._made(lambda: observed_calls(lambda: self._run(x[:1]), names))
             found = [names[call.module] for call in calls if has_positions(call, x.ndim)]
             if not found:
-                raise InputError(f"{self.name} has no layer with positions", "name a layer that gives [B, C, *space]")
+                raise InputError(
+                    f"{self.name} has no layer with positions", "name a layer that gives [B, C, *space]"
+                )
             self._spatial[x.shape[1:]] = found[-1]
         return self._spatial[x.shape[1:]]
 
@@ -246,10 +292,20 @@ class Model:
         """Raise unless the model gives what ``who`` asks for."""
         order: tuple[Access, ...] = ("labels", "scores", "gradients")
         if order.index(self.access) < order.index(access):
-            raise AccessError(f"{who} needs {access}, this model gives {self.access} only", _INSTEAD[self.access])
+            raise AccessError(
+                f"{who} needs {access}, this model gives {self.access} only", _INSTEAD[self.access]
+            )
 
 
-_MODAL = (nn.modules.dropout._DropoutNd, nn.modules.batchnorm._BatchNorm)  # what works otherwise in training
+_MODAL = (
+    nn.Dropout,
+    nn.Dropout1d,
+    nn.Dropout2d,
+    nn.Dropout3d,
+    nn.BatchNorm1d,
+    nn.BatchNorm2d,
+    nn.BatchNorm3d,
+)
 
 _INSTEAD: dict[Access, str] = {
     "gradients": "",

@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from .errors import InputError
-from .spec import Spec
+from .spec import Spec, call_text
 
 Trace = Mapping[str, Tensor]
 
@@ -62,12 +62,18 @@ class Scaled(Objective):
         return self.factor * self.inner.score(trace, y)
 
     def __repr__(self) -> str:
+        if isinstance(self.inner, Scaled):  # 3 * 2 * a is read as 6 * a
+            return call_text("Scaled", [repr(self.inner), repr(self.factor)])
         inner = f"({self.inner!r})" if isinstance(self.inner, Sum) else repr(self.inner)
         return f"-{inner}" if self.factor == -1 else f"{self.factor!r} * {inner}"
 
 
 def scaled(objective: Objective, factor: float) -> Objective:
-    return Scaled(objective.inner, factor * objective.factor) if isinstance(objective, Scaled) else Scaled(objective, factor)
+    return (
+        Scaled(objective.inner, factor * objective.factor)
+        if isinstance(objective, Scaled)
+        else Scaled(objective, factor)
+    )
 
 
 class Sum(Objective):
@@ -121,7 +127,10 @@ class CrossEntropy(Output):
 
 
 class Margin(Output):
-    """The best other logit minus that of class ``y``: positive once the class has changed. Blind to the logits' scale."""
+    """The best other logit minus that of class ``y``: positive once the class has changed.
+
+    Its slope does not vanish where the network is sure, however large its logits.
+    """
 
     def score(self, trace: Trace, y: Tensor) -> Tensor:
         logits = trace["output"]
@@ -219,5 +228,7 @@ def pick(scores: Tensor, y: Tensor) -> Tensor:
     try:
         chosen = scores[torch.arange(len(y), device=y.device), y]
     except IndexError:
-        raise InputError(f"there are {scores.shape[1]} classes or channels, {int(y.max())} is not one of them") from None
+        raise InputError(
+            f"there are {scores.shape[1]} classes or channels, {int(y.max())} is not one of them"
+        ) from None
     return chosen.flatten(1).mean(1) if chosen.ndim > 1 else chosen

@@ -25,7 +25,9 @@ def as_scores(out: Any) -> Tensor:
         raise InputError(f"the network returns a dict with {', '.join(map(str, out))}", "return logits=…")
     if isinstance(out, (tuple, list)) and out and isinstance(out[0], Tensor):
         return out[0]
-    raise InputError(f"the network returns {type(out).__name__}, not scores", "wrap it so that it returns a tensor")
+    raise InputError(
+        f"the network returns {type(out).__name__}, not scores", "wrap it so that it returns a tensor"
+    )
 
 
 def told_outputs(out: Tensor) -> Outputs:

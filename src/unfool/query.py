@@ -78,11 +78,14 @@ class Query:
         if self._y is None and x is self.images and "output" in trace:
             self._y = label_of(trace["output"].detach())
         score = self.objective.score(trace, self.y)
+        score = score.to(torch.promote_types(score.dtype, torch.float32))
         if self.score is None and x is self.images:
             self.score = score.detach()
         return score
 
-    def _with(self, model: Model, objective: Objective, y: Tensor | None, rng: Rng, images: Tensor | None = None) -> "Query":
+    def _with(
+        self, model: Model, objective: Objective, y: Tensor | None, rng: Rng, images: Tensor | None = None
+    ) -> "Query":
         return Query(model, objective, y, rng, images=images, cost=self.cost, who=self.who)
 
     def __getitem__(self, keep: Tensor) -> "Query":
@@ -100,7 +103,9 @@ class Query:
         """The same question to another model."""
         return self._with(model, self.objective, self._y, self.rng, self.images)
 
-    def look(self, x: Tensor, reads: Sequence[str] | None = None, leaf: str | None = None) -> dict[str, Tensor]:
+    def look(
+        self, x: Tensor, reads: Sequence[str] | None = None, leaf: str | None = None
+    ) -> dict[str, Tensor]:
         """One counted forward pass."""
         self.cost["forward"] += len(x)
         first = self.model.width is None
@@ -110,7 +115,11 @@ class Query:
         return trace
 
     def _reads(self) -> tuple[str, ...]:
-        return self.objective.reads if self._y is not None else tuple(dict.fromkeys((*self.objective.reads, "output")))
+        return (
+            self.objective.reads
+            if self._y is not None
+            else tuple(dict.fromkeys((*self.objective.reads, "output")))
+        )
 
     @torch.no_grad()
     def ask(self, x: Tensor) -> Answer:
@@ -143,7 +152,7 @@ class Query:
             score = self._note(x, trace)
             (grad,) = torch.autograd.grad(_connected(score, self.who).sum(), leaf)
         self.cost["backward"] += len(x)
-        return Answer(score.detach(), self.objective.reached(trace, self.y), grad)
+        return Answer(score.detach(), self.objective.reached(trace, self.y), grad.contiguous())
 
     def gradients(self, x: Tensor, ys: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
         """Scores [K, B] and gradients [K, B, C, *] for several targets per row, from a single forward pass."""
@@ -160,16 +169,25 @@ class Query:
     def at(self, layer: str, x: Tensor) -> AtLayer:
         """The score, a layer's activation and the gradient there; nothing below the layer is differentiated."""
         self.model.need("gradients", self.who)
+        if layer in ("input", "output"):
+            raise InputError(f"a layer called {layer!r} cannot be told from the network's own", "name one beside it")
         with torch.enable_grad():
             trace = self.look(x, (*self._reads(), layer), leaf=layer)
             score = self._note(x, trace)
-            (grad,) = torch.autograd.grad(_connected(score, self.who, layer).sum(), trace[layer], allow_unused=True)
+            (grad,) = torch.autograd.grad(
+                _connected(score, self.who, layer).sum(), trace[layer], allow_unused=True
+            )
         self.cost["backward"] += len(x)
         if grad is None:
-            raise InputError(f"the score does not depend on layer {layer!r}", "name a layer on the way to the output")
-        return AtLayer(score.detach(), trace[layer].detach(), grad)
+            raise InputError(
+                f"the score does not depend on layer {layer!r}", "name a layer on the way to the output"
+            )
+        exact = torch.promote_types(grad.dtype, torch.float32)
+        return AtLayer(score.detach(), trace[layer].detach().to(exact), grad.to(exact))
 
-    def packed(self, ask: Callable[["Query", Tensor], Tensor], variants: Iterable[Tensor]) -> Iterator[Tensor]:
+    def packed(
+        self, ask: Callable[["Query", Tensor], Tensor], variants: Iterable[Tensor]
+    ) -> Iterator[Tensor]:
         """``ask(query, images)`` for every variant of the batch, as many variants per pass as the model holds."""
         variants, room = iter(variants), max(1, self.model.capacity // max(1, len(self)))
         while group := list(islice(variants, room)):
@@ -177,6 +195,8 @@ class Query:
 
 
 def _connected(score: Tensor, who: str, layer: str | None = None) -> Tensor:
+    if torch.is_inference_mode_enabled():
+        raise InputError(f"{who}: there are no gradients in torch.inference_mode()", "torch.no_grad() does no harm")
     if not score.requires_grad:
         place = f"layer {layer!r}" if layer else "the image"
         raise InputError(f"{who}: the score does not depend on {place}: the network cuts the gradient")

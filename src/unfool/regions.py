@@ -67,8 +67,12 @@ class Region(Spec, ABC):
 
     @final
     def step(self, x: Tensor, grad: Tensor, length: Tensor, ball: Ball) -> Tensor:
-        """The images one step of each row's ``length`` up the gradient, back inside the region and [0, 1]."""
-        return self.project(x + column(length, x) * self.steepest(grad, ball), ball)
+        """The images one step of each row's ``length`` up the gradient, back inside the region and [0, 1].
+
+        The step is not spent on values that are at 0 or 1 already and would have to go further.
+        """
+        free = torch.where(grad > 0, x < 1, x > 0)
+        return self.project(x + column(length, x) * self.steepest(grad * free, ball), ball)
 
     @final
     def edge(self, direction: Tensor, ball: Ball) -> Tensor:
@@ -88,7 +92,7 @@ class Norm(Region, ABC):
 
     @final
     def around(self, x: Tensor, mask: Tensor | None = None) -> Ball:
-        return Ball(x, per_row(self.eps, x, f"{type(self).__name__}.eps"), mask)
+        return Ball(x, per_row(self.eps, x, f"{type(self).__name__}.eps"), _mask_of(x, mask))
 
     @final
     def sized(self, eps: float) -> "Norm":
@@ -100,6 +104,15 @@ class Norm(Region, ABC):
         return self.eps
 
 
+def _mask_of(x: Tensor, mask: Tensor | None) -> Tensor | None:
+    wanted = (len(x), 1, *x.shape[2:])
+    if mask is not None and (mask.shape[1:] != wanted[1:] or len(mask) not in (1, len(x))):
+        raise InputError(
+            f"a mask must be {list(wanted)}, not {list(mask.shape)}", "mask[:, None] adds the channel"
+        )
+    return None if mask is None else mask.to(x).expand(wanted)
+
+
 def _only(delta: Tensor, ball: Ball) -> Tensor:
     return delta if ball.mask is None else delta * ball.mask
 
@@ -109,6 +122,8 @@ def _norm(t: Tensor) -> Tensor:
 
 
 def _unit(t: Tensor) -> Tensor:
+    """Each row at length 1, however short it was; a row of zeros stays."""
+    t = t / column(t.flatten(1).abs().amax(1).clamp_min(torch.finfo(t.dtype).tiny), t)
     return t / column(_norm(t).clamp_min(1e-12), t)
 
 
@@ -198,8 +213,10 @@ class L0(Norm):
     def shrink(self, delta: Tensor, eps: Tensor) -> Tensor:
         change = delta.abs().amax(1).flatten(1)  # [B, positions]
         order = change.argsort(1, descending=True)
-        rank = torch.empty_like(order).scatter(1, order, torch.arange(order.shape[1], device=delta.device).expand_as(order))
-        return delta * (rank < eps[:, None]).view(len(delta), 1, *delta.shape[2:])
+        rank = torch.empty_like(order).scatter(
+            1, order, torch.arange(order.shape[1], device=delta.device).expand_as(order)
+        )
+        return delta * (rank + 1 <= eps[:, None]).view(len(delta), 1, *delta.shape[2:])
 
     def ascend(self, grad: Tensor) -> Tensor:
         """Each position's own steepest sign step; the projection keeps the best."""
@@ -225,7 +242,9 @@ class Mask(Region):
     def around(self, x: Tensor, mask: Tensor | None = None) -> Ball:
         here = _box(x, self.box) if self.box else mask
         if here is None:
-            raise InputError("Mask needs to know where", "give Mask(box=(top, left, bottom, right)) or mask=…")
+            raise InputError(
+                "Mask needs to know where", "give Mask(box=(top, left, bottom, right)) or mask=…"
+            )
         return self.inner.around(x, here.to(x.dtype))
 
     def sized(self, eps: float) -> "Mask":
@@ -257,6 +276,8 @@ def _box(x: Tensor, box: tuple[float, ...]) -> Tensor:
         raise InputError(f"Mask.box must be (top, left, bottom, right) as shares of the image, not {box}")
     height, width = x.shape[-2:]
     mask = torch.zeros_like(x[:, :1])
-    top, left, bottom, right = (round(b * s) for b, s in zip(box, (height, width, height, width), strict=True))
+    top, left, bottom, right = (
+        round(b * s) for b, s in zip(box, (height, width, height, width), strict=True)
+    )
     mask[..., top : max(bottom, top + 1), left : max(right, left + 1)] = 1
     return mask

@@ -2,8 +2,9 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from hashlib import blake2b
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import torch
 from torch import Tensor
@@ -15,9 +16,11 @@ Rows = TypeVar("Rows")
 
 def take(rows: Rows, keep: Tensor) -> Rows:
     """The same (nested) named tuple with every tensor cut to the rows in ``keep``."""
-    if rows is None or isinstance(rows, Tensor):
-        return rows[keep] if rows is not None else rows
-    return type(rows)(*(take(part, keep) for part in rows))  # pyright: ignore[reportGeneralTypeIssues]
+    if rows is None:
+        return rows
+    if isinstance(rows, Tensor):
+        return cast(Rows, rows[keep])
+    return type(rows)(*(take(part, keep) for part in cast(Any, rows)))
 
 
 def column(t: Tensor, like: Tensor) -> Tensor:
@@ -29,7 +32,9 @@ def per_row(value: float | Sequence[float] | Tensor, like: Tensor, what: str = "
     """One number per image of ``like``, from one for all or one for each: [B]."""
     t = torch.as_tensor(value, dtype=like.dtype, device=like.device)
     if t.ndim > 1 or (t.ndim == 1 and len(t) != len(like)):
-        raise InputError(f"{what} must be one number or one for each of {len(like)} images, not {list(t.shape)}")
+        raise InputError(
+            f"{what} must be one number or one for each of {len(like)} images, not {list(t.shape)}"
+        )
     return t.expand(len(like))
 
 
@@ -39,21 +44,30 @@ class Rng:
     A row draws the same numbers whatever its batch, shard or neighbours, so runs can be cut, resumed and spread.
     """
 
-    def __init__(self, streams: list[torch.Generator]):
-        self.streams = streams
+    def __init__(self, seeds: list[int], device: torch.device | str = "cpu"):
+        self.seeds, self.device, self.copies = seeds, device, 0
 
     @classmethod
     def seeded(cls, seed: int, ids: Sequence[Any], device: torch.device | str = "cpu") -> "Rng":
-        return cls([torch.Generator(device).manual_seed(stable_number(seed, i)) for i in ids])
+        return cls([stable_number(seed, i) for i in ids], device)
+
+    @cached_property
+    def streams(self) -> list[torch.Generator]:
+        return [torch.Generator(self.device).manual_seed(seed) for seed in self.seeds]
 
     def __len__(self) -> int:
-        return len(self.streams)
+        return len(self.seeds)
 
     def __getitem__(self, keep: Tensor) -> "Rng":
-        return Rng([self.streams[i] for i in torch.arange(len(self))[keep.cpu()].tolist()])
+        kept = torch.arange(len(self))[keep.cpu()].tolist()
+        cut = Rng([self.seeds[i] for i in kept], self.device)
+        cut.streams, cut.copies = [self.streams[i] for i in kept], self.copies
+        return cut
 
     def tile(self, n: int) -> "Rng":
-        return Rng(self.streams * n)
+        """Streams for ``n`` more copies of the rows, each of its own: the same however many are made at once."""
+        first, self.copies = self.copies, self.copies + n
+        return Rng([stable_number(seed, k) for k in range(first, first + n) for seed in self.seeds], self.device)
 
     def normal(self, like: Tensor) -> Tensor:
         """Standard normal numbers in the shape of ``like``."""

@@ -5,50 +5,23 @@
 
 import ast
 import inspect
-import math
 import operator
-import textwrap
 from collections.abc import Callable, Iterable
-from dataclasses import MISSING, Field, dataclass, fields
+from dataclasses import MISSING, dataclass
 from functools import cache
 from importlib.metadata import entry_points
-from types import NoneType, UnionType
-from typing import (
-    Annotated,
-    Any,
-    Literal,
-    NamedTuple,
-    TypeVar,
-    Union,
-    dataclass_transform,
-    get_args,
-    get_origin,
-    get_type_hints,
-)
+from typing import Any, TypeVar, dataclass_transform
 
-from .errors import SpecError, UnknownName, suggestion
-
-
-class Bound(NamedTuple):
-    """The numbers an option may be."""
-
-    low: float
-    high: float = math.inf
-    open: bool = False
-
-    def holds(self, value: float) -> bool:
-        return (self.low < value if self.open else self.low <= value) and value <= self.high
-
-    def __str__(self) -> str:
-        return f"{'>' if self.open else '≥'} {self.low}" + ("" if self.high == math.inf else f" and ≤ {self.high}")
-
-
-Count = Annotated[int, Bound(1)]
-Natural = Annotated[int, Bound(0)]
-Positive = Annotated[float, Bound(0, open=True)]
-Fraction = Annotated[float, Bound(0, 1)]
-PerRow = Annotated[float | tuple[float, ...], Bound(0)]
-"""One number for all images, or one for each."""
+from .errors import SpecError, UnfoolError, UnknownName, suggestion
+from .options import Bound as Bound
+from .options import Count as Count
+from .options import Fraction as Fraction
+from .options import Natural as Natural
+from .options import Option as Option
+from .options import PerRow as PerRow
+from .options import Positive as Positive
+from .options import article, is_finite, spec_fields
+from .options import options as options
 
 
 @dataclass_transform(frozen_default=True)
@@ -76,7 +49,7 @@ def call_text(name: str, arguments: Iterable[str]) -> str:
 def shown_arguments(spec: Spec) -> list[str]:
     """The arguments that differ from the defaults, leading required ones without their names."""
     shown: list[str] = []
-    for i, field in enumerate(_fields(type(spec))):
+    for i, field in enumerate(spec_fields(type(spec))):
         value = getattr(spec, field.name)
         if field.default is MISSING and len(shown) == i:
             shown.append(repr(value))
@@ -85,123 +58,16 @@ def shown_arguments(spec: Spec) -> list[str]:
     return shown
 
 
-class Option(NamedTuple):
-    """One field as a form, a flag or a help page needs it."""
-
-    name: str
-    type: Any
-    default: Any
-    bound: Bound | None
-    choices: tuple[Any, ...]
-    optional: bool
-    many: Literal["no", "may", "must"]
-    """Whether several values, as a tuple, may or must be given."""
-    help: str
-
-    @property
-    def required(self) -> bool:
-        return self.default is MISSING
-
-    def settle(self, value: Any) -> Any:
-        """The value as the spec keeps it: tensors, arrays and lists become numbers and tuples."""
-        if hasattr(value, "tolist"):
-            value = value.tolist()
-        value = tuple(value) if isinstance(value, list) else value
-        return (value,) if self.many == "must" and not isinstance(value, tuple) else value
-
-    def check(self, owner: str, value: Any) -> None:
-        if value is None and self.optional:
-            return
-        each = value if self.many != "no" and isinstance(value, tuple) else (value,)
-        for one in each:
-            if complaint := self._complaint(one):
-                raise SpecError(f"{owner}.{self.name} must be {complaint}, not {one!r}")
-
-    def _complaint(self, value: Any) -> str:
-        if self.choices:
-            return "" if value in self.choices else f"one of {', '.join(map(repr, self.choices))}"
-        if self.type in (int, float):
-            if isinstance(value, bool) or not isinstance(value, (int, self.type)):
-                return "a whole number" if self.type is int else "a number"
-            if self.bound and not self.bound.holds(value):
-                return str(self.bound)
-        elif inspect.isclass(self.type) and not isinstance(value, self.type):
-            return {bool: "True or False", str: "a text"}.get(self.type, article(self.type.__name__.lower()))
-        return ""
-
-
-def article(noun: str) -> str:
-    return f"{'an' if noun[0] in 'aeiou' else 'a'} {noun}"
-
-
-@cache
-def _fields(cls: type[Spec]) -> tuple[Field[Any], ...]:
-    return fields(cls)  # pyright: ignore[reportArgumentType]  a Spec's subclasses are dataclasses
-
-
-@cache
-def options(cls: type[Spec]) -> tuple[Option, ...]:
-    """What can be set on ``cls``: read off annotations and the strings below the fields."""
-    if cls is Spec:
-        return ()
-    hints, helps = get_type_hints(cls, include_extras=True), _field_docs(cls)
-    return tuple(_option(f, hints[f.name], helps.get(f.name, "")) for f in _fields(cls))
-
-
-def _option(field: Field[Any], hint: Any, text: str) -> Option:
-    bound, choices, many = None, (), "no"
-    optional = _is_union(hint) and NoneType in get_args(hint)
-    if optional:
-        hint = _join([a for a in get_args(hint) if a is not NoneType])
-    if get_origin(hint) is Annotated:
-        hint, bound = get_args(hint)[:2]
-    if _is_union(hint):  # number | tuple of numbers
-        hint, many = get_args(hint)[0], "may"
-    if get_origin(hint) is tuple:
-        hint, many = get_args(hint)[0], "must"
-    if get_origin(hint) is Annotated:
-        hint, bound = get_args(hint)[:2]
-    if get_origin(hint) is Literal:
-        choices = get_args(hint)
-    return Option(field.name, hint, field.default, bound, choices, optional, many, text)
-
-
-def _is_union(hint: Any) -> bool:
-    return get_origin(hint) in (Union, UnionType)
-
-
-def _join(hints: list[Any]) -> Any:
-    joined = hints[0]
-    for hint in hints[1:]:
-        joined = joined | hint
-    return joined
-
-
-def _field_docs(cls: type) -> dict[str, str]:
-    """The strings below the fields, from the source; without source there is no help, nothing else breaks."""
-    docs: dict[str, str] = {}
-    for base in reversed(cls.__mro__[:-1]):
-        try:
-            tree = ast.parse(textwrap.dedent(inspect.getsource(base))).body[0]
-        except (OSError, TypeError, SyntaxError):
-            continue
-        body = tree.body if isinstance(tree, ast.ClassDef) else []
-        for field, doc in zip(body, body[1:], strict=False):
-            match field, doc:
-                case ast.AnnAssign(target=ast.Name(id=name)), ast.Expr(value=ast.Constant(value=str(text))):
-                    docs[name] = inspect.cleandoc(text)
-                case _:
-                    pass
-    return docs
-
-
 Kind = TypeVar("Kind", bound=Spec)
 
 
 def catalogue(kind: type[Kind] = Spec) -> dict[str, type[Kind]]:
-    """Every concrete subclass of ``kind``, by name: ours, a script's, an installed plugin's."""
+    """Every concrete subclass of ``kind``, by name: ours, a script's, an installed plugin's.
+
+    Of two with one name, as where a notebook's cell has run twice, the one defined last counts.
+    """
     plugins()
-    return dict(sorted(_concrete(kind)))
+    return dict(sorted(_concrete(kind), key=lambda found: found[0]))
 
 
 def _concrete(kind: type[Kind]) -> Iterable[tuple[str, type[Kind]]]:
@@ -229,6 +95,8 @@ def parse(text: str, kind: type[Kind] = Spec) -> Kind:
     """Read a spec from its text. Nothing is evaluated: only calls of known names, literals and + - * /."""
     try:
         value = _build(ast.parse(text.strip(), mode="eval").body, kind)
+    except UnicodeEncodeError as error:
+        raise SpecError(f"cannot read {text!r}: {error.reason}") from None
     except (SyntaxError, RecursionError, MemoryError) as error:
         raise SpecError(f"cannot read {text!r}: {getattr(error, 'msg', 'it is nested too deeply')}") from None
     if not isinstance(value, kind):
@@ -240,9 +108,9 @@ def parse_number(text: str) -> float:
     """A number such as ``0.3`` or ``8/255``."""
     try:
         value = _build(ast.parse(text.strip(), mode="eval").body)
-    except SyntaxError:
+    except (SyntaxError, RecursionError, MemoryError, UnicodeEncodeError, UnfoolError):
         value = None
-    if isinstance(value, bool) or not isinstance(value, (int, float)):
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not is_finite(value):
         raise SpecError(f"{text!r} is not a number", "write 0.03 or 8/255")
     return float(value)
 
@@ -272,7 +140,10 @@ def _build(node: ast.expr, kind: type[Spec] = Spec) -> Any:
         case ast.BinOp(left=left, op=op, right=right) if type(op) in _ARITHMETIC:
             return _arithmetic(_ARITHMETIC[type(op)], _build(left), _build(right), node=node)
         case ast.Call(func=ast.Name(id=name), args=args, keywords=named) if all(k.arg for k in named):
-            return _construct(name, args, {str(k.arg): k.value for k in named}, kind)
+            given = {str(k.arg): k.value for k in named}
+            if len(given) < len(named):
+                raise SpecError(f"{ast.unparse(node)!r} gives an option twice")
+            return _construct(name, args, given, kind)
         case _:
             raise SpecError(f"{ast.unparse(node)!r} is not allowed in a spec")
 
@@ -298,4 +169,6 @@ def _construct(name: str, args: list[ast.expr], named: dict[str, ast.expr], kind
     except TypeError as error:
         missing = [o.name for o in options(cls)[len(args) :] if o.required and o.name not in named]
         hint = f"{name} needs {', '.join(missing)}: write {name}({missing[0]}=…)" if missing else ""
-        raise SpecError(f"cannot build {name}: {str(error).removeprefix(f'{name}.__init__() ')}", hint) from None
+        raise SpecError(
+            f"cannot build {name}: {str(error).removeprefix(f'{name}.__init__() ')}", hint
+        ) from None

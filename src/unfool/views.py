@@ -31,7 +31,9 @@ class View(Spec):
         grey = picture.mode in ("1", "L", "I", "F", "LA") or picture.mode.startswith("I;16")
         channels = self.channels or (1 if grey else 3)
         if channels not in (1, 3):
-            raise InputError(f"a picture has 1 or 3 channels, the network wants {channels}", "give the data as .npz")
+            raise InputError(
+                f"a picture has 1 or 3 channels, the network wants {channels}", "give the data as .npz"
+            )
         if picture.mode in ("I", "F") or picture.mode.startswith("I;16"):
             picture = eight_bits(picture)
         return picture.convert("L" if channels == 1 else "RGB")
@@ -40,8 +42,10 @@ class View(Spec):
         if not self.resize:
             return picture
         ratio = self.resize / min(picture.size)
-        size = tuple(max(1, int(side * ratio)) for side in picture.size)
-        return picture.resize(size, Image.Resampling.BICUBIC if self.bicubic else Image.Resampling.BILINEAR)
+        width, height = (max(1, int(side * ratio)) for side in picture.size)
+        return picture.resize(
+            (width, height), Image.Resampling.BICUBIC if self.bicubic else Image.Resampling.BILINEAR
+        )
 
     def cut(self, picture: Image.Image) -> Image.Image:
         if not self.crop:

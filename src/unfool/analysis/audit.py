@@ -16,7 +16,12 @@ from ..spec import parse
 from .masking import Masking, Signs, diagnose
 from .rates import Rate, Spread, rate, spread
 
-CURVES = {"fgsm": "FGSM, one step", "pgd": "PGD", "random": "one random change", "worst-random": "worst of {draws} random changes"}
+CURVES = {
+    "fgsm": "FGSM, one step",
+    "pgd": "PGD",
+    "random": "one random change",
+    "worst-random": "worst of {draws} random changes",
+}
 """The curves of an audit, by the name of their run."""
 
 
@@ -40,7 +45,7 @@ class Sanity(NamedTuple):
 
     @property
     def verdict(self) -> str:
-        """"pass" where maps change when the weights do, "fail" where they hardly do, "weak" between."""
+        """ "pass" where maps change when the weights do, "fail" where they hardly do, "weak" between."""
         if self.n < 2:
             return "unknown"
         return "pass" if self.correlation <= 0.3 else "weak" if self.correlation <= 0.5 else "fail"
@@ -91,7 +96,9 @@ class Audited(NamedTuple):
         nearest = min(range(len(self.radii)), key=lambda i: abs(self.radii[i] - eps))
         if run not in self.curves or abs(self.radii[nearest] - eps) > 1e-6 * max(1.0, eps):
             shown = ", ".join(f"{r:.4g}" for r in self.radii)
-            raise DataError(f"the audit has no {run}@{eps:.4g}", f"there is {', '.join(self.curves)} at {shown}")
+            raise DataError(
+                f"the audit has no {run}@{eps:.4g}", f"there is {', '.join(self.curves)} at {shown}"
+            )
         return self.curves[run][nearest]
 
     @property
@@ -108,7 +115,10 @@ def read_audit(folder: Path) -> Audited:
     fine = parts["predict"].readable
     curves = {run: ~parts[run]["flipped"][fine].bool() for run in CURVES}
     classes, radius = tuple(manifest["classes"]), parts["pgd"]["radius"][fine]
-    members = {"class": _class_names(parts["predict"]["y"][fine], classes), **_kept(parts["predict"].groups, fine)}
+    members = {
+        "class": _class_names(parts["predict"]["y"][fine], classes),
+        **_kept(parts["predict"].groups, fine),
+    }
     robust = curves["pgd"][:, [0.0, *audit.grid].index(audit.eps)]
     known = bool((parts["predict"]["y"][fine] >= 0).any())
     return Audited(
@@ -131,7 +141,9 @@ def read_audit(folder: Path) -> Audited:
     )
 
 
-def _signs(parts: dict[str, Table], fine: Tensor, audit: Audit, curves: dict[str, Tensor], robust: Tensor) -> Signs:
+def _signs(
+    parts: dict[str, Table], fine: Tensor, audit: Audit, curves: dict[str, Tensor], robust: Tensor
+) -> Signs:
     at = [0.0, *audit.grid].index(audit.eps)
     right = curves["pgd"][:, 0]
     left = {name: ~parts[name]["flipped"][fine][:, 1].bool() for name in ("cross-entropy", "whole-box")}
@@ -153,7 +165,10 @@ def _class_names(labels: Tensor, classes: tuple[str, ...]) -> list[str]:
 
 
 def _kept(groups: dict[str, tuple[str, ...]], fine: Tensor) -> dict[str, list[str]]:
-    return {name: [v for v, keep in zip(values, fine.tolist(), strict=True) if keep] for name, values in groups.items()}
+    return {
+        name: [v for v, keep in zip(values, fine.tolist(), strict=True) if keep]
+        for name, values in groups.items()
+    }
 
 
 def _groups(values: list[str], clean: Tensor, robust: Tensor, radius: Tensor) -> tuple[Group, ...]:
@@ -176,7 +191,11 @@ def _sanity(method: str, table: Table) -> Sanity:
 
 def _passes(parts: dict[str, Table], fine: Tensor) -> dict[str, float]:
     """Mean passes per image over the runs on all images."""
-    found = {f"{run} {way}": parts[run].columns.get(f"{way}_passes") for run in parts for way in ("forward", "backward")}
+    found = {
+        f"{run} {way}": parts[run].columns.get(f"{way}_passes")
+        for run in parts
+        for way in ("forward", "backward")
+    }
     return {name: float(values[fine].mean()) for name, values in found.items() if values is not None}
 
 
@@ -188,8 +207,12 @@ class Axes(NamedTuple):
 
 
 def _axes(folder: Path) -> Axes:
-    along, plane = (parse((folder / "parts" / run / "recipe.txt").read_text(), Recipe).method for run in ("logits", "window"))
-    assert isinstance(along, LogitsAlong) and isinstance(plane, ChurchWindow)
+    along, plane = (
+        parse((folder / "parts" / run / "recipe.txt").read_text(), Recipe).method
+        for run in ("logits", "window")
+    )
+    assert isinstance(along, LogitsAlong)
+    assert isinstance(plane, ChurchWindow)
     return Axes(torch.linspace(-along.limit, along.limit, along.points), plane.limit)
 
 
@@ -199,9 +222,15 @@ def _cases(audit: Audit, parts: dict[str, Table], axes: Axes) -> list[Case]:
 
 def _case(audit: Audit, parts: dict[str, Table], axes: Axes, k: int) -> Case:
     column = {name: values[k] for name, values in parts["cases"].columns.items()}
-    said = {when: (int(column[f"label_{when}"]), float(column[f"confidence_{when}"])) for when in ("before", "after", "saved")}
+    said = {
+        when: (int(column[f"label_{when}"]), float(column[f"confidence_{when}"]))
+        for when in ("before", "after", "saved")
+    }
     label = int(column["y"])
-    heat = {repr(m): (column[f"heat_{i}"][0], column[f"heat_{i}_after"][0]) for i, m in enumerate(audit.attributions)}
+    heat = {
+        repr(m): (column[f"heat_{i}"][0], column[f"heat_{i}_after"][0])
+        for i, m in enumerate(audit.attributions)
+    }
     names = {"window": "gradient", "window-again": "gradient, another random axis", "window-random": "random"}
     planes = {told: parts[run]["plane"][k] for run, told in names.items() if k < len(parts[run])}
     kind = "wrong" if said["before"][0] != label else "fooled" if bool(column["flipped"]) else "right"

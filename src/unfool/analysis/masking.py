@@ -55,8 +55,10 @@ def diagnose(signs: Signs, eps: str) -> Masking:
     alarms = [e for e in evidence if e.alarm]
     if not alarms:
         return Masking(False, "No sign of gradient masking: " + _calm(signs, eps), evidence)
-    text = f"Gradients are masked: {'; '.join(e.finding for e in alarms)}. Accuracy found by gradients is no robustness here."
-    return Masking(True, text, evidence)
+    found = "; ".join(e.finding for e in alarms)
+    return Masking(
+        True, f"Gradients are masked, accuracy under attack is not robustness here: {found}.", evidence
+    )
 
 
 def _calm(signs: Signs, eps: str) -> str:
@@ -75,13 +77,17 @@ def _zero_gradients(lengths: Tensor) -> Evidence:
 
 def _scale(gaps: Tensor) -> Evidence:
     gap = float(gaps.median()) if len(gaps) else 0.0
-    finding = f"the two best logits are {gap:.3g} apart (median); beyond {SATURATED:.0f} cross-entropy is flat"
+    finding = (
+        f"the two best logits are {gap:.3g} apart (median); beyond {SATURATED:.0f} cross-entropy is flat"
+    )
     return Evidence("logit scale", finding, gap > SATURATED)
 
 
 def _losses(ce: Rate, margin: Rate, eps: str) -> Evidence:
     finding = f"cross-entropy leaves {percent(ce.value)} right at {eps}, the margin {percent(margin.value)}"
-    return Evidence("cross-entropy against margin", finding, ce.low > margin.high and ce.value - margin.value > 0.1)
+    return Evidence(
+        "cross-entropy against margin", finding, ce.low > margin.high and ce.value - margin.value > 0.1
+    )
 
 
 def _steps(one: Rate, many: Rate, eps: str) -> Evidence:
@@ -90,10 +96,12 @@ def _steps(one: Rate, many: Rate, eps: str) -> Evidence:
 
 
 def _random(random: Rate, many: Rate, eps: str) -> Evidence:
-    finding = f"the worst of random changes leaves {percent(random.value)} right at {eps}, gradients {percent(many.value)}"
+    finding = f"the worst random change leaves {percent(random.value)} right at {eps}, gradients {percent(many.value)}"
     return Evidence("random against gradient", finding, random.high < many.low)
 
 
 def _whole_box(left: Rate, classes: int) -> Evidence:
-    finding = f"with any change allowed the attack leaves {percent(left.value)} right, where chance is {percent(1 / classes)}"
+    finding = (
+        f"with any change allowed {percent(left.value)} stay right, where chance is {percent(1 / classes)}"
+    )
     return Evidence("no bound must reach chance", finding, left.low > 1 / classes)

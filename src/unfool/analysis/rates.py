@@ -1,5 +1,6 @@
 """Rates with their number and interval: no rate goes without."""
 
+import math
 from typing import NamedTuple
 
 import torch
@@ -20,7 +21,11 @@ class Rate(NamedTuple):
         return self.k / self.n if self.n else float("nan")
 
     def __str__(self) -> str:
-        return f"{percent(self.value)} [{percent(self.low)}, {percent(self.high)}] of {self.n}" if self.n else "none"
+        return (
+            f"{percent(self.value)} [{percent(self.low)}, {percent(self.high)}] of {self.n}"
+            if self.n
+            else "none"
+        )
 
     def as_dict(self) -> dict[str, float]:
         return {"k": self.k, "n": self.n, "rate": self.value, "low": self.low, "high": self.high}
@@ -52,7 +57,7 @@ class Spread(NamedTuple):
 def spread(values: Tensor) -> Spread:
     """The quartiles of numbers, some of them infinite, and how many are."""
     if not len(values):
-        return Spread(0, *[float("nan")] * 3, 0)
+        return Spread(0, math.nan, math.nan, math.nan, 0)
     ordered = values.double().sort().values
-    quarters = [float(ordered[min(len(ordered) - 1, int(q * len(ordered)))]) for q in (0.25, 0.5, 0.75)]
-    return Spread(len(values), *quarters, int(torch.isinf(values).sum()))
+    low, median, high = (float(ordered[int(q * (len(ordered) - 1))]) for q in (0.25, 0.5, 0.75))
+    return Spread(len(values), low, median, high, int(torch.isinf(values).sum()))

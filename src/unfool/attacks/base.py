@@ -21,9 +21,9 @@ from ..views import from_uint8, to_uint8
 class Attacked(NamedTuple):
     """What an attack found, one entry per image.
 
-    ``x`` are the changed images [B, C, *] inside the region and [0, 1]; ``success`` is judged on the user's own network
-    in its own precision; ``label`` and ``confidence`` are its answer to ``x``; ``l0`` counts changed positions; ``cost``
-    counts images put through the network forward and backward.
+    ``x`` are the changed images [B, C, *] inside the region and [0, 1]; ``success`` is judged on the user's own
+    network in its own precision; ``label`` and ``confidence`` are its answer to ``x``; ``l0`` counts changed
+    positions; ``cost`` counts images put through the network forward and backward.
     """
 
     x: Tensor
@@ -67,7 +67,9 @@ class Attack(Method, ABC):
         goal, labels = _aim(x, y, target, model.width)
         within = within or Linf()
         home, x, labels = x.device, x.to(model.device), labels.to(model.device)
-        query = Query(model, goal, labels, Rng.seeded(seed, row_ids(ids, len(x)), model.device), who=type(self).__name__)
+        query = Query(
+            model, goal, labels, Rng.seeded(seed, row_ids(ids, len(x)), model.device), who=type(self).__name__
+        )
         with model.settled():
             found = self.found(query, within, within.around(x, mask))
             logits = query.logits(found)
@@ -83,24 +85,31 @@ class Attack(Method, ABC):
     def columns(self, question: Question, batch: Batch) -> Columns:
         wanted = question.labels(batch)
         aim: dict[str, Any] = {"y" if question.target is None else "target": wanted}
-        how = {"mask": batch.masks, "seed": question.seed, "ids": batch.ids}
+        how: dict[str, Any] = {"mask": batch.masks, "seed": question.seed, "ids": batch.ids}
         found = self(question.model, batch.x, **aim, within=question.within, **how)
         saved = to_uint8(found.x)
         again = label_of(question.model(from_uint8(saved))).to(wanted.device)
         survives = (again == wanted) == (question.target is not None)
-        scores = {name: getattr(found, name) for name in ("success", "label", "confidence", "l0", "l1", "l2", "linf")}
+        scores = {
+            name: getattr(found, name)
+            for name in ("success", "label", "confidence", "l0", "l1", "l2", "linf")
+        }
         return {"adversarial": saved, **scores, "label_saved": again, "success_saved": survives}
 
 
 def _aim(x: Tensor, y: Any, target: Any, classes: int | None) -> tuple[Goal, Tensor]:
     if (y is None) == (target is None):
-        raise InputError("an attack needs labels to lead away from, or targets to lead to", "give y=… or target=…")
+        raise InputError(
+            "an attack needs labels to lead away from, or targets to lead to", "give y=… or target=…"
+        )
     if target is not None:
         return Targeted(), checked_labels(target, x, classes, "targets")
     return Untargeted(), checked_labels(y, x, classes)
 
 
-def _judged(found: Tensor, x: Tensor, logits: Tensor, query: Query, seed: int, home: torch.device) -> Attacked:
+def _judged(
+    found: Tensor, x: Tensor, logits: Tensor, query: Query, seed: int, home: torch.device
+) -> Attacked:
     delta = (found - x).flatten(1)
     moved = (found != x).any(1).flatten(1).sum(1)
     probability = (logits.flatten(2).mean(2) if logits.ndim > 2 else logits).softmax(1)

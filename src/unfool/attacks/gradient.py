@@ -35,7 +35,10 @@ class Point(NamedTuple):
 
 
 class PGD(Attack):
-    """Many small steps, projected back after each (Madry et al., 2018; without a random start, BIM, Kurakin et al., 2017)."""
+    """Many small steps, projected back after each (Madry et al., 2018).
+
+    Without a random start it is the basic iterative method (Kurakin et al., 2017).
+    """
 
     steps: Count = 10
     """How many steps to take at most; an image that has flipped takes no more."""

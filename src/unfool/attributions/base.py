@@ -18,8 +18,9 @@ from ..rows import Batch, Rng
 class Explained(NamedTuple):
     """Where a network looks, one entry per image. Nothing is normalised before it is drawn.
 
-    ``heat`` is the signed map as computed [B, C, *small]; ``map`` one channel of it at the image's size [B, 1, *space]:
-    the strongest channel's absolute value where there are several. ``score`` is what was explained, for class ``target``.
+    ``heat`` is the signed map as computed [B, C, *small]; ``map`` one channel of it at the image's size
+    [B, 1, *space]: the strongest channel's absolute value where there are several. ``score`` is what was explained,
+    for class ``target``.
     """
 
     heat: Tensor
@@ -62,13 +63,21 @@ class Attribution(Method, ABC):
             heat = self.explain(query, x).detach()
             score = query.ask(x).score if query.score is None else query.score
         seen = resize(strongest_channel(heat), tuple(x.shape[2:]))
-        return Explained(*(t.to(home) for t in (heat, seen, score, query.y)), cost=dict(query.cost), seed=seed)
+        return Explained(
+            *(t.to(home) for t in (heat, seen, score, query.y)), cost=dict(query.cost), seed=seed
+        )
 
     @final
     def columns(self, question: Question, batch: Batch) -> Columns:
         found = self(question.model, batch.x, question.target, seed=question.seed, ids=batch.ids)
         low, high = found.map.flatten(1).aminmax(dim=1)
-        return {"heat": found.map, "score": found.score, "target": found.target, "raw_min": low, "raw_max": high}
+        return {
+            "heat": found.map,
+            "score": found.score,
+            "target": found.target,
+            "raw_min": low,
+            "raw_max": high,
+        }
 
 
 def _checked(target: Any, x: Tensor, objective: Objective, model: Model) -> Tensor:

@@ -20,6 +20,7 @@ class CAM(Attribution, ABC):
         """One weight per channel [B, K, 1, 1] or per channel and position [B, K, h, w]."""
 
     def explain(self, query: Query, x: Tensor) -> Tensor:
+        query.model.need("gradients", query.who)
         layer = query.model.last_spatial_layer(x) if self.layer == "auto" else self.layer
         at = query.at(layer, x)
         if at.activation.ndim != x.ndim:

@@ -2,14 +2,14 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
+from typing import Annotated
 
 from torch import Tensor
 
 from ..query import Query
-from ..spec import Bound, Count, Fraction
+from ..spec import Bound, Fraction
 from .base import Attribution
 from .gradient import Gradient, mean
-from typing import Annotated
 
 
 class Noisy(Attribution, ABC):
@@ -40,14 +40,20 @@ class SmoothGrad(Noisy):
 
 
 class SmoothGradSquared(Noisy):
-    """The mean of squared maps over noisy copies (Hooker et al., 2019). Much less sensitive to the network than SmoothGrad."""
+    """The mean of squared maps over noisy copies (Hooker et al., 2019).
+
+    Much less sensitive to what the network has learned than SmoothGrad.
+    """
 
     def gather(self, maps: Iterator[Tensor]) -> Tensor:
         return mean(one.square() for one in maps)
 
 
 class VarGrad(Noisy):
-    """The variance of maps over noisy copies (Adebayo et al., 2018). Much less sensitive to the network than SmoothGrad."""
+    """The variance of maps over noisy copies (Adebayo et al., 2018).
+
+    Much less sensitive to what the network has learned than SmoothGrad.
+    """
 
     def gather(self, maps: Iterator[Tensor]) -> Tensor:
         count, middle, spread = 0, 0.0, 0.0

@@ -32,9 +32,9 @@ def audit(
 ) -> int:
     """How easily a model is fooled, and what it looks at: one report.
 
-    Measures accuracy against the size of the change for one-step, many-step and random changes, the smallest change that
-    flips each picture, whether gradients are masked, and shows where the model looks before and after. Stopped at any
-    moment, the same command goes on from there.
+    Measures accuracy against the size of the change for one-step, many-step and random changes, the smallest change
+    that flips each picture, whether gradients are masked, and shows where the model looks before and after. Stopped
+    at any moment, the same command goes on from there.
 
     Parameters
     ----------
@@ -138,11 +138,17 @@ def show(found: "Audited", output: OutputOptions, out: Path) -> None:
         for run, curve in found.curves.items()
     ]
     name = type(found.audit.within).__name__
-    output.table(f"accuracy of {found.n} images at {name}", ["", *(f"{found.radii[k]:.3g}" for k in radii)], rows)
+    output.table(
+        f"accuracy of {found.n} images at {name}", ["", *(f"{found.radii[k]:.3g}" for k in radii)], rows
+    )
     robust, spread = found.at("pgd", found.audit.eps), found.median_radius
     output.say(f"\nclean     {found.clean}\n{'at ' + format(found.audit.eps, '.3g'):<9} {robust}")
-    output.say(f"smallest change that flips: median {spread.median:.3g} of {spread.n} ({spread.infinite} never flipped)")
+    output.say(
+        f"smallest change that flips: median {spread.median:.3g} of {spread.n} ({spread.infinite} never flipped)"
+    )
     output.say(found.masking.sentence)
     for one in found.sanity:
-        output.say(f"{one.verdict:>5}  {one.method}: rank correlation {one.correlation:.2f} with a random network")
+        output.say(
+            f"{one.verdict:>5}  {one.method}: rank correlation {one.correlation:.2f} with a random network"
+        )
     output.say(f"\nreport: {out / 'report.html'}")

@@ -18,7 +18,11 @@ VERBS = {
     "bench": "Time the methods, beside other libraries where they are installed.",
 }
 
-app = App(name="unfool", help="Find what fools a vision network, see what it looks at, fix it.", help_format="plaintext")
+app = App(
+    name="unfool",
+    help="Find what fools a vision network, see what it looks at, fix it.",
+    help_format="plaintext",
+)
 for verb, purpose in VERBS.items():
     app.command(f"unfool.cli.{verb}:{verb}", name=verb, help=purpose)
 
@@ -41,9 +45,14 @@ def run(arguments: list[str]) -> int:
         _say("stopped; what was done is kept", "the same command goes on from there")
         return 130
     except MemoryError as error:
-        return _say(f"out of memory: {error}", "smaller pictures (--view), fewer at a time (--limit), another --device")
+        return _say(
+            f"out of memory: {error}",
+            "smaller pictures (--view), fewer at a time (--limit), another --device",
+        )
     except OSError as error:
-        return _say(f"{error.strerror or error}: {error.filename or ''}", "is the disk full, or the folder not yours?")
+        return _say(
+            f"{error.strerror or error}: {error.filename or ''}", "is the disk full, or the folder not yours?"
+        )
 
 
 def _say(message: str, hint: str = "") -> int:

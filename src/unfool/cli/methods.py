@@ -26,8 +26,10 @@ def methods(
 def _all(output: OutputOptions) -> None:
     from ..spec import catalogue
 
-    families = _families()
-    output.document({family: {n: _summary(c) for n, c in catalogue(kind).items()} for family, kind in families.items()})
+    families = families()
+    output.document(
+        {family: {n: _summary(c) for n, c in catalogue(kind).items()} for family, kind in families.items()}
+    )
     for family, kind in families.items():
         output.say(f"\n{family}")
         for name, cls in catalogue(kind).items():
@@ -35,7 +37,7 @@ def _all(output: OutputOptions) -> None:
     output.say("\nunfool methods NAME lists a method's options.")
 
 
-def _families() -> dict[str, type]:
+def families() -> dict[str, type]:
     from ..attacks.base import Attack
     from ..attributions.base import Attribution
     from ..objectives import Objective

@@ -28,7 +28,9 @@ class Shown(NamedTuple):
         from ..show.grid import save_panels
 
         for k, row in enumerate(self.rows):
-            save_panels(self.folder / "pictures" / f"{_file_name(self.table.ids[row])}.png", [panels(self, k)])
+            save_panels(
+                self.folder / "pictures" / f"{_file_name(self.table.ids[row])}.png", [panels(self, k)]
+            )
 
     def close(self, output: OutputOptions, numbers: dict[str, Any]) -> None:
         """Say what could not be read and where everything is."""
@@ -50,7 +52,9 @@ def run_over(recipe: "Recipe", model: "Model", folder: Path, output: OutputOptio
     with output.watching() as watch, watch(type(recipe.method).__name__, len(source.ids())) as progress:
         table = run_recipe(recipe, model, source, folder, progress)
     if len(table.errors) == len(table):
-        raise DataError(f"none of the {len(table)} samples could be read: {next(iter(table.errors.values()))}")
+        raise DataError(
+            f"none of the {len(table)} samples could be read: {next(iter(table.errors.values()))}"
+        )
     rows = [r for r, fine in enumerate(table.readable.tolist()) if fine][:pictures]
     view = model.view if isinstance(model.view, View) else None
     batch = source.batch([table.ids[r] for r in rows or [0]], view, model.classes)

@@ -32,7 +32,9 @@ def run(
     try:
         text = recipe.read_text()
     except OSError as error:
-        raise DataError(f"cannot read {recipe}: {error.strerror}", "a recipe is a text file of one line") from None
+        raise DataError(
+            f"cannot read {recipe}: {error.strerror}", "a recipe is a text file of one line"
+        ) from None
     wanted = parse(text, Recipe)
     place = out or Path("runs") / recipe.stem
     shown = run_over(wanted, loading.load(wanted.model), place, output, 0)

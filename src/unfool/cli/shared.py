@@ -2,7 +2,7 @@
 
 import json
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -84,7 +84,9 @@ class OutputOptions:
         from rich.console import Console
         from rich.table import Table
 
-        table = Table(*header, title=title, title_justify="left", box=None, pad_edge=False, header_style="bold")
+        table = Table(
+            *header, title=title, title_justify="left", box=None, pad_edge=False, header_style="bold"
+        )
         for row in rows:
             table.add_row(*row)
         Console().print(table, markup=False)
@@ -94,7 +96,7 @@ class OutputOptions:
             print(json.dumps(value, indent=1, allow_nan=False))
 
     @contextmanager
-    def watching(self) -> Iterator[Callable[[str, int], Any]]:
+    def watching(self) -> Generator[Callable[[str, int], Any]]:
         """A bar for each step on a terminal, nothing elsewhere."""
         if self.json or self.quiet or not sys.stderr.isatty():
             yield _unseen
@@ -102,11 +104,16 @@ class OutputOptions:
         from rich.console import Console
         from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-        columns = (TextColumn("{task.description:>16}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+        columns = (
+            TextColumn("{task.description:>16}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TimeRemainingColumn(),
+        )
         with Progress(*columns, console=Console(stderr=True)) as progress:
 
             @contextmanager
-            def step(name: str, total: int) -> Iterator[Callable[[int], None]]:
+            def step(name: str, total: int) -> Generator[Callable[[int], None]]:
                 task = progress.add_task(name, total=total)
                 yield lambda done: progress.advance(task, done)
 
@@ -114,7 +121,7 @@ class OutputOptions:
 
 
 @contextmanager
-def _unseen(name: str, total: int) -> Iterator[Callable[[int], None]]:
+def _unseen(name: str, total: int) -> Generator[Callable[[int], None]]:
     yield lambda done: None
 
 

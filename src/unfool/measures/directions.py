@@ -68,14 +68,16 @@ class LogitsAlong(Method):
             free = query.packed(lambda q, v: q.logits(v), (x + eps * way for eps in ways))
             clipped = query.packed(lambda q, v: q.logits(v), ((x + eps * way).clamp(0, 1) for eps in ways))
             found = {"free": free, "clipped": clipped}
-            return {name: torch.stack(list(logits), 1).cpu() for name, logits in found.items()}  # [B, points, K]
+            return {
+                name: torch.stack(list(logits), 1).cpu() for name, logits in found.items()
+            }  # [B, points, K]
 
 
 class ChurchWindow(Method):
     """The predicted class over a plane through the image (Warde-Farley & Goodfellow, 2016).
 
-    Across, the normalised gradient of the loss (or, as a control, a random direction); down, a random direction at right
-    angles to it. Both axes reach ``limit`` in L2.
+    Across, the normalised gradient of the loss (or, as a control, a random direction); down, a random direction at
+    right angles to it. Both axes reach ``limit`` in L2.
     """
 
     limit: Positive = 2.0

@@ -16,8 +16,8 @@ from ..spec import Count, Natural
 class Randomised(Method):
     """Rank correlation between a method's maps of the network and of the same network with its weights drawn anew.
 
-    A map that hardly changes when everything learned is gone does not show what was learned. The target class is that of
-    the trained network in both.
+    A map that hardly changes when everything learned is gone does not show what was learned. The target class is
+    that of the trained network in both.
     """
 
     inner: Method

@@ -1,7 +1,7 @@
 """The audit: which runs it is made of, and running them."""
 
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from hashlib import sha256
 from importlib.metadata import version
@@ -43,7 +43,7 @@ Watch = Callable[[str, int], AbstractContextManager[Progress]]
 
 
 @contextmanager
-def unwatched(name: str, total: int) -> Iterator[Progress]:
+def unwatched(name: str, total: int) -> Generator[Progress]:
     yield lambda done: None
 
 
@@ -112,7 +112,9 @@ class Step(NamedTuple):
 def population_steps(audit: Audit, ids: Sequence[str], image: Tensor) -> list[Step]:
     """The runs that say how easily the model is fooled, the last ones as controls of the others."""
     grid, within = audit.grid, audit.within
-    box = within.sized(float(within.size(torch.ones_like(image[None]))))  # so large that every image lies inside
+    box = within.sized(
+        float(within.size(torch.ones_like(image[None])))
+    )  # so large that every image lies inside
     strong = PGD(steps=audit.steps, loss=Margin())
     steps = [
         Step("predict", Predict(), ids, within),
@@ -125,7 +127,9 @@ def population_steps(audit: Audit, ids: Sequence[str], image: Tensor) -> list[St
         Step("whole-box", Sweep(strong, (float(box.radius),)), ids, box),  # pyright: ignore[reportArgumentType]
     ]
     some = ids[: audit.sample]
-    return steps + [Step(f"along-{way}", FlipAlong(way), some, within) for way in ("gradient", "sign", "gaussian")]
+    return steps + [
+        Step(f"along-{way}", FlipAlong(way), some, within) for way in ("gradient", "sign", "gaussian")
+    ]
 
 
 def close_steps(audit: Audit, cases: Sequence[str], ids: Sequence[str], image: Tensor) -> list[Step]:
@@ -158,7 +162,9 @@ def run_audit(audit: Audit, model: Model, source: Source, folder: Path, watch: W
 
     def do(step: Step) -> Table:
         question = Question(model, step.within, seed=audit.seed)
-        recipe = Recipe(step.method, audit.model, audit.data, step.within, limit=len(step.ids), seed=audit.seed)
+        recipe = Recipe(
+            step.method, audit.model, audit.data, step.within, limit=len(step.ids), seed=audit.seed
+        )
         place = folder / "parts" / step.name
         with watch(step.name, len(step.ids)) as progress:
             rows = lambda some: answered(step.method, question, source.batch(some, view, model.classes))  # noqa: E731
@@ -181,11 +187,13 @@ def chosen(ids: Sequence[str], limit: int | None, seed: int) -> tuple[str, ...]:
 
 def first_image(source: Source, ids: Sequence[str], view: View | None, model: Model) -> Tensor:
     """One image as the model will see it: [C, *space]."""
+    problems: dict[str, str] = {}
     for i in ids:
         batch = source.batch([i], view, model.classes)
         if not batch.errors:
             return batch.x[0]
-    raise InputError(f"none of the {len(ids)} samples could be read: {next(iter(batch.errors.values()))}")
+        problems |= batch.errors
+    raise InputError(f"none of the {len(ids)} samples could be read: {next(iter(problems.values()))}")
 
 
 def telling_cases(predict: Table, pgd: Table, audit: Audit) -> list[str]:
@@ -214,12 +222,16 @@ def claim(folder: Path, text: str, model: Model) -> None:
         note = {**versions, "weights": weights, "model": model.name, "classes": list(model.classes)}
         atomically(manifest, lambda draft: draft.write_text(json.dumps(note, indent=1)))
     if (held := json.loads(manifest.read_text())["weights"]) != weights:
-        raise RunConflict(f"{folder} was begun with other weights ({held[:12]}, not {weights[:12]})", OTHER_FOLDER)
+        raise RunConflict(
+            f"{folder} was begun with other weights ({held[:12]}, not {weights[:12]})", OTHER_FOLDER
+        )
 
 
 def fingerprint(model: Model) -> str:
     """A hash of every weight."""
     digest = sha256()
     for name, value in sorted(model.net.state_dict().items()):
-        digest.update(name.encode() + value.detach().cpu().contiguous().flatten().view(torch.uint8).numpy().tobytes())
+        digest.update(
+            name.encode() + value.detach().cpu().contiguous().flatten().view(torch.uint8).numpy().tobytes()
+        )
     return digest.hexdigest()

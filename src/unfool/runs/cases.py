@@ -29,7 +29,12 @@ class CaseStudy(Method):
             flipped = query.reached(found)
         saved = to_uint8(found).cpu()
         after = Batch(batch.ids, from_uint8(saved), batch.y)
-        exact = {"adversarial": saved, "change": (found - ball.center).cpu(), "flipped": flipped.cpu(), "y": query.y.cpu()}
+        exact = {
+            "adversarial": saved,
+            "change": (found - ball.center).cpu(),
+            "flipped": flipped.cpu(),
+            "y": query.y.cpu(),
+        }
         return {
             "image": to_uint8(batch.x),
             **exact,

@@ -2,8 +2,9 @@
 
 import json
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -16,7 +17,8 @@ from ..method import Columns
 from .work import atomically
 
 
-class Table(NamedTuple):
+@dataclass(frozen=True)
+class Table:
     """What a run found: one entry per sample in every column, in the order of the samples."""
 
     ids: tuple[str, ...]
@@ -56,7 +58,9 @@ def _parts(folder: Path, names: Sequence[str] | None) -> Iterator[Table]:
     for path in sorted(folder.glob("part-*.safetensors")):
         with safe_open(path, "pt") as file:
             note = json.loads(file.metadata()["unfool"])
-            columns = {name: file.get_tensor(name) for name in file.keys() if names is None or name in names}
+            columns = {
+                name: file.get_tensor(name) for name in list(file.keys()) if names is None or name in names
+            }
         yield Table(tuple(note["ids"]), columns, note["errors"], note["groups"])
 
 

@@ -66,7 +66,9 @@ def claim_folder(folder: Path, recipe: str) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise DataError(f"cannot make the folder {folder}: {error.strerror}", "give another with --out") from None
+        raise DataError(
+            f"cannot make the folder {folder}: {error.strerror}", "give another with --out"
+        ) from None
     written = folder / "recipe.txt"
     if not written.exists():
         atomically(written, lambda draft: draft.write_text(f"{recipe}\n"))
@@ -114,7 +116,13 @@ def _spread(values: Tensor, where: Tensor) -> Tensor:
     """Rows put where ``where`` is true; elsewhere NaN, -1, False or 0, by type."""
     if where.all():
         return values
-    blank = float("nan") if values.is_floating_point() else -1 if values.dtype in (torch.int64, torch.int32) else 0
+    blank = (
+        float("nan")
+        if values.is_floating_point()
+        else -1
+        if values.dtype in (torch.int64, torch.int32)
+        else 0
+    )
     out = torch.full((len(where), *values.shape[1:]), blank, dtype=values.dtype)
     out[where] = values
     return out

@@ -1,0 +1,53 @@
+"""Data by address."""
+
+from pathlib import Path
+from urllib.parse import parse_qsl
+
+from ..errors import DataError, UnknownName, suggestion
+from .arrays import Arrays
+from .base import Source
+from .embedded import NAMES, Embedded
+from .folder import SUFFIXES, Folder
+from .table import Table
+from .torchvision import TorchvisionData
+
+
+def open_data(address: str) -> Source:
+    """The samples at an address: a folder, a picture, .csv, .parquet, .npz, ``torchvision:NAME:split``, ``unfool:NAME``.
+
+    Raises :class:`UnknownName` or :class:`DataError` where there is nothing of the kind.
+    """
+    place, options = split_address(address)
+    if place.startswith("unfool:"):
+        return _embedded(place.removeprefix("unfool:"), options)
+    if place.startswith("torchvision:"):
+        name, _, split = place.removeprefix("torchvision:").partition(":")
+        return TorchvisionData(name, split or "test", options.get("root", "data"))
+    return _file(Path(place))
+
+
+def split_address(address: str) -> tuple[str, dict[str, str]]:
+    """``place?key=value&key=value`` in its two halves."""
+    place, _, query = address.partition("?")
+    return place, dict(parse_qsl(query, keep_blank_values=True))
+
+
+def _embedded(name: str, options: dict[str, str]) -> Source:
+    if name not in NAMES:
+        raise UnknownName("embedded data set", f"unfool:{name}", [f"unfool:{known}" for known in NAMES])
+    shortcut = options.get("shortcut", "1") not in ("0", "false", "no")
+    return Embedded(name, options.get("split", "test"), shortcut)  # pyright: ignore[reportArgumentType]  checked there
+
+
+def _file(path: Path) -> Source:
+    suffix = path.suffix.lower()
+    if not path.exists():
+        beside = [p.name for p in path.parent.iterdir()] if path.parent.is_dir() else []
+        raise DataError(f"there is nothing at {path}", suggestion(path.name, beside) if beside else "")
+    if path.is_dir() or suffix in SUFFIXES:
+        return Folder(str(path))
+    if suffix in (".csv", ".parquet"):
+        return Table(str(path))
+    if suffix == ".npz":
+        return Arrays(str(path))
+    raise DataError(f"{path} is no data that can be read", "a folder, a picture, .csv, .parquet or .npz")

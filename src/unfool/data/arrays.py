@@ -1,0 +1,72 @@
+"""Images in one .npz file."""
+
+from functools import cache
+from typing import Any
+from zipfile import BadZipFile
+
+import numpy as np
+import torch
+
+from ..errors import DataError, InputError
+from ..views import View
+from .base import Sample, Source
+
+
+class Arrays(Source):
+    """``x`` as bytes or floats in [0, 1], ``y``, and optionally ``masks`` and columns of words as groups.
+
+    ``x`` may be [N, H, W], [N, H, W, 3] or [N, C, *space].
+    """
+
+    path: str
+
+    def ids(self) -> tuple[str, ...]:
+        return tuple(map(str, range(len(_arrays(self.path)["x"]))))
+
+    def sample(self, id: str, view: View) -> Sample:
+        found = _arrays(self.path)
+        x = torch.from_numpy(np.array(found["x"][int(id)]))
+        x = x.float() / 255 if x.dtype == torch.uint8 else x.float()
+        if not torch.isfinite(x).all() or x.min() < 0 or x.max() > 1:
+            span = f"[{float(x.min()):.3g}, {float(x.max()):.3g}]"
+            raise InputError(f"images must lie in [0, 1] or be bytes, this one spans {span}")
+        mask = torch.from_numpy(np.array(found["masks"][int(id)])).bool() if "masks" in found else None
+        return Sample(_channels(x, view), mask if mask is None or mask.ndim == x.ndim else mask[None])
+
+    def label(self, id: str) -> int | None:
+        found = _arrays(self.path)
+        return int(found["y"][int(id)]) if "y" in found else None
+
+    def groups(self, id: str) -> dict[str, str]:
+        found = _arrays(self.path)
+        words = [name for name, values in found.items() if values.dtype.kind in "US"]
+        return {name: str(found[name][int(id)]) for name in words}
+
+
+def _channels(x: torch.Tensor, view: View) -> torch.Tensor:
+    """Grey repeated where colour is wanted, colour averaged where grey is."""
+    if view.channels in (None, x.shape[0]):
+        return x
+    return x.expand(3, *x.shape[1:]) if x.shape[0] == 1 else x.mean(0, keepdim=True)
+
+
+@cache
+def _arrays(path: str) -> dict[str, Any]:
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            found = {name: file[name] for name in file.files}
+    except (OSError, ValueError, BadZipFile, EOFError) as error:
+        raise DataError(f"cannot read {path}: {error}", "an .npz of plain arrays, x and y") from None
+    if "x" not in found or found["x"].ndim < 3 or not len(found["x"]):
+        raise DataError(f"{path} holds no images", "x must be [N, H, W], [N, H, W, 3] or [N, C, *space]")
+    for name, values in found.items():
+        if values.ndim == 0 or len(values) != len(found["x"]):
+            raise DataError(f"{path}: {name} has {np.size(values)} entries for {len(found['x'])} images")
+    return found | {"x": _channels_first(found["x"])}
+
+
+def _channels_first(x: Any) -> Any:
+    if x.ndim == 3:
+        return x[:, None]
+    colour_last = x.ndim == 4 and x.shape[-1] in (1, 3) and x.shape[1] not in (1, 3)
+    return np.moveaxis(x, -1, 1) if colour_last else x

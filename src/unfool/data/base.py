@@ -1,0 +1,85 @@
+"""Where batches come from: every sample has a stable id, and a bad one is a row with its error."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from ..errors import InputError, UnfoolError
+from ..rows import Batch
+from ..spec import Spec
+from ..views import View
+from .labels import label_numbers
+
+
+class Sample:
+    """One sample as a source knows it: its image [C, *space] in [0, 1], label, mask and groups."""
+
+    def __init__(self, x: Tensor, mask: Tensor | None = None):
+        self.x, self.mask = x, mask
+
+
+class Source(Spec, ABC):
+    """Samples by id. A file that cannot be read becomes a row of zeros with its error, never the end of a run."""
+
+    @abstractmethod
+    def ids(self) -> tuple[str, ...]:
+        """Every sample's stable id: its relative path, or its place in a fixed file."""
+
+    @abstractmethod
+    def sample(self, id: str, view: View) -> Sample:
+        """One image and its mask."""
+
+    @abstractmethod
+    def label(self, id: str) -> str | int | None:
+        """A label as the data have it: a class's name or number, None where unknown."""
+
+    def label_names(self) -> tuple[str, ...]:
+        """The names of classes where the data know them all, in their order."""
+        return ()
+
+    def groups(self, id: str) -> dict[str, str]:
+        """What else is known of a sample, by the name of its column."""
+        del id
+        return {}
+
+    def batch(self, ids: Sequence[str], view: View | None = None, classes: Sequence[str] = ()) -> Batch:
+        """The samples ``ids`` as the model wants them, labels as numbers of ``classes``."""
+        errors: dict[str, str] = {}
+        samples = [self._read(i, view or View(), errors) for i in ids]
+        names = [self.label(i) for i in ids]
+        y = label_numbers(ids, names, classes or self.label_names(), errors)
+        shape = _shape([(i, s.x) for i, s in zip(ids, samples, strict=True) if s is not None])
+        x = torch.stack([torch.zeros(shape) if s is None else s.x for s in samples])
+        groups = [self.groups(i) for i in ids]
+        columns = {name: tuple(group.get(name, "") for group in groups) for name in (groups[0] if groups else ())}
+        return Batch(tuple(ids), x, y, _masks(samples, shape), columns, errors)
+
+    def _read(self, id: str, view: View, errors: dict[str, str]) -> Sample | None:
+        try:
+            return self.sample(id, view)
+        except (UnfoolError, OSError, ValueError, SyntaxError) as error:  # what decoders raise on broken files
+            errors[id] = " ".join(str(error).split())[:300]
+            return None
+
+
+def _shape(images: Sequence[tuple[str, Tensor]]) -> tuple[int, ...]:
+    """The one shape of all images, or one sentence on which two differ."""
+    if not images:
+        return (1, 1, 1)
+    first, like = images[0]
+    for id, x in images:
+        if x.shape != like.shape:
+            raise InputError(
+                f"{first} is {list(like.shape)} and {id} is {list(x.shape)}: pictures of one run must be of one size",
+                '--view "View(resize=256, crop=224)" cuts them alike',
+            )
+    return tuple(like.shape)
+
+
+def _masks(samples: Sequence[Sample | None], shape: tuple[int, ...]) -> Tensor | None:
+    if all(s is None or s.mask is None for s in samples):
+        return None
+    blank = torch.zeros((1, *shape[1:]), dtype=torch.bool)
+    return torch.stack([blank if s is None or s.mask is None else s.mask for s in samples])

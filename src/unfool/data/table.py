@@ -1,0 +1,85 @@
+"""Pictures listed in a table, with labels, masks and groups."""
+
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.csv as csv
+import pyarrow.parquet as pq
+import torch
+from PIL import Image
+
+from ..errors import DataError, UnknownName
+from ..views import View
+from .base import Sample, Source
+from .folder import open_picture, read_picture
+
+
+class Table(Source):
+    """A csv or parquet file with a column of paths, beside which relative ones are found."""
+
+    path: str
+    column: str = "path"
+    label_column: str = "label"
+    mask_column: str = "mask"
+    group_columns: tuple[str, ...] = ()
+    """By default every other column of few different words."""
+
+    def ids(self) -> tuple[str, ...]:
+        return tuple(_rows(self.path, self.column))
+
+    def sample(self, id: str, view: View) -> Sample:
+        home, row = Path(self.path).parent, self._row(id)
+        mask = row.get(self.mask_column)
+        return Sample(read_picture(home / id, view), None if not mask else _mask(home / str(mask), view))
+
+    def label(self, id: str) -> str | int | None:
+        found = self._row(id).get(self.label_column)
+        return found if found is None or isinstance(found, int) else str(found)
+
+    def groups(self, id: str) -> dict[str, str]:
+        row = self._row(id)
+        return {name: str(row[name]) for name in self.group_columns or self._words()}
+
+    def _row(self, id: str) -> dict[str, Any]:
+        return _rows(self.path, self.column)[id]
+
+    def _words(self) -> tuple[str, ...]:
+        taken = {self.column, self.label_column, self.mask_column}
+        return tuple(name for name in _few_words(self.path) if name not in taken)
+
+
+def _mask(path: Path, view: View) -> torch.Tensor:
+    """A mask cut as its picture is: [1, H, W] bool."""
+    with open_picture(path) as picture:
+        drawn = Image.fromarray(((np.asarray(picture.convert("L")) > 0) * 255).astype(np.uint8))
+        return View(view.resize, view.crop, 1)(drawn) > 0.5
+
+
+@cache
+def _rows(path: str, column: str) -> dict[str, dict[str, Any]]:
+    """Rows by the value of their path column."""
+    table = _read(path)
+    if column not in table.column_names:
+        raise UnknownName("column", column, table.column_names)
+    rows = {str(row[column]): row for row in table.to_pylist()}
+    if not rows:
+        raise DataError(f"{path} lists no samples")
+    return rows
+
+
+@cache
+def _few_words(path: str) -> tuple[str, ...]:
+    table = _read(path)
+    words = [n for n in table.column_names if pa.types.is_string(table.schema.field(n).type)]
+    return tuple(n for n in words if len(table[n].unique()) <= max(2, min(50, len(table) // 2)))
+
+
+@cache
+def _read(path: str) -> pa.Table:
+    try:
+        return csv.read_csv(path) if path.lower().endswith(".csv") else pq.read_table(path)
+    except (OSError, pa.ArrowInvalid) as error:
+        raise DataError(f"cannot read the table {path}: {' '.join(str(error).split())[:200]}") from None

@@ -1,0 +1,80 @@
+"""The embedded networks with their weights; ``python -m unfool.zoo.embedded`` trains them all again."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+import torch.nn.functional as F
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+
+from ..attacks.gradient import PGD
+from ..model import Model
+from ..regions import Linf
+from ..samples import Samples, digits, digits8, lesions
+from ..views import from_uint8
+from .nets import NETS
+
+WEIGHTS = Path(__file__).parent / "weights"
+
+ACCURACY: dict[str, float] = {}
+"""Accuracy on the test split, as trained; a test holds the weights to it."""
+
+Perturb = Callable[[Model, Tensor, Tensor], Tensor]
+
+
+def build(name: str) -> nn.Module:
+    """An embedded network with its weights, in evaluation mode."""
+    net = NETS[name]()
+    net.load_state_dict(
+        {key: value.float() for key, value in load_file(WEIGHTS / f"{name}.safetensors").items()}
+    )
+    return net.eval()
+
+
+def train(
+    net: nn.Module, data: Samples, epochs: int, perturb: Perturb | None = None, rate: float = 3e-3
+) -> None:
+    """Adam down a cosine; with ``perturb``, on images changed anew against the weights of every step."""
+    x, y = from_uint8(data.x), data.y
+    adam = torch.optim.Adam(net.parameters(), lr=rate, weight_decay=1e-5)
+    steps = epochs * -(-len(x) // 64)
+    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(adam, steps)
+    for epoch in range(epochs):
+        for rows in torch.randperm(len(x), generator=torch.Generator().manual_seed(epoch)).split(64):
+            seen = x[rows] if perturb is None else perturb(Model(net), x[rows], y[rows])
+            adam.zero_grad()
+            F.cross_entropy(net(seen), y[rows]).backward()
+            adam.step()
+            schedule.step()
+
+
+def worst(model: Model, x: Tensor, y: Tensor) -> Tensor:
+    """The images of adversarial training: PGD-7 at eps 0.2 (Madry et al., 2018)."""
+    return PGD(steps=7)(model, x, y, within=Linf(0.2)).x
+
+
+def accuracy(net: nn.Module, data: Samples) -> float:
+    with torch.no_grad():
+        return float((net(from_uint8(data.x)).argmax(1) == data.y).float().mean())
+
+
+DATA: dict[str, Callable[..., Samples]] = {"digits": digits, "digits8": digits8, "lesions": lesions}
+EPOCHS = {"digits_robust": 60, "lesions_conv": 12}
+
+
+def retrain(name: str) -> float:
+    """Train one network from its seed, write its weights in half precision, and give their accuracy."""
+    data = DATA[name.partition("_")[0]]
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        net = NETS[name]()
+        train(net, data("train"), EPOCHS.get(name, 30), worst if name.endswith("robust") else None)
+    save_file({key: value.half() for key, value in net.state_dict().items()}, WEIGHTS / f"{name}.safetensors")
+    return accuracy(build(name), data("test"))
+
+
+if __name__ == "__main__":
+    WEIGHTS.mkdir(exist_ok=True)
+    for name in NETS:
+        print(f'    "{name}": {retrain(name):.4f},', flush=True)

@@ -1,0 +1,322 @@
+"""On a plane s(x) = w·(x - 1/2), FGSM lowers s by eps·||w||₁, and no change shorter than |s| / ||w||_q flips it."""
+
+import pytest
+import torch
+from torch import Tensor
+
+from oracles import SPACES, Gives, Plane, conv, half_frozen, images, residual, same
+from unfool.attacks.base import Attack
+from unfool.attacks.gradient import FGSM, PGD
+from unfool.attacks.noise import RandomNoise
+from unfool.attacks.wrappers import Smallest
+from unfool.errors import InputError
+from unfool.model import Model
+from unfool.objectives import CrossEntropy, Logit, Margin, Objective
+from unfool.regions import L0, L1, L2, Linf, Mask, Region
+from unfool.slopes import NES, Expectation
+from unfool.transforms import Noise
+
+NET = Plane(3, 6, 6)
+X = images(8, 3, 6, 6, low=0.45, high=0.55)
+Y = NET.label(X)
+LOSSES = [CrossEntropy(), Margin(), -Logit(), CrossEntropy() - Logit()]
+ATTACKS = [FGSM(), PGD(), PGD(random_start=False), FGSM(loss=Margin()), PGD(loss=Margin(), steps=5)]
+attacks = pytest.mark.parametrize("attack", ATTACKS, ids=repr)
+
+
+# The plane.
+
+
+@pytest.mark.parametrize("loss", LOSSES, ids=repr)
+@pytest.mark.parametrize("eps", [0.001, 8 / 255, 0.1])
+def test_fgsm_moves_a_linear_score_by_eps_times_the_l1_norm_of_its_weights(loss: Objective, eps: float):
+    found = FGSM(loss=loss)(Model(NET), X, Y, within=Linf(eps))
+    way = torch.where(Y == 1, -1.0, 1.0)
+    moved = (NET.side(found.x) - NET.side(X)) * way
+    assert torch.allclose(moved, eps * NET.w.abs().sum(), rtol=1e-4)
+    assert same(found.success, NET.radius(X, "Linf") < eps)
+
+
+def test_fgsm_in_l2_moves_it_by_eps_times_the_l2_norm():
+    found = FGSM()(Model(NET), X, Y, within=L2(0.1))
+    assert torch.allclose((NET.side(found.x) - NET.side(X)).abs(), 0.1 * NET.w.norm(), rtol=1e-4)
+
+
+EXACT = [
+    (Linf(0.1), PGD(random_start=False)),
+    (Linf(0.1), PGD(steps=20)),
+    (Linf(0.1), FGSM()),
+    (L2(0.5), PGD(random_start=False)),
+    (L2(0.5), PGD(steps=40)),
+    (L2(0.5), FGSM()),
+    (L1(0.4), PGD(random_start=False)),
+    (L1(0.4), FGSM()),
+]
+
+
+@pytest.mark.parametrize("loss", [CrossEntropy(), Margin()], ids=repr)
+@pytest.mark.parametrize(("within", "attack"), EXACT, ids=repr)
+def test_the_smallest_change_is_as_small_as_can_be(within: Region, attack: Attack, loss: Objective):
+    attack = type(attack)(**{**{k: getattr(attack, k) for k in attack.__dataclass_fields__}, "loss": loss})
+    found = Smallest(attack, halvings=12)(Model(NET), X, Y, within=within)
+    exact = NET.radius(X, type(within).__name__)
+    size = getattr(found, type(within).__name__.lower())
+    assert found.success.all()
+    assert (size >= exact * (1 - 1e-5)).all()
+    assert (size <= exact * 1.02).all()
+
+
+@pytest.mark.parametrize("within", [Linf(0.05), L2(0.1), L1(0.1), L0(2)], ids=repr)
+def test_what_is_reported_is_measured_on_what_is_returned(within: Region):
+    found = PGD()(Model(NET), X, Y, within=within)
+    delta = (found.x - X).flatten(1)
+    assert same(found.label, NET.label(found.x))
+    assert torch.allclose(found.confidence, NET(found.x).softmax(1).amax(1))
+    assert same(found.success, found.label != Y)
+    assert torch.allclose(found.l1, delta.abs().sum(1))
+    assert torch.allclose(found.l2, delta.norm(dim=1))
+    assert same(found.linf, delta.abs().amax(1))
+    assert same(found.l0, (found.x != X).any(1).flatten(1).sum(1))
+
+
+def test_pgd_in_l1_goes_on_with_the_next_value_where_one_is_at_the_edge():
+    """One value alone can move s by |w| / 2 at most; a flip further away than that needs several."""
+    x = torch.full((1, 3, 6, 6), 0.5) + 0.25 * NET.w.detach().sign()
+    found = Smallest(PGD(steps=40, random_start=False), halvings=8)(Model(NET), x, 1, within=L1(40.0))
+    assert found.success.all()
+    w, room = NET.w.detach().abs().flatten().sort(descending=True).values, 0.75
+    values = int((w.cumsum(0) * room < NET.side(x).detach()).sum()) + 1
+    assert values > 5
+    least = (values - 1) * room + (NET.side(x).detach() - w[: values - 1].sum() * room) / w[values - 1]
+    assert float(found.l1) <= 1.1 * float(least)
+
+
+# What must not matter.
+
+
+@attacks
+@pytest.mark.parametrize("within", [Linf(0.02), L2(0.1)], ids=repr)
+@pytest.mark.parametrize("factor", [1 / 8, 8.0, 1e-3])
+def test_a_mean_over_the_batch_is_the_same_attack_as_a_sum(attack: Attack, within: Region, factor: float):
+    mean = type(attack)(**{**{k: getattr(attack, k) for k in attack.__dataclass_fields__}, "loss": factor * attack.loss})
+    args = Model(NET), X, Y
+    assert torch.allclose(mean(*args, within=within).x, attack(*args, within=within).x, atol=1e-6)
+
+
+@attacks
+def test_a_number_added_to_all_logits_changes_nothing(attack: Attack):
+    shifted = Gives(NET, lambda z: z - 50)
+    assert torch.allclose(attack(Model(shifted), X, Y).x, attack(Model(NET), X, Y).x, atol=1e-6)
+
+
+@pytest.mark.parametrize("attack", [PGD(), FGSM(), PGD(slope=NES(samples=4)), PGD(slope=Expectation((Noise(),), 2))], ids=repr)
+def test_a_row_does_not_depend_on_its_neighbours(attack: Attack):
+    net = residual().double()
+    x = images(5, 3, 8, 8, dtype=torch.float64)
+    y = net(x).argmax(1)
+    together = attack(Model(net), x, y, ids="abcde").x
+    backwards = attack(Model(net), x.flip(0), y.flip(0), ids="edcba").x.flip(0)
+    alone = torch.cat([attack(Model(net), x[k : k + 1], y[k : k + 1], ids="abcde"[k]).x for k in range(5)])
+    assert torch.allclose(together, backwards, atol=1e-9)
+    assert torch.allclose(together, alone, atol=1e-9)
+
+
+def test_the_random_start_follows_seed_and_id():
+    def start(seed: int, ids: str) -> Tensor:
+        return PGD(steps=1, step=1e-9)(Model(NET), X[:2], Y[:2], within=Linf(0.001), seed=seed, ids=ids).x
+
+    first = start(0, "ab")
+    assert same(start(0, "ab"), first)
+    assert not same(start(1, "ab")[0], first[0])
+    assert not same(start(0, "cb")[0], first[0])
+    assert same(start(0, "cb")[1], first[1])
+
+
+def test_saturated_logits_hide_nothing_from_the_margin():
+    """Logits of 10⁴ times the size, the same classes: cross-entropy is exactly 0, its gradient, too."""
+    loud = Model(Plane(3, 6, 6, scale=1e4))
+    far = images(8, 3, 6, 6)
+    y = NET.label(far)
+    within = Linf(1.5 * float(NET.radius(far, "Linf").max()))
+    assert not PGD(loss=CrossEntropy())(loud, far, y, within=within).success.any()
+    for attack in (FGSM(loss=Margin()), PGD(loss=Margin())):
+        assert attack(loud, far, y, within=within).success.all()
+        quiet = attack(Model(NET), far, y, within=within)
+        assert same(attack(loud, far, y, within=within).x, quiet.x)
+
+
+def test_a_scale_of_the_logits_changes_the_margin_attack_of_a_trained_network_in_nothing(digits):
+    loud = Model(Gives(digits.net, lambda z: z * 2**13))
+    attack, how = PGD(loss=Margin()), {"within": Linf(0.15)}
+    expected = attack(digits.model, digits.x, digits.y, **how)
+    assert same(attack(loud, digits.x, digits.y, **how).x, expected.x)
+    blind = PGD()(loud, digits.x, digits.y, **how)
+    assert blind.success.sum() < expected.success.sum()
+
+
+# Trained networks.
+
+
+def test_on_a_trained_network_pgd_is_stronger_than_fgsm_and_fgsm_than_noise(digits):
+    for eps in (0.05, 0.1, 0.15):
+        rates = [
+            attack(digits.model, digits.x, digits.y, within=Linf(eps)).success.float().mean().item()
+            for attack in (PGD(steps=20, loss=Margin()), FGSM(), RandomNoise())
+        ]
+        assert rates == sorted(rates, reverse=True)
+        assert rates[1] > rates[2]
+    assert rates[0] > 0.7
+    assert rates[2] < 0.1
+
+
+def test_a_larger_region_holds_more_flips(digits):
+    found = [PGD(steps=20)(digits.model, digits.x, digits.y, within=Linf(eps)).success for eps in (0.03, 0.06, 0.12)]
+    counts = [int(f.sum()) for f in found]
+    assert counts == sorted(counts)
+    assert counts[0] < counts[-1]
+
+
+def test_a_slope_guessed_from_scores_works_where_there_are_no_gradients(digits):
+    black = Model.scores(lambda x: digits.net(torch.from_numpy(x)).detach().numpy())
+    x, y = digits.x[:20], digits.y[:20]
+    found = PGD(slope=NES(samples=20), loss=Margin())(black, x, y, within=Linf(0.2))
+    assert found.success.float().mean() > 0.8
+    assert "backward" not in found.cost
+
+
+# Targets.
+
+
+def test_a_targeted_attack_succeeds_only_where_the_target_is_reached(digits):
+    target = (digits.y + 1) % 10
+    found = FGSM()(digits.model, digits.x, target=target, within=Linf(0.2))
+    assert same(found.success, found.label == target)
+    assert 0 < found.success.sum() < (found.label != digits.y).sum()
+    more = PGD(steps=20)(digits.model, digits.x, target=target, within=Linf(0.2))
+    assert more.success.sum() > found.success.sum()
+
+
+def test_a_targeted_step_goes_towards_the_target():
+    target = 1 - Y
+    towards, away = (FGSM()(Model(NET), X, **aim) for aim in ({"target": target}, {"y": Y}))
+    assert same(towards.x, away.x)  # with two classes it is the same way
+    assert same(FGSM()(Model(NET), X, target=Y).success, torch.ones(8, dtype=torch.bool))
+
+
+def test_targets_differ_from_row_to_row():
+    net, x = conv(), images(3, 3, 8, 8)
+    rows = torch.tensor([0, 2, 4])
+    together = FGSM()(Model(net), x, target=rows).x
+    for k, target in enumerate(rows.tolist()):
+        assert torch.allclose(FGSM()(Model(net), x[k : k + 1], target=target).x, together[k : k + 1])
+
+
+@pytest.mark.parametrize("aim", [{}, {"y": 0, "target": 1}])
+@attacks
+def test_labels_or_targets_must_be_given_and_not_both(attack: Attack, aim: dict[str, int]):
+    with pytest.raises(InputError, match="labels to lead away from, or targets") as caught:
+        attack(Model(NET), X, **aim)
+    assert caught.value.hint == "give y=… or target=…"
+
+
+# One number for each row.
+
+
+def test_each_row_may_have_its_own_region():
+    eps = torch.tensor([0.0, 0.01, 0.1])
+    for kind in (Linf, L2, L1):
+        found = PGD()(Model(NET), X[:3], Y[:3], within=kind(eps))
+        assert (getattr(found, kind.__name__.lower()) <= eps + 1e-6).all()
+        for k, one in enumerate(eps.tolist()):
+            alone = PGD()(Model(NET), X[k : k + 1], Y[k : k + 1], within=kind(one), ids=[k])
+            assert torch.allclose(alone.x, found.x[k : k + 1], atol=1e-6)
+
+
+def test_each_row_may_have_its_own_step():
+    attack = PGD(steps=1, step=(0.0, 0.01, 0.02), random_start=False)
+    assert torch.allclose(attack(Model(NET), X[:3], Y[:3]).linf, torch.tensor([0.0, 0.01, 0.02]))
+    with pytest.raises(InputError, match=r"PGD\.step must be one number or one for each of 8 images"):
+        attack(Model(NET), X, Y)
+
+
+def test_the_step_follows_from_how_far_all_steps_together_may_go():
+    one = PGD(steps=10, reach=1.0, random_start=False)(Model(NET), X, Y, within=Linf(1e-3))
+    assert torch.allclose(one.linf, torch.tensor(1e-3), rtol=1e-4)
+    half = PGD(steps=10, reach=0.5, random_start=False)(Model(NET), X, Y, within=Linf(1e-3))
+    assert torch.allclose(half.linf, torch.tensor(5e-4), rtol=1e-3)
+
+
+# Edges.
+
+
+@attacks
+def test_an_image_that_is_wrong_to_begin_with_counts_as_found(attack: Attack):
+    assert attack(Model(NET), X, 1 - Y).success.all()
+
+
+def test_without_a_random_start_an_image_that_is_wrong_stays_as_it_is():
+    found = PGD(random_start=False)(Model(NET), X, 1 - Y)
+    assert same(found.x, X)
+    assert "backward" in found.cost  # one pass to see that it is
+
+
+@attacks
+def test_a_region_of_size_0_changes_nothing(attack: Attack):
+    assert same(attack(Model(NET), X, Y, within=Linf(0.0)).x, X)
+
+
+@attacks
+@pytest.mark.parametrize("space", SPACES)
+def test_any_number_of_classes_channels_and_dimensions(attack: Attack, space: str):
+    net, x = SPACES[space]()
+    found = attack(Model(net), x, net(x).argmax(1), within=Linf(0.05))
+    assert found.x.shape == x.shape
+    assert (found.linf > 0).all()
+    assert found.linf.max() <= 0.05 + 1e-6
+
+
+@attacks
+def test_values_of_exactly_0_and_1_can_move(attack: Attack):
+    x = images(4, 3, 6, 6).round()
+    found = attack(Model(NET), x, NET.label(x), within=Linf(0.1))
+    assert ((found.x - x).abs() > 0.09).flatten(1).float().mean() > 0.3
+
+
+@attacks
+def test_a_mask_keeps_the_change_to_where_it_is_true(attack: Attack):
+    mask = torch.zeros(8, 1, 6, 6, dtype=torch.bool)
+    mask[:, :, 2:4, 1] = True
+    found = attack(Model(NET), X, Y, mask=mask)
+    assert (found.l0 == 2).all()
+    assert not ((found.x != X) & ~mask).any()
+    boxed = attack(Model(NET), X, Y, within=Mask(Linf(8 / 255), (2 / 6, 1 / 6, 4 / 6, 2 / 6)))
+    assert same(boxed.x, found.x)
+
+
+@attacks
+def test_batch_norms_frozen_in_training_stay_so(attack: Attack):
+    net = half_frozen(residual())
+    with pytest.warns(UserWarning, match="training mode"):  # of its dropout
+        model = Model(net)
+    attack(model, images(2, 3, 8, 8), 0)
+    assert net.training
+    assert net.drop.training
+    assert not net.bn.training
+    assert not net.stem[1].training
+
+
+@attacks
+def test_gradients_kept_on_weights_and_images_are_left_alone(attack: Attack):
+    net, x = conv(), images(2, 3, 8, 8).requires_grad_()
+    net(x).sum().backward()
+    kept = [p.grad.clone() for p in (x, *net.parameters())]
+    attack(Model(net), x, 0)
+    assert all(same(p.grad, g) for p, g in zip((x, *net.parameters()), kept, strict=True))
+
+
+@attacks
+def test_an_image_where_the_gradient_is_zero_stays_inside(attack: Attack):
+    blind = Gives(NET, lambda z: z * 0)
+    found = attack(Model(blind), X, 0, within=L2(0.1))
+    assert found.x.isfinite().all()
+    assert not found.success.any()

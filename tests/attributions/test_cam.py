@@ -1,0 +1,283 @@
+"""Two channels A of 2x2 positions and their gradients G, small enough to compute by hand.
+
+Grad-CAM: α_k = mean G_k, map = relu(Σ_k α_k A_k). Grad-CAM++ (eq. 19): a = G² / (2 G² + (Σ A) G³), α_k = Σ a relu(G_k).
+"""
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from oracles import KINDS, SPACES, conv, functional, half_frozen, images, one_square, residual, same, tiny_vit
+from unfool.attributions.base import Attribution
+from unfool.attributions.cam import CAM, GradCAM, GradCAMPlusPlus, LayerCAM
+from unfool.attributions.wrappers import SmoothGrad
+from unfool.errors import InputError, UnknownName
+from unfool.model import Model
+from unfool.objectives import Channel, CrossEntropy, LogProb
+
+A = torch.tensor([[[1.0, 0.5], [0.25, 0.0]], [[0.0, 1.0], [0.5, 0.5]]])
+G = torch.tensor(
+    [
+        [[[1.0, 2.0], [-1.0, 2.0]], [[0.0, -4.0], [1.0, 1.0]]],  # means 1 and -1/2
+        [[[-1.0, -2.0], [-3.0, -2.0]], [[-1.0, -1.0], [0.0, -2.0]]],  # all against it
+        [[[0.0, 0.0], [0.0, 4.0]], [[0.0, 8.0], [0.0, 0.0]]],  # means 1 and 2
+    ]
+)
+CAMS = [GradCAM(), GradCAMPlusPlus(), LayerCAM()]
+each = pytest.mark.parametrize("method", CAMS, ids=repr)
+X = images(3, 3, 8, 8)
+
+
+def by_hand() -> nn.Module:
+    """A network whose layer "0" gives the image itself and whose logits have gradients G there."""
+    net = nn.Sequential(nn.Conv2d(2, 2, 1, bias=False), nn.Flatten(), nn.Linear(8, 3, bias=False))
+    with torch.no_grad():
+        net[0].weight.copy_(torch.eye(2).view(2, 2, 1, 1))
+        net[2].weight.copy_(G.flatten(1))
+    return net.eval()
+
+
+def heat(method: CAM, target: int) -> Tensor:
+    return type(method)("0")(Model(by_hand()), A[None], target).heat[0, 0]
+
+
+def test_grad_cam_by_hand():
+    assert heat(GradCAM(), 0).tolist() == [[1.0, 0.0], [0.0, 0.0]]  # A_1 - A_2 / 2, without [.5 - .5, .25 - .25, -.25]
+    assert heat(GradCAM(), 2).tolist() == [[1.0, 2.5], [1.25, 1.0]]
+
+
+def test_grad_cam_plus_plus_by_hand():
+    """For class 0: ΣA = 1.75 and 2; where G = 1, a = 1 / 3.75 and 1 / 4; where G = 2, a = 4 / (8 + 14)."""
+    first = 1 / 3.75 + 2 * 2 * (4 / 22)
+    second = 2 * (1 / 4)
+    assert torch.allclose(heat(GradCAMPlusPlus(), 0), first * A[0] + second * A[1])
+    last = 16 / (32 + 1.75 * 64) * 4, 64 / (128 + 2 * 512) * 8
+    assert torch.allclose(heat(GradCAMPlusPlus(), 2), last[0] * A[0] + last[1] * A[1])
+
+
+def test_grad_cam_plus_plus_divides_by_its_denominator_and_sums_activations_before_the_product():
+    """Not Σ relu(G)³, and not Σ (A G³): both are found in the wild."""
+    found = heat(GradCAMPlusPlus(), 0)
+    undivided = (G[0].relu() ** 3).sum((1, 2), keepdim=True) * A
+    inside = G[0] ** 2 / (2 * G[0] ** 2 + (A * G[0] ** 3).sum((1, 2), keepdim=True)).where(G[0] != 0, torch.tensor(1.0))
+    mixed = (inside * G[0].relu()).sum((1, 2), keepdim=True) * A
+    for wrong in (undivided, mixed):
+        assert not torch.allclose(found, wrong.sum(0).relu(), rtol=1e-2)
+
+
+def test_layer_cam_by_hand():
+    assert heat(LayerCAM(), 0).tolist() == [[1.0, 1.0], [0.5, 0.5]]
+    assert heat(LayerCAM(), 2).tolist() == [[0.0, 8.0], [0.0, 0.0]]
+
+
+@each
+def test_where_all_evidence_is_against_a_class_the_map_is_zero_and_not_stretched_noise(method: CAM):
+    assert heat(method, 1).tolist() == [[0, 0], [0, 0]]
+
+
+def test_with_a_global_mean_and_a_linear_head_grad_cam_is_cam():
+    """CAM (Zhou et al., 2016) is Σ_k w_k A_k; α_k = w_k / Z for Z positions."""
+    net = conv()
+    maps = net[:4](X).detach()
+    for target in range(5):
+        cam = torch.einsum("k,bkhw->bhw", net[6].weight[target].detach(), maps)[:, None]
+        assert torch.allclose(GradCAM("3")(Model(net), X, target).heat, cam.relu() / 16, atol=1e-7)
+
+
+def test_explaining_a_loss_instead_of_a_score_turns_the_evidence_round():
+    net = conv(classes=2)
+    with torch.no_grad():
+        net[6].weight[0] = -net[6].weight[1]
+    score, loss = (GradCAM("3")(Model(net), X, 1, objective=o).heat for o in (LogProb(), CrossEntropy()))
+    other = GradCAM("3")(Model(net), X, 0).heat
+    right = GradCAM("3")(Model(net), X, 1).heat
+    for found, meant in ((score, right), (loss, other)):
+        assert torch.allclose(found / found.amax((2, 3), keepdim=True), meant / meant.amax((2, 3), keepdim=True), atol=1e-5)
+    assert not torch.allclose(score, loss)
+
+
+# Batches.
+
+
+@each
+def test_three_images_may_have_one_target_or_three(method: CAM):
+    net = residual()
+    alone = [method(Model(net), X[k : k + 1], t).heat for k, t in enumerate((0, 2, 4))]
+    assert torch.allclose(method(Model(net), X, [0, 2, 4]).heat, torch.cat(alone), atol=1e-6)
+    assert torch.allclose(method(Model(net), X, 2).heat[1], alone[1][0], atol=1e-6)
+
+
+@each
+def test_a_map_as_wide_as_the_batch_is_not_mixed_up_with_it(method: CAM):
+    net, x = residual(), images(8, 3, 8, 8)
+    whole = method(Model(net), x, torch.arange(8) % 5).heat
+    assert whole.shape == (8, 1, 8, 8)
+    assert torch.allclose(whole[7], method(Model(net), x[7:], 2).heat[0], atol=1e-6)
+
+
+# Layers.
+
+
+@each
+def test_the_layer_by_default_is_the_last_with_positions(method: CAM):
+    found = method(Model(conv()), X, 1)
+    assert same(found.heat, type(method)("3")(Model(conv()), X, 1).heat)
+    assert found.heat.shape == (3, 1, 4, 4)
+    assert found.map.shape == (3, 1, 8, 8)
+    assert found.map.min() >= 0
+
+
+@pytest.mark.parametrize("layer", ["0", "2"])
+def test_a_layer_whose_output_the_next_changes_in_place_is_explained_as_it_gave_it(layer: str):
+    net = conv()
+    parts = [nn.ReLU() if isinstance(m, nn.ReLU) else m for m in net]
+    safe = nn.Sequential(*parts)
+    assert same(GradCAM(layer)(Model(net), X, 1).heat, GradCAM(layer)(Model(safe), X, 1).heat)
+
+
+def test_a_class_token_does_not_make_an_empty_map():
+    found = GradCAM()(Model(tiny_vit()), X)
+    assert found.heat.shape == (3, 1, 4, 4)
+    found = LayerCAM()(Model(tiny_vit()), X)
+    assert (found.heat.flatten(1).amax(1) > 0).all()
+
+
+WRONG = [
+    ("nope", UnknownName, "no layer is called 'nope'"),
+    ("fc", UnknownName, "no layer is called 'fc'"),
+    ("6", InputError, r"layer '6' gives \[3, 5\], which has no positions in an image of 2 dimensions"),
+    ("5", InputError, "no positions"),
+]
+
+
+@each
+@pytest.mark.parametrize(("layer", "error", "message"), WRONG)
+def test_a_layer_without_positions_is_refused(method: CAM, layer: str, error: type[Exception], message: str):
+    with pytest.raises(error, match=message) as caught:
+        type(method)(layer)(Model(conv()), X, 1)
+    if "positions" in message:
+        assert caught.value.hint == "try '3'"  # type: ignore[attr-defined]
+
+
+def test_tokens_have_no_positions():
+    with pytest.raises(InputError, match="has no positions in an image of 2 dimensions") as caught:
+        GradCAM("norm")(Model(tiny_vit()), X)
+    assert caught.value.hint == "try 'patches'"
+
+
+def test_a_layer_after_the_score_is_refused():
+    with pytest.raises(InputError, match="the score does not depend on layer '2'"):
+        GradCAM("2")(Model(conv()), X, 1, objective=Channel("0"))
+
+
+def test_a_layer_on_no_way_to_the_score_is_refused():
+    class Aside(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.main, self.aside = conv(), nn.Conv2d(3, 2, 3)
+
+        def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+            return self.main(x), self.aside(x)
+
+    with pytest.raises(InputError, match="the score does not depend on layer 'aside'"):
+        GradCAM("aside")(Model(Aside().eval()), X)
+
+
+def test_a_layer_that_is_not_used_is_refused():
+    class Spare(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.main, self.spare = conv(), nn.Conv2d(3, 2, 3)
+
+        def forward(self, x: Tensor) -> Tensor:
+            return self.main(x)
+
+    with pytest.raises(InputError, match="layer 'spare' was not used"):
+        GradCAM("spare")(Model(Spare().eval()), X)
+
+
+def test_a_network_without_positions_is_refused():
+    with pytest.raises(InputError, match="has no layer with positions"):
+        GradCAM()(Model(nn.Sequential(nn.Flatten(), nn.Linear(192, 3)).eval()), X)
+
+
+@pytest.mark.parametrize("name", ["input", "output"])
+def test_a_layer_whose_name_is_taken_is_refused_rather_than_mistaken(name: str):
+    class Named(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.add_module(name, nn.Conv2d(3, 4, 3))
+
+        def forward(self, x: Tensor) -> Tensor:
+            return self.get_submodule(name)(x).relu().mean((2, 3))
+
+    with pytest.raises(InputError, match=f"a layer called '{name}' cannot be told"):
+        GradCAM()(Model(Named().eval()), X)
+
+
+# Every kind of network.
+
+
+@each
+@pytest.mark.parametrize("kind", [k for k in KINDS if k not in ("plane", "quadratic")])
+def test_every_kind_of_network(method: CAM, kind: str):
+    found = method(Model(KINDS[kind]()), X, 1)
+    assert found.map.shape == (3, 1, 8, 8)
+    assert found.heat.dtype == torch.float32
+    assert found.map.isfinite().all()
+
+
+@each
+@pytest.mark.parametrize("space", SPACES)
+def test_any_number_of_channels_and_dimensions(method: CAM, space: str):
+    net, x = SPACES[space]()
+    found = method(Model(net), x)
+    assert found.map.shape == (3, 1, *x.shape[2:])
+    assert found.heat.shape[:2] == (3, 1)
+
+
+def test_in_three_dimensions_the_weights_are_means_over_all_three():
+    net, x = SPACES["volume"]()
+    maps = net[:4](x).detach()
+    cam = torch.einsum("k,bkdhw->bdhw", net[6].weight[1].detach(), maps)[:, None].relu() / maps[0, 0].numel()
+    assert torch.allclose(GradCAM("3")(Model(net), x, 1).heat, cam, atol=1e-7)
+
+
+@each
+def test_frozen_and_half_precision_networks_give_the_same_map(method: CAM):
+    plain = method(Model(conv()), X, 1).heat
+    assert same(method(Model(KINDS["frozen"]()), X, 1).heat, plain)
+    half = method(Model(KINDS["bfloat16"]()), X, 1).heat
+    assert torch.allclose(half, plain, atol=0.1 * float(plain.amax()))
+
+
+@each
+def test_a_relu_that_is_a_function_is_no_different(method: CAM):
+    net = functional()
+    modules = nn.Sequential(
+        net.first, nn.ReLU(), net.second, nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), net.head
+    ).eval()
+    found = type(method)("second")(Model(net), X, 1).heat
+    assert torch.allclose(found, type(method)("2")(Model(modules), X, 1).heat, atol=1e-7)
+
+
+@each
+def test_the_map_peaks_in_the_square_that_is_looked_at(method: CAM):
+    found = type(method)("conv")(Model(one_square()), images(3, 3, 8, 8, low=0.5), 1).map
+    peak = found.flatten(1).argmax(1)
+    assert all(1 <= p // 8 < 4 <= p % 8 < 7 for p in peak.tolist())
+
+
+@each
+@pytest.mark.parametrize("level", [0.0, 0.5, 1.0])
+def test_constant_images_give_finite_maps(method: CAM, level: float):
+    assert method(Model(residual()), torch.full((2, 3, 8, 8), level)).map.isfinite().all()
+
+
+@pytest.mark.parametrize("method", [*CAMS, SmoothGrad(GradCAM(), samples=2)], ids=repr)
+def test_the_mode_of_every_module_is_put_back(method: Attribution):
+    net = half_frozen(residual())
+    before = [module.training for module in net.modules()]
+    with pytest.warns(UserWarning, match="training mode"):
+        method(Model(net), X)
+    assert [module.training for module in net.modules()] == before

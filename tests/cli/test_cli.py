@@ -1,0 +1,193 @@
+"""The command line as a user meets it: 0 for success, 1 for a gate, 2 and one sentence for what they can put right."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from torch import nn
+
+from unfool.cli.audit import read_gate
+from unfool.cli.main import VERBS, run
+from unfool.errors import SpecError
+
+QUICK = ["--steps", "3", "--restarts", "1", "--limit", "12", "--quiet"]
+
+
+@pytest.fixture(autouse=True)
+def elsewhere(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+
+
+def said(capsys, *arguments: str) -> tuple[int, str, str]:
+    code = run(list(arguments))
+    return code, *capsys.readouterr()
+
+
+def refused(capsys, *arguments: str) -> str:
+    """What stderr says of a call that must fail with 2, one error line and no traceback."""
+    code, _, err = said(capsys, *arguments)
+    assert code == 2, err
+    assert err.startswith("error: ")
+    assert "Traceback" not in err
+    assert len(err.strip().splitlines()) <= 2
+    return err
+
+
+def test_an_audit_writes_everything_and_prints_the_numbers(capsys):
+    code, out, _ = said(capsys, "audit", "unfool:digits8", "--out", "a", *QUICK)
+    assert code == 0
+    assert "FGSM" in out
+    for name in ("report.html", "audit.json", "table.parquet", "recipe.txt", "manifest.json"):
+        assert (os.path.getsize(f"a/{name}")) > 0
+    found = json.loads(open("a/audit.json").read())
+    assert found["n"] == 12
+
+
+def test_json_is_one_document_and_nothing_else(capsys):
+    code, out, _ = said(capsys, "audit", "unfool:digits8", "--out", "a", "--json", *QUICK)
+    assert code == 0
+    assert json.loads(out)["clean"]["n"] == 12
+
+
+def test_a_gate_that_fails_is_exit_code_1_and_one_line(capsys):
+    code, _, err = said(
+        capsys, "audit", "unfool:digits8", "--out", "a", "--fail-under", "pgd@0.2>=0.99", *QUICK
+    )
+    assert code == 1
+    assert err.startswith("failed: pgd@0.2>=0.99: it is ")
+    assert said(capsys, "audit", "unfool:digits8", "--out", "b", "--fail-under", "clean>=0.1", *QUICK)[0] == 0
+
+
+@pytest.mark.parametrize(
+    "text", ["pgd>=0.3", "clean@0.1>=0.3", "pgd@x>=0.3", "square@0.1>=0.2", "pgd@0.1=0.3", ""]
+)
+def test_a_gate_that_cannot_be_read_is_refused(text):
+    with pytest.raises(SpecError):
+        read_gate(text)
+
+
+def test_attack_and_explain_write_pictures(capsys):
+    assert said(capsys, "attack", "FGSM", "unfool:digits8", "--limit", "3", "--out", "a")[0] == 0
+    assert said(capsys, "explain", "Gradient", "unfool:digits8", "--limit", "3", "--out", "e")[0] == 0
+    for folder in ("a", "e"):
+        pictures = sorted(os.listdir(f"{folder}/pictures"))
+        assert len(pictures) == 3
+        assert Image.open(f"{folder}/pictures/{pictures[0]}").width > 100
+
+
+def test_one_picture_can_be_attacked_and_explained(capsys):
+    Image.fromarray(np.full((32, 32), 90, np.uint8)).save("p.png")
+    assert (
+        said(capsys, "attack", "PGD", "p.png", "--target", "3", "--within", "Linf(0.3)", "--out", "a")[0] == 0
+    )
+    assert said(capsys, "explain", "GradCAM", "p.png", "--out", "e")[0] == 0
+
+
+def test_a_recipe_runs_again_to_the_same_numbers(capsys):
+    said(capsys, "attack", "PGD(steps=3)", "unfool:digits8", "--limit", "4", "--out", "a")
+    assert said(capsys, "run", "a/recipe.txt", "--out", "b")[0] == 0
+    assert open("a/part-00000.safetensors", "rb").read() == open("b/part-00000.safetensors", "rb").read()
+
+
+def test_methods_lists_and_explains(capsys):
+    code, out, _ = said(capsys, "methods")
+    assert code == 0
+    assert "FGSM" in out
+    assert "GradCAM" in out
+    code, out, _ = said(capsys, "methods", "PGD")
+    assert "Madry" in out
+    assert "steps: int ≥ 1, default 10" in out
+
+
+def test_unknown_names_say_what_was_meant(capsys):
+    assert "did you mean audit?" in refused(capsys, "adit")
+    assert "did you mean PGD" in refused(capsys, "attack", "PGDD", "unfool:digits8")
+    assert "did you mean unfool:digits" in refused(capsys, "audit", "unfool:digts").replace("'", "")
+    assert "did you mean" in refused(capsys, "attack", "PGD(stepz=3)", "unfool:digits8")
+    assert "no layer is called 'layr'" in refused(
+        capsys, "explain", "GradCAM('layr')", "unfool:digits8", "--limit", "2"
+    )
+    assert "no class is called" in refused(capsys, "attack", "PGD", "unfool:digits8", "--target", "cat")
+    assert "no method is called" in refused(capsys, "methods", "FGMS")
+
+
+def test_bad_settings_are_one_sentence(capsys):
+    assert "PGD.steps must be ≥ 1, not 0" in refused(capsys, "attack", "PGD(steps=0)", "unfool:digits8")
+    assert "is not a region" in refused(capsys, "audit", "unfool:digits8", "--within", "PGD()")
+    assert "must be" in refused(capsys, "audit", "unfool:digits8", "--within", "Linf(-1)", *QUICK)
+    assert "is not allowed in a spec" in refused(
+        capsys, "attack", "__import__('os').system('x')", "unfool:digits8"
+    )
+    assert "is not an attack" in refused(capsys, "attack", "Gradient", "unfool:digits8")
+    assert "over which data" in refused(capsys, "audit", "torchvision:resnet18")
+    assert "--steps" in refused(capsys, "audit", "unfool:digits8", "--steps", "many")
+
+
+def test_bad_input_is_one_sentence(capsys):
+    assert "nowhere" in refused(capsys, "explain", "Gradient", "nowhere/", "--model", "unfool:digits8")
+    os.mkdir("empty")
+    assert "empty" in refused(capsys, "explain", "Gradient", "empty", "--model", "unfool:digits8")
+    with open("broken.png", "wb") as file:
+        file.write(b"\x89PNG\r\n\x1a\nnothing")
+    assert "broken.png" in refused(capsys, "explain", "Gradient", "broken.png", "--out", "x")
+    Image.fromarray(np.zeros((9, 9), np.uint8)).save("small.png")
+    assert "shape" in refused(
+        capsys, "explain", "Gradient", "small.png", "--model", "unfool:digits?net=mlp", "--out", "y"
+    )
+
+
+def test_a_bad_file_among_good_ones_is_a_row_with_its_error(capsys):
+    os.mkdir("mixed")
+    for k in range(3):
+        Image.fromarray(np.full((32, 32), 40 * k, np.uint8)).save(f"mixed/{k}.png")
+    with open("mixed/bad.png", "wb") as file:
+        file.write(b"not a picture")
+    code, out, _ = said(capsys, "explain", "Gradient", "mixed", "--json", "--out", "e")
+    assert code == 0
+    assert list(json.loads(out)["errors"]) == ["bad.png"]
+
+
+def test_weights_that_do_not_fit_and_pickles_are_refused(capsys):
+    torch.save(nn.Linear(3, 3).state_dict(), "wrong.pt")
+    assert "1.weight" in refused(capsys, "audit", "unfool:digits?net=linear&weights=wrong.pt")
+    torch.save(nn.Linear(3, 3), "whole.pt")
+    assert "--trust" in refused(capsys, "audit", "unfool:digits?weights=whole.pt")
+
+
+def test_another_run_in_the_same_folder_is_refused(capsys):
+    said(capsys, "attack", "FGSM", "unfool:digits8", "--limit", "2", "--out", "a")
+    assert "holds another run" in refused(
+        capsys, "attack", "PGD", "unfool:digits8", "--limit", "2", "--out", "a"
+    )
+
+
+@pytest.mark.parametrize("verb", ["", *VERBS])
+def test_every_verb_has_help_without_torch(verb):
+    code = "import sys\nfrom unfool.cli.main import run\ncode = run(sys.argv[1:])\nsys.exit(code or 'torch' in sys.modules)"
+    done = subprocess.run(
+        [sys.executable, "-c", code, *([verb] if verb else []), "--help"], capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    assert "Usage" in done.stdout
+
+
+@pytest.mark.slow
+def test_control_c_is_130_and_what_was_done_stays():
+    command = [sys.executable, "-m", "unfool", "audit", "unfool:digits", "--out", "a", "--restarts", "9"]
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True)
+    begun = time.monotonic()
+    while not os.path.isdir("a/parts/pgd") and time.monotonic() - begun < 120:
+        time.sleep(0.1)
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 130, err
+    assert "what was done is kept" in err
+    assert "Traceback" not in err
+    assert os.path.exists("a/parts/predict/part-00000.safetensors")

@@ -1,0 +1,81 @@
+"""The docs tell the truth: examples run, generated pages are up to date, every command and method is in them."""
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from unfool.cli.main import VERBS
+from unfool.cli.methods import families
+from unfool.spec import catalogue
+
+ROOT = Path(__file__).parents[1]
+PAGES = [ROOT / "README.md", ROOT / "docs" / "guide.md"]
+
+
+def python_blocks():
+    for page in PAGES:
+        blocks = re.findall(r"^```python\n(.*?)^```", page.read_text(), re.M | re.S)
+        yield pytest.param("\n".join(blocks), id=page.name)
+
+
+@pytest.mark.parametrize("code", python_blocks())
+def test_every_python_block_of_a_page_runs(code, tmp_path):
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-c", code], cwd=tmp_path, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+
+
+def shell_lines():
+    for page in PAGES:
+        for block in re.findall(r"^```console\n(.*?)^```", page.read_text(), re.M | re.S):
+            for line in re.findall(r"^\$ (unfool .*)$", block, re.M):
+                if "unfool:" in line or line.startswith("unfool methods"):
+                    yield pytest.param(line, id=line)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("line", shell_lines())
+def test_every_command_of_a_page_over_embedded_data_runs(line, tmp_path):
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    done = subprocess.run(
+        line, shell=True, cwd=tmp_path, capture_output=True, text=True, env=os.environ | {"PATH": path}
+    )
+    assert done.returncode == 0, done.stderr + done.stdout
+
+
+@pytest.mark.parametrize("script", sorted((ROOT / "examples").glob("*.py")), ids=lambda p: p.name)
+def test_every_example_runs(script, tmp_path):
+    done = subprocess.run(
+        [sys.executable, "-W", "error", script], cwd=tmp_path, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout
+
+
+def test_generated_pages_are_up_to_date():
+    done = subprocess.run(
+        [sys.executable, ROOT / "docs" / "build.py", "--check"], capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+
+
+def test_every_command_and_method_is_in_the_docs():
+    commands, methods = ((ROOT / "docs" / page).read_text() for page in ("commands.md", "methods.md"))
+    assert [verb for verb in VERBS if f"## unfool {verb}\n" not in commands] == []
+    assert [
+        name
+        for kind in families().values()
+        for name in catalogue(kind)
+        if f"### {name}\n" not in methods and not name.startswith("Squared")
+    ] == []
+
+
+def test_every_link_inside_the_docs_leads_somewhere():
+    for page in [*PAGES, *(ROOT / "docs").glob("*.md"), ROOT / "CONTRIBUTING.md"]:
+        for target in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", page.read_text()):
+            assert (page.parent / target).exists(), f"{page.name} links to {target}"

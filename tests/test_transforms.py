@@ -1,0 +1,95 @@
+"""Random changes of images: the same size, differentiable, one draw per row from its own stream."""
+
+import pytest
+import torch
+from torch import Tensor
+
+from oracles import images
+from unfool.rows import Rng
+from unfool.spec import catalogue
+from unfool.transforms import Brightness, Jitter, Noise, Rotate, Scale, Transform
+
+TRANSFORMS = list(catalogue(Transform).values())
+SMALLEST = [Jitter(0), Noise(1e-9), Scale(1e-9), Rotate(1e-6), Brightness(1e-9)]
+
+
+def rng(*ids: int) -> Rng:
+    return Rng.seeded(0, ids)
+
+
+@pytest.mark.parametrize("cls", TRANSFORMS)
+def test_a_row_is_changed_the_same_alone_and_in_company(cls: type[Transform]):
+    x = images(4, 2, 6, 8)
+    together = cls()(x, rng(5, 6, 7, 8))
+    assert together.shape == x.shape
+    alone = torch.cat([cls()(x[k : k + 1], rng(5 + k)) for k in range(4)])
+    assert torch.allclose(together, alone, atol=1e-6)
+    assert not torch.allclose(
+        together - x, (together - x)[:1].expand_as(x), atol=1e-4
+    )  # each row another way
+
+
+@pytest.mark.parametrize("cls", TRANSFORMS)
+def test_gradients_pass(cls: type[Transform]):
+    x = images(2, 1, 6, 6).requires_grad_()
+    cls()(x, rng(0, 1)).sum().backward()
+    assert x.grad is not None
+    assert x.grad.abs().sum() > 0
+
+
+@pytest.mark.parametrize("smallest", SMALLEST, ids=repr)
+def test_a_change_of_nothing_is_the_identity(smallest: Transform):
+    x = images(3, 2, 5, 7)
+    assert torch.allclose(smallest(x, rng(0, 1, 2)), x, atol=1e-5)
+
+
+@pytest.mark.parametrize("shape", [(3, 1, 16), (3, 2, 6, 6), (3, 1, 4, 5, 6)])
+def test_jitter_rolls_each_dimension_by_at_most_its_pixels(shape: tuple[int, ...]):
+    x = images(*shape)
+    for one, moved in zip(x, Jitter(2)(x, rng(1, 2, 3)), strict=True):
+        assert torch.equal(one.flatten().sort().values, moved.flatten().sort().values)
+        assert _shift(one, moved) <= 2
+
+
+def _shift(one: Tensor, moved: Tensor) -> int:
+    """How far a roll went in its widest dimension."""
+    dims = tuple(range(1, one.ndim))
+    reach = [range(-2, 3)] * len(dims)
+    shifts = torch.cartesian_prod(*(torch.tensor(list(r)) for r in reach)).reshape(-1, len(dims))
+    fits = [s for s in shifts.tolist() if torch.equal(one.roll(tuple(s), dims), moved)]
+    return max(map(abs, fits[0])) if fits else 99
+
+
+def test_every_shift_of_jitter_is_as_likely():
+    x = torch.zeros(4000, 1, 9)
+    x[:, 0, 4] = 1
+    where = Jitter(2)(x, Rng.seeded(0, range(4000)))[:, 0].argmax(1) - 4
+    counts = where.add(2).bincount(minlength=5)
+    assert len(counts) == 5
+    assert (counts.float() / 800 - 1).abs().max() < 0.15
+
+
+def test_rotation_keeps_distances_in_images_that_are_not_square():
+    x = torch.zeros(20, 1, 41, 81)
+    x[:, 0, 20, 60] = 1  # 20 to the right of the middle
+    turned = Rotate(60.0)(x, Rng.seeded(0, range(20)))[:, 0]
+    total = turned.sum((1, 2))
+    down = (turned.sum(2) * torch.arange(41)).sum(1) / total - 20
+    right = (turned.sum(1) * torch.arange(81)).sum(1) / total - 40
+    assert ((down**2 + right**2).sqrt() - 20).abs().max() < 1
+    assert down.abs().max() > 5
+
+
+def test_scale_is_about_the_middle():
+    x = torch.zeros(10, 1, 41, 41)
+    x[:, 0, 20, 20] = 1
+    assert (Scale(0.3)(x, Rng.seeded(0, range(10))).flatten(1).argmax(1) == 20 * 41 + 20).all()
+
+
+def test_brightness_multiplies_and_noise_adds_with_the_spread_it_says():
+    x = images(50, 1, 20, 20, low=0.2)
+    ratio = (Brightness(0.1)(x, Rng.seeded(0, range(50))) / x).flatten(1)
+    assert (ratio - ratio[:, :1]).abs().max() < 1e-5
+    assert 0.9 <= ratio.min() < 0.93
+    assert 1.07 < ratio.max() <= 1.1 + 1e-6
+    assert (Noise(0.05)(x, Rng.seeded(0, range(50))) - x).std().item() == pytest.approx(0.05, rel=0.03)
