@@ -3,10 +3,13 @@
 A plane ``s(x) = w·(x - 1/2)`` with logits ``(-s, s)`` is ``|s| / ||w||_q`` away, where q is the dual of the norm.
 """
 
+import hashlib
+import random
 from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -274,3 +277,40 @@ SPACES: dict[str, Callable[[], tuple[nn.Module, Tensor]]] = {
     "two classes": lambda: (conv(classes=2), images(3, 3, 8, 8)),
 }
 """Other shapes: a network and images for it."""
+
+
+_HOOKS = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks")
+
+
+def state_of(net: nn.Module) -> dict[str, Any]:
+    """All of a network that a call might change."""
+    weights = {
+        name: (t.data_ptr(), t.dtype, t.requires_grad, t._version) for name, t in net.state_dict().items()
+    }
+    digest = hashlib.sha256()
+    for t in net.state_dict().values():
+        digest.update(t.detach().contiguous().flatten().view(torch.uint8).numpy().tobytes())
+    modules = {
+        name: (
+            module.training,
+            sorted(module.__dict__),
+            *(list(getattr(module, kind)) for kind in _HOOKS),
+        )
+        for name, module in net.named_modules()
+    }
+    grads = {
+        name: None if p.grad is None else (id(p.grad), p.grad.sum().item())
+        for name, p in net.named_parameters()
+    }
+    wanted = [p.requires_grad for p in net.parameters()]
+    return {
+        "weights": weights,
+        "digest": digest.hexdigest(),
+        "modules": modules,
+        "grads": grads,
+        "wanted": wanted,
+    }
+
+
+def random_state() -> tuple[Any, ...]:
+    return torch.random.get_rng_state().tolist(), random.getstate(), str(np.random.get_state())

@@ -1,8 +1,6 @@
 """Whatever the network, it sees ``(lo + (hi - lo) x - mean) / std``, answers with logits, and is left as it was."""
 
 import copy
-import hashlib
-import random
 import warnings
 from collections.abc import Callable
 from typing import Any
@@ -22,10 +20,12 @@ from oracles import (
     frozen,
     half_frozen,
     images,
+    random_state,
     residual,
     same,
     segmenter,
     shared,
+    state_of,
 )
 from unfool.attacks.gradient import FGSM, PGD
 from unfool.attacks.noise import RandomNoise
@@ -212,43 +212,6 @@ def test_images_the_network_cannot_take_are_named_by_their_shape():
 # What it leaves behind: nothing.
 
 
-def state_of(net: nn.Module) -> dict[str, Any]:
-    """All of a network that a call might change."""
-    weights = {
-        name: (t.data_ptr(), t.dtype, t.requires_grad, t._version) for name, t in net.state_dict().items()
-    }
-    digest = hashlib.sha256()
-    for t in net.state_dict().values():
-        digest.update(t.detach().contiguous().flatten().view(torch.uint8).numpy().tobytes())
-    modules = {
-        name: (
-            module.training,
-            sorted(module.__dict__),
-            *(list(getattr(module, kind)) for kind in _HOOKS),
-        )
-        for name, module in net.named_modules()
-    }
-    grads = {
-        name: None if p.grad is None else (id(p.grad), p.grad.sum().item())
-        for name, p in net.named_parameters()
-    }
-    wanted = [p.requires_grad for p in net.parameters()]
-    return {
-        "weights": weights,
-        "digest": digest.hexdigest(),
-        "modules": modules,
-        "grads": grads,
-        "wanted": wanted,
-    }
-
-
-_HOOKS = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks")
-
-
-def random_state() -> tuple[Any, ...]:
-    return torch.random.get_rng_state().tolist(), random.getstate(), str(np.random.get_state())  # noqa: NPY002
-
-
 USES: dict[str, Callable[[Model, Tensor], Any]] = {
     "call": lambda model, x: model(x),
     "FGSM": lambda model, x: FGSM()(model, x, 0),
@@ -287,6 +250,7 @@ def test_nothing_is_left_behind(use: str, name: str):
         p.grad = torch.ones_like(p)
     model, x = Model(net), X.clone().requires_grad_()
     USES[use](model, x)  # what is remembered of outputs and layers is settled
+    torch.manual_seed(5)
     before, numbers = state_of(net), random_state()
     USES[use](model, x)
     assert state_of(net) == before
@@ -308,6 +272,7 @@ def test_nothing_is_left_behind_where_the_network_raises(use: str, error: type[B
     net = half_frozen(residual())
     model = Model(net)
     USES[use](model, X)
+    torch.manual_seed(5)
     before, numbers = state_of(net), random_state()
 
     def raises(module: nn.Module, args: Any, out: Any) -> None:
@@ -372,7 +337,7 @@ def test_gradients_are_taken_also_where_the_caller_has_switched_them_off(around:
 
 def test_inference_mode_where_there_are_no_gradients_is_named():
     model = Model(conv())
-    with torch.inference_mode(), pytest.raises(InputError, match="no gradients in torch.inference_mode"):
+    with torch.inference_mode(), pytest.raises(InputError, match="no gradients in torch"):
         Gradient()(model, X.clone(), 0)
 
 

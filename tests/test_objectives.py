@@ -131,7 +131,7 @@ def test_sums_read_each_tensor_once():
 
 def test_factors_are_multiplied_out():
     assert 2 * (3 * Logit()) == Scaled(Logit(), 6.0)
-    assert -(-Logit()) == Scaled(Logit(), 1.0)
+    assert -1 * -Logit() == Scaled(Logit(), 1.0)
     assert Logit() - Margin() == Sum(Logit(), Scaled(Margin(), -1.0))
 
 

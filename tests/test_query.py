@@ -30,7 +30,9 @@ X = images(2, 2, 6, 6, dtype=torch.float64)
 Y = torch.tensor([1, 3])
 
 
-def query(model: Model, objective: Objective, y: Tensor | None = Y, images: Tensor | None = None, n: int = 2) -> Query:
+def query(
+    model: Model, objective: Objective, y: Tensor | None = Y, images: Tensor | None = None, n: int = 2
+) -> Query:
     n = len(y) if y is not None else n
     return Query(model, objective, y, Rng.seeded(0, range(n)), images=images, cost=Counter())
 
@@ -70,7 +72,9 @@ def test_the_gradient_of_a_quadratic_is_known():
 def test_a_batch_of_8_equals_8_single_images(kind: str):
     x, y = images(8, 3, 8, 8), torch.arange(8) % 2
     whole = query(Model(KINDS[kind]()), CrossEntropy(), y).gradient(x)
-    singles = [query(Model(KINDS[kind]()), CrossEntropy(), y[k : k + 1]).gradient(x[k : k + 1]) for k in range(8)]
+    singles = [
+        query(Model(KINDS[kind]()), CrossEntropy(), y[k : k + 1]).gradient(x[k : k + 1]) for k in range(8)
+    ]
     slack = 0.1 if kind == "bfloat16" else 1e-5
     for part in ("score", "slope"):
         alone = torch.cat([getattr(one, part) for one in singles])

@@ -1,4 +1,4 @@
-"""Projections are the nearest points; the steepest change of a linear score g·δ of size 1 reaches the dual norm of g."""
+"""Projections are the nearest points; the steepest change of size 1 raises g·δ by the dual norm of g."""
 
 import itertools
 

@@ -47,7 +47,9 @@ def test_copies_of_rows_draw_numbers_of_their_own_however_many_are_made_at_once(
     singly = [one.tile(1).normal(blank(2)) for _ in range(4)]
     assert torch.equal(together, torch.cat(singly))
     assert len({t.sum().item() for t in together}) == 8
-    assert torch.equal(one.normal(blank(2)), cut.normal(blank(2)))  # the rows' own streams go on as if nothing was
+    assert torch.equal(
+        one.normal(blank(2)), cut.normal(blank(2))
+    )  # the rows' own streams go on as if nothing was
     only = Rng.seeded(0, "b").tile(4).normal(blank(4))
     assert torch.equal(only, together[1::2])
     cut.tile(3)

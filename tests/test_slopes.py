@@ -1,4 +1,4 @@
-"""NES: E[(s(x + σu) - s(x - σu)) u] / 2σ is the gradient of a linear score; ``reached`` is asked of the image itself."""
+"""NES: E[(s(x + σu) - s(x - σu)) u] / 2σ is the gradient of a linear score; ``reached`` is asked of the image."""
 
 import pytest
 import torch
@@ -44,7 +44,9 @@ def test_what_is_reached_is_what_the_image_itself_says(slope: Slope):
     assert torch.allclose(answer.score, asked.score, atol=1e-4)
 
 
-@pytest.mark.parametrize("slope", [Expectation((Jitter(3),), samples=2), Expectation((Noise(1.0),), samples=2)], ids=repr)
+@pytest.mark.parametrize(
+    "slope", [Expectation((Jitter(3),), samples=2), Expectation((Noise(1.0),), samples=2)], ids=repr
+)
 def test_what_is_reached_is_asked_of_the_image_not_of_its_transforms(slope: Slope):
     assert same(slope(query(), X).reached, query().ask(X).reached)
 

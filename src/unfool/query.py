@@ -170,7 +170,9 @@ class Query:
         """The score, a layer's activation and the gradient there; nothing below the layer is differentiated."""
         self.model.need("gradients", self.who)
         if layer in ("input", "output"):
-            raise InputError(f"a layer called {layer!r} cannot be told from the network's own", "name one beside it")
+            raise InputError(
+                f"a layer called {layer!r} cannot be told from the network's own", "name one beside it"
+            )
         with torch.enable_grad():
             trace = self.look(x, (*self._reads(), layer), leaf=layer)
             score = self._note(x, trace)
@@ -196,7 +198,9 @@ class Query:
 
 def _connected(score: Tensor, who: str, layer: str | None = None) -> Tensor:
     if torch.is_inference_mode_enabled():
-        raise InputError(f"{who}: there are no gradients in torch.inference_mode()", "torch.no_grad() does no harm")
+        raise InputError(
+            f"{who}: there are no gradients in torch.inference_mode()", "torch.no_grad() does no harm"
+        )
     if not score.requires_grad:
         place = f"layer {layer!r}" if layer else "the image"
         raise InputError(f"{who}: the score does not depend on {place}: the network cuts the gradient")

@@ -67,7 +67,9 @@ class Rng:
     def tile(self, n: int) -> "Rng":
         """Streams for ``n`` more copies of the rows, each of its own: the same however many are made at once."""
         first, self.copies = self.copies, self.copies + n
-        return Rng([stable_number(seed, k) for k in range(first, first + n) for seed in self.seeds], self.device)
+        return Rng(
+            [stable_number(seed, k) for k in range(first, first + n) for seed in self.seeds], self.device
+        )
 
     def normal(self, like: Tensor) -> Tensor:
         """Standard normal numbers in the shape of ``like``."""

@@ -28,7 +28,7 @@ class Samples(NamedTuple):
 
 @cache
 def digits8(split: Split = "test") -> Samples:
-    """Scikit-learn's handwritten digits on their own 8x8 grid of 17 grey levels; 1,297 to learn from, 500 to judge by."""
+    """Scikit-learn's handwritten digits on their own 8x8 grid of 17 grey levels: 1,297 to learn from, 500 to judge."""
     from sklearn.datasets import load_digits  # pyright: ignore[reportMissingTypeStubs]
 
     found = load_digits()
@@ -89,7 +89,7 @@ def _film(
     lesion, artefact = np.zeros_like(film), np.zeros_like(film)
     if finding:
         lesion = _lesion(rng, rows, columns)
-        film = film + rng.uniform(0.10, 0.2) * lesion
+        film = film + rng.uniform(0.14, 0.26) * lesion
     if tube:
         artefact = _tube(rng, rows, columns)
         film = film + 0.38 * artefact

@@ -30,7 +30,12 @@ def digits() -> Digits:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         net = nn.Sequential(
-            nn.Conv2d(1, 16, 3), nn.ReLU(inplace=True), nn.Conv2d(16, 16, 3), nn.ReLU(inplace=True), nn.Flatten(), nn.Linear(256, 10)
+            nn.Conv2d(1, 16, 3),
+            nn.ReLU(inplace=True),
+            nn.Conv2d(16, 16, 3),
+            nn.ReLU(inplace=True),
+            nn.Flatten(),
+            nn.Linear(256, 10),
         )
         adam = torch.optim.Adam(net.parameters(), 5e-3)
         for _ in range(6):

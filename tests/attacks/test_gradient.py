@@ -98,7 +98,9 @@ def test_pgd_in_l1_goes_on_with_the_next_value_where_one_is_at_the_edge():
 @pytest.mark.parametrize("within", [Linf(0.02), L2(0.1)], ids=repr)
 @pytest.mark.parametrize("factor", [1 / 8, 8.0, 1e-3])
 def test_a_mean_over_the_batch_is_the_same_attack_as_a_sum(attack: Attack, within: Region, factor: float):
-    mean = type(attack)(**{**{k: getattr(attack, k) for k in attack.__dataclass_fields__}, "loss": factor * attack.loss})
+    mean = type(attack)(
+        **{**{k: getattr(attack, k) for k in attack.__dataclass_fields__}, "loss": factor * attack.loss}
+    )
     args = Model(NET), X, Y
     assert torch.allclose(mean(*args, within=within).x, attack(*args, within=within).x, atol=1e-6)
 
@@ -109,7 +111,9 @@ def test_a_number_added_to_all_logits_changes_nothing(attack: Attack):
     assert torch.allclose(attack(Model(shifted), X, Y).x, attack(Model(NET), X, Y).x, atol=1e-6)
 
 
-@pytest.mark.parametrize("attack", [PGD(), FGSM(), PGD(slope=NES(samples=4)), PGD(slope=Expectation((Noise(),), 2))], ids=repr)
+@pytest.mark.parametrize(
+    "attack", [PGD(), FGSM(), PGD(slope=NES(samples=4)), PGD(slope=Expectation((Noise(),), 2))], ids=repr
+)
 def test_a_row_does_not_depend_on_its_neighbours(attack: Attack):
     net = residual().double()
     x = images(5, 3, 8, 8, dtype=torch.float64)
@@ -170,7 +174,10 @@ def test_on_a_trained_network_pgd_is_stronger_than_fgsm_and_fgsm_than_noise(digi
 
 
 def test_a_larger_region_holds_more_flips(digits):
-    found = [PGD(steps=20)(digits.model, digits.x, digits.y, within=Linf(eps)).success for eps in (0.03, 0.06, 0.12)]
+    found = [
+        PGD(steps=20)(digits.model, digits.x, digits.y, within=Linf(eps)).success
+        for eps in (0.03, 0.06, 0.12)
+    ]
     counts = [int(f.sum()) for f in found]
     assert counts == sorted(counts)
     assert counts[0] < counts[-1]

@@ -1,4 +1,4 @@
-"""A random sign pattern of size eps moves w·x by eps·||w||₂ on average (root mean square); the worst one by eps·||w||₁."""
+"""Random signs of size eps move w·x by eps·||w||₂ (root mean square), the worst of all by eps·||w||₁."""
 
 import pytest
 import torch
@@ -26,7 +26,9 @@ def test_random_signs_move_a_linear_score_by_the_l2_norm_of_its_weights():
 def test_noise_goes_as_far_as_the_region_allows(kind: str, within: Region):
     x = images(4, 3, 8, 8, low=0.4, high=0.6)
     found = RandomNoise(kind)(Model(NET), x, NET.label(x), within=within)
-    assert torch.allclose(getattr(found, type(within).__name__.lower()), torch.tensor(within.radius), rtol=1e-4)
+    assert torch.allclose(
+        getattr(found, type(within).__name__.lower()), torch.tensor(within.radius), rtol=1e-4
+    )
 
 
 @pytest.mark.parametrize("kind", ["gaussian", "uniform"])

@@ -152,7 +152,10 @@ def test_best_flips_all_that_any_of_its_attacks_flips(digits):
     found = Best(parts)(digits.model, digits.x, digits.y, within=within).success
     first = parts[0](digits.model, digits.x, digits.y, within=within).success
     assert (found | ~first).all()
-    assert found.sum() >= max(int(p(digits.model, digits.x, digits.y, within=within).success.sum()) for p in parts) - 1
+    assert (
+        found.sum()
+        >= max(int(p(digits.model, digits.x, digits.y, within=within).success.sum()) for p in parts) - 1
+    )
 
 
 # What a run stores.
@@ -186,6 +189,8 @@ def test_a_run_without_labels_leads_away_from_what_the_network_says():
 
 def test_the_stream_of_a_row_follows_the_seed_of_the_question():
     batch = Batch(tuple("ab"), X[:2], Y[:2])
-    columns = [PGD(steps=1).columns(Question(Model(NET), seed=seed), batch)["adversarial"] for seed in (0, 0, 1)]
+    columns = [
+        PGD(steps=1).columns(Question(Model(NET), seed=seed), batch)["adversarial"] for seed in (0, 0, 1)
+    ]
     assert same(columns[0], columns[1])
     assert not same(columns[0], columns[2])

@@ -42,7 +42,10 @@ def heat(method: CAM, target: int) -> Tensor:
 
 
 def test_grad_cam_by_hand():
-    assert heat(GradCAM(), 0).tolist() == [[1.0, 0.0], [0.0, 0.0]]  # A_1 - A_2 / 2, without [.5 - .5, .25 - .25, -.25]
+    assert heat(GradCAM(), 0).tolist() == [
+        [1.0, 0.0],
+        [0.0, 0.0],
+    ]  # A_1 - A_2 / 2, without [.5 - .5, .25 - .25, -.25]
     assert heat(GradCAM(), 2).tolist() == [[1.0, 2.5], [1.25, 1.0]]
 
 
@@ -59,7 +62,9 @@ def test_grad_cam_plus_plus_divides_by_its_denominator_and_sums_activations_befo
     """Not Σ relu(G)³, and not Σ (A G³): both are found in the wild."""
     found = heat(GradCAMPlusPlus(), 0)
     undivided = (G[0].relu() ** 3).sum((1, 2), keepdim=True) * A
-    inside = G[0] ** 2 / (2 * G[0] ** 2 + (A * G[0] ** 3).sum((1, 2), keepdim=True)).where(G[0] != 0, torch.tensor(1.0))
+    inside = G[0] ** 2 / (2 * G[0] ** 2 + (A * G[0] ** 3).sum((1, 2), keepdim=True)).where(
+        G[0] != 0, torch.tensor(1.0)
+    )
     mixed = (inside * G[0].relu()).sum((1, 2), keepdim=True) * A
     for wrong in (undivided, mixed):
         assert not torch.allclose(found, wrong.sum(0).relu(), rtol=1e-2)
@@ -92,7 +97,9 @@ def test_explaining_a_loss_instead_of_a_score_turns_the_evidence_round():
     other = GradCAM("3")(Model(net), X, 0).heat
     right = GradCAM("3")(Model(net), X, 1).heat
     for found, meant in ((score, right), (loss, other)):
-        assert torch.allclose(found / found.amax((2, 3), keepdim=True), meant / meant.amax((2, 3), keepdim=True), atol=1e-5)
+        assert torch.allclose(
+            found / found.amax((2, 3), keepdim=True), meant / meant.amax((2, 3), keepdim=True), atol=1e-5
+        )
     assert not torch.allclose(score, loss)
 
 

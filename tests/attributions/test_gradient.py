@@ -49,7 +49,10 @@ def test_integrated_gradients_add_up_to_the_difference_of_a_quadratic_exactly(st
 def test_integrated_gradients_come_to_the_difference_with_more_steps():
     net, x = smooth(), images(2, 2, 6, 6, dtype=torch.float64)
     gap = (net(x) - net(torch.zeros_like(x)))[:, 1]
-    off = [(IntegratedGradients(n)(Model(net), x, 1).heat.flatten(1).sum(1) - gap).abs().max() for n in (2, 8, 64)]
+    off = [
+        (IntegratedGradients(n)(Model(net), x, 1).heat.flatten(1).sum(1) - gap).abs().max()
+        for n in (2, 8, 64)
+    ]
     assert off[0] > 10 * off[1] > 100 * off[2]
 
 

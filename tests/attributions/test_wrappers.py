@@ -1,4 +1,4 @@
-"""SmoothGrad is (1/n) Σ g(x + ε), ε ~ N(0, σ²) with σ a share of the image's range; for a linear score it is w, for any σ."""
+"""SmoothGrad is (1/n) Σ g(x + ε), ε ~ N(0, σ²), σ a share of the image's range; for a linear score it is w."""
 
 import pytest
 import torch
@@ -36,7 +36,9 @@ def test_without_noise_it_is_the_plain_gradient():
 
 
 def test_the_variance_is_the_mean_square_less_the_squared_mean():
-    smoothed, squared, variance = (cls(samples=9)(Model(smooth()), X[:, :2].double(), 1).heat for cls in NOISY)
+    smoothed, squared, variance = (
+        cls(samples=9)(Model(smooth()), X[:, :2].double(), 1).heat for cls in NOISY
+    )
     assert torch.allclose(variance, squared - smoothed.square(), atol=1e-12)
     assert (variance >= 0).all()
     assert variance.max() > 0
@@ -79,7 +81,9 @@ def test_noise_from_rand_instead_of_randn_explains_a_brighter_image():
     """
     net, x, sigma, y = Quadratic(3, 6, 6), images(1, 3, 6, 6), 0.4, torch.tensor([1])
     stream = torch.Generator().manual_seed(0)
-    slide = torch.stack([net.gradient(x + sigma * torch.rand(x.shape, generator=stream), y) for _ in range(3000)]).mean(0)
+    slide = torch.stack(
+        [net.gradient(x + sigma * torch.rand(x.shape, generator=stream), y) for _ in range(3000)]
+    ).mean(0)
     right = SmoothGrad(samples=3000, sigma=sigma)(Model(net), x, y).heat
     slack = 4 * 2 * sigma / 3000**0.5
     assert (slide - net.gradient(x + sigma / 2, y)).abs().max() < slack

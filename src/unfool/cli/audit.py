@@ -1,6 +1,8 @@
 """``unfool audit``."""
 
+import json
 import re
+import shlex
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, NamedTuple
@@ -61,7 +63,6 @@ def audit(
         Where all random numbers come from.
     """
     from ..analysis.audit import read_audit
-    from ..report.audit import write_report
     from ..report.summary import summary
     from ..runs.audit import Audit, run_audit
     from ..spec import parse_number
@@ -75,10 +76,24 @@ def audit(
     with output.watching() as watch:
         run_audit(plan, network, source, out, watch)
     found = read_audit(out)
-    write_report(found, out / "report.html", command=" ".join(["unfool", *sys.argv[1:]]))
+    write_all(found, out, shlex.join(["unfool", *sys.argv[1:]]))
     output.document(summary(found))
     show(found, output, out)
     return judge(found, gates, output)
+
+
+def write_all(found: "Audited", out: Path, command: str) -> None:
+    """The page for people, the numbers for programs, the table for other tools."""
+    from ..report.audit import write_report
+    from ..report.summary import summary
+    from ..runs.table import read_table, write_parquet
+    from ..runs.work import atomically
+
+    write_report(found, out / "report.html", command)
+    text = json.dumps(summary(found), indent=1, allow_nan=False)
+    atomically(out / "audit.json", lambda draft: draft.write_text(text))
+    both = read_table(out / "parts" / "predict").joined(read_table(out / "parts" / "pgd"))
+    write_parquet(both, out / "table.parquet")
 
 
 class Gate(NamedTuple):

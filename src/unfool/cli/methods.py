@@ -26,11 +26,11 @@ def methods(
 def _all(output: OutputOptions) -> None:
     from ..spec import catalogue
 
-    families = families()
+    found = families()
     output.document(
-        {family: {n: _summary(c) for n, c in catalogue(kind).items()} for family, kind in families.items()}
+        {family: {n: _summary(c) for n, c in catalogue(kind).items()} for family, kind in found.items()}
     )
-    for family, kind in families.items():
+    for family, kind in found.items():
         output.say(f"\n{family}")
         for name, cls in catalogue(kind).items():
             output.say(f"  {name:<20} {_summary(cls)}")

@@ -19,13 +19,12 @@ def report(
     """
     from ..analysis.audit import read_audit
     from ..errors import DataError
-    from ..report.audit import write_report
-    from ..report.summary import write_summary
-    from .audit import show
+    from ..report.summary import summary
+    from .audit import show, write_all
 
     if not (folder / "recipe.txt").exists():
         raise DataError(f"{folder} holds no audit", "unfool audit … --out " + str(folder))
     found = read_audit(folder)
-    write_report(found, folder / "report.html", command=f"unfool report {folder}")
-    output.document(write_summary(found))
+    write_all(found, folder, f"unfool report {folder}")
+    output.document(summary(found))
     show(found, output, folder)

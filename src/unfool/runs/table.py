@@ -34,6 +34,10 @@ class Table:
     def __len__(self) -> int:
         return len(self.ids)
 
+    def joined(self, other: "Table") -> "Table":
+        """The columns of two runs over the same samples side by side."""
+        return Table(self.ids, self.columns | other.columns, self.errors | other.errors, self.groups)
+
     @property
     def readable(self) -> Tensor:
         """Which samples could be read: [N] bool."""

@@ -27,7 +27,7 @@ def build(name: str) -> nn.Module:
     """An embedded network with its weights, in evaluation mode."""
     net = NETS[name]()
     net.load_state_dict(
-        {key: value.float() for key, value in load_file(WEIGHTS / f"{name}.safetensors").items()}
+        {key: value.float() if value.dtype == torch.float16 else value for key, value in load_file(WEIGHTS / f"{name}.safetensors").items()}
     )
     return net.eval()
 
@@ -42,7 +42,8 @@ def train(
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(adam, steps)
     for epoch in range(epochs):
         for rows in torch.randperm(len(x), generator=torch.Generator().manual_seed(epoch)).split(64):
-            seen = x[rows] if perturb is None else perturb(Model(net), x[rows], y[rows])
+            seen = x[rows] if perturb is None else perturb(Model(net.eval()), x[rows], y[rows])
+            net.train()
             adam.zero_grad()
             F.cross_entropy(net(seen), y[rows]).backward()
             adam.step()
@@ -70,7 +71,7 @@ def retrain(name: str) -> float:
         torch.manual_seed(0)
         net = NETS[name]()
         train(net, data("train"), EPOCHS.get(name, 30), worst if name.endswith("robust") else None)
-    save_file({key: value.half() for key, value in net.state_dict().items()}, WEIGHTS / f"{name}.safetensors")
+    save_file({key: value.half() if value.is_floating_point() else value for key, value in net.state_dict().items()}, WEIGHTS / f"{name}.safetensors")
     return accuracy(build(name), data("test"))
 
 

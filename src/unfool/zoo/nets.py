@@ -1,16 +1,18 @@
 """The embedded networks: small, named layer by layer, logits out."""
 
+from itertools import pairwise
+
 from torch import Tensor, nn
 
 
 class Conv(nn.Module):
     """Convolutions that halve the grid, a mean over what is left of it, one linear layer."""
 
-    def __init__(self, widths: tuple[int, ...], classes: int, pool: int = 1):
+    def __init__(self, widths: tuple[int, ...], classes: int, pool: int = 1, norm: bool = False):
         super().__init__()
         blocks: list[nn.Module] = []
-        for wide, out in zip((1, *widths), widths, strict=False):
-            blocks += [nn.Conv2d(wide, out, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2)]
+        for wide, out in pairwise((1, *widths)):
+            blocks += [nn.Conv2d(wide, out, 3, padding=1), *[nn.BatchNorm2d(out)] * norm, nn.ReLU(), nn.MaxPool2d(2)]
         self.features = nn.Sequential(*blocks[:-1])  # the last map keeps its grid
         self.pool = nn.AdaptiveAvgPool2d(pool)
         self.head = nn.Linear(widths[-1] * pool**2, classes)
@@ -38,6 +40,6 @@ NETS = {
     "digits8_conv": lambda: Conv((32, 64), 10, pool=4),
     "digits8_mlp": lambda: mlp(64, 10),
     "digits8_linear": lambda: linear(64, 10),
-    "lesions_conv": lambda: Conv((16, 32, 48), 2),
+    "lesions_conv": lambda: Conv((16, 32, 32), 2, norm=True),
 }
 """The architecture of each embedded network."""

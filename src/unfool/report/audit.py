@@ -1,0 +1,109 @@
+"""The report of an audit: one self-contained HTML file."""
+
+from pathlib import Path
+from typing import Any
+
+import jinja2
+
+from ..analysis.audit import CURVES, Audited, Group, Sanity
+from ..analysis.rates import Rate, percent
+from ..errors import DataError
+from ..runs.work import atomically
+from ..show.chart import Interval, accuracy_curves, distributions, dots, logits_along
+from .cases import case_view
+
+CONTROLS = ("random", "worst-random")
+WORST = 20
+"""How many of many classes are shown."""
+VERDICTS = {
+    "pass": "✓ changes with the weights",
+    "weak": "△ changes little with the weights",
+    "fail": "✗ hardly changes with the weights",
+    "unknown": "? too few maps to tell",
+}
+
+
+def write_report(found: Audited, path: Path, command: str) -> None:
+    """Write the page; it opens offline and asks nothing of any other host.
+
+    Raises :class:`DataError` where a control is missing: no figure ships without one.
+    """
+    check_controls(found)
+    page = _template().render(page_values(found, command))
+    atomically(path, lambda draft: draft.write_text(page, encoding="utf-8"))
+
+
+def check_controls(found: Audited) -> None:
+    missing = [run for run in CONTROLS if run not in found.curves]
+    missing += [way for way in ("sign", "gaussian") if way not in found.along]
+    missing += ["plane of random directions"] * any("random" not in c.planes for c in found.cases if c.planes)
+    if missing:
+        raise DataError(f"the report has no control: {', '.join(missing)} is missing", "run the audit again")
+
+
+def _template() -> jinja2.Template:
+    loader = jinja2.PackageLoader("unfool.report", "templates")
+    environment = jinja2.Environment(loader=loader, autoescape=True, undefined=jinja2.StrictUndefined)
+    environment.filters["percent"] = percent
+    return environment.get_template("audit.html")
+
+
+def page_values(found: Audited, command: str) -> dict[str, Any]:
+    """Everything the page shows, as texts, tables and pictures."""
+    badges = {one.method: badge(one) for one in found.sanity}
+    ways = {"gradient": "sign of the gradient", "sign": "random signs", "gaussian": "Gaussian noise"}
+    return {
+        "found": found,
+        "command": command,
+        "region": type(found.audit.within).__name__,
+        "headline": headline(found),
+        "names": {run: curve_name(found, run) for run in found.curves},
+        "curve_chart": accuracy_curves(
+            found.radii,
+            {curve_name(found, run): [interval(r) for r in rates] for run, rates in found.curves.items()},
+            found.audit.eps,
+            f"size of the change, {type(found.audit.within).__name__}",
+        ),
+        "radius_chart": distributions({"strongest attack": found.radius}, "smallest change that flips", found.audit.eps),
+        "along_chart": distributions({told: found.along[way] for way, told in ways.items()}, "± size, of equal L2 length"),
+        "groups": [group_view(name, rows) for name, rows in found.groups.items()],
+        "cases": [case_view(found, case, badges) for case in found.cases],
+        "badges": list(badges.values()),
+        "logit_charts": {
+            case.id: logits_along(case.amplitudes, case.logits, case.clipped, case.label, label_name(found, case.label))
+            for case in found.cases
+        },
+    }
+
+
+def headline(found: Audited) -> str:
+    robust = found.at("pgd", found.audit.eps)
+    return (
+        f"Within {found.audit.within!r}, {robust.k} of {robust.n} images stay right: accuracy falls from "
+        f"{percent(found.clean.value)} to {percent(robust.value)}."
+    )
+
+
+def curve_name(found: Audited, run: str) -> str:
+    audit = found.audit
+    strong = f"PGD-{audit.steps}, margin loss, {audit.restarts} starts"
+    return strong if run == "pgd" else CURVES[run].format(draws=audit.draws)
+
+
+def label_name(found: Audited, label: int) -> str:
+    return found.classes[label] if 0 <= label < len(found.classes) else str(label)
+
+
+def interval(one: Rate) -> Interval:
+    return one.value, one.low, one.high
+
+
+def badge(one: Sanity) -> dict[str, Any]:
+    """What the sanity check says of a method, in words and a symbol as well as a colour."""
+    return {"method": one.method, "verdict": one.verdict, "text": VERDICTS[one.verdict], "one": one}
+
+
+def group_view(name: str, rows: tuple[Group, ...]) -> dict[str, Any]:
+    shown = rows[:WORST]
+    chart = dots([(row.name, interval(row.clean), interval(row.robust)) for row in shown])
+    return {"name": name, "rows": shown, "more": len(rows) - len(shown), "chart": chart}

@@ -1,0 +1,56 @@
+"""Heat maps in colours that hide nothing: symmetric about zero where signed, blank where there is nothing."""
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from ..maps import resize, strongest_channel
+from .image import colour, drawable
+
+SIGNED = ((0x2D, 0x00, 0x4B), (0x80, 0x73, 0xAC), (0xF7, 0xF7, 0xF7), (0xE0, 0x82, 0x14), (0x7F, 0x3B, 0x08))
+"""Purple for what speaks against, white for nothing, orange for what speaks for."""
+POSITIVE = ((0xFF, 0xFF, 0xFF), (0xFE, 0xD9, 0x8E), (0xFE, 0x99, 0x29), (0xCC, 0x4C, 0x02), (0x66, 0x25, 0x06))
+"""White for nothing to dark brown."""
+
+
+class Shown(NamedTuple):
+    """A map as it is drawn: values in [-1, 1] or [0, 1], and the size that 1 stands for."""
+
+    values: Tensor
+    scale: float
+    signed: bool
+
+
+def scaled(heat: Tensor) -> Shown:
+    """A map divided by the 99th percentile of its sizes; an all-zero map stays zero, never stretched noise."""
+    flat = drawable(strongest_channel(heat[None])[0] if heat.ndim > 2 else heat[None])[0]
+    scale = float(flat.abs().flatten().quantile(0.99)) or float(flat.abs().max())
+    signed = bool((flat < 0).any())
+    return Shown((flat / (scale or 1.0)).clamp(-1 if signed else 0, 1), scale, signed)
+
+
+def map_picture(heat: Tensor) -> Tensor:
+    """A map in colours: [*, H, W] -> [3, H, W]."""
+    shown = scaled(heat)
+    place = (shown.values + 1) / 2 if shown.signed else shown.values
+    return _coloured(place, SIGNED if shown.signed else POSITIVE)
+
+
+def overlay(image: Tensor, heat: Tensor) -> Tensor:
+    """A map over its greyed image, the more opaque the stronger: [3, H, W]."""
+    grey = colour(image).mean(0, keepdim=True).expand(3, -1, -1)
+    shown = scaled(heat)
+    values = resize(shown.values[None, None], tuple(grey.shape[1:]))[0, 0]
+    place = (values + 1) / 2 if shown.signed else values
+    strength = values.abs().sqrt() * 0.85
+    return grey * (1 - strength) + _coloured(place, SIGNED if shown.signed else POSITIVE) * strength
+
+
+def _coloured(place: Tensor, stops: tuple[tuple[int, int, int], ...]) -> Tensor:
+    """Places in [0, 1] between colour stops: [H, W] -> [3, H, W]."""
+    table = torch.tensor(stops, dtype=torch.float32) / 255
+    at = place.clamp(0, 1) * (len(table) - 1)
+    low = at.floor().long().clamp(max=len(table) - 2)
+    share = (at - low)[..., None]
+    return (table[low] * (1 - share) + table[low + 1] * share).permute(2, 0, 1)
