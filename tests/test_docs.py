@@ -22,7 +22,7 @@ def python_blocks():
         yield pytest.param("\n".join(blocks), id=page.name)
 
 
-@pytest.mark.parametrize("code", python_blocks())
+@pytest.mark.parametrize("code", list(python_blocks()))
 def test_every_python_block_of_a_page_runs(code, tmp_path):
     done = subprocess.run(
         [sys.executable, "-W", "error", "-c", code], cwd=tmp_path, capture_output=True, text=True
@@ -39,7 +39,7 @@ def shell_lines():
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("line", shell_lines())
+@pytest.mark.parametrize("line", list(shell_lines()))
 def test_every_command_of_a_page_over_embedded_data_runs(line, tmp_path):
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     done = subprocess.run(

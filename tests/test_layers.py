@@ -11,7 +11,7 @@ LAYERS = (
     "errors",
     "options",
     "spec",
-    "checks hooks maps outputs rows samples views",
+    "blackbox borrow checks hooks maps outputs rows samples views vision",
     "fast transforms",
     "model regions",
     "objectives",

@@ -19,8 +19,8 @@ UNWRITTEN = {"Scaled", "Sum"}  # written with * and +
 
 
 def test_the_public_names_are_sorted_by_module_and_all_can_be_had():
-    lines = STUB.strip().splitlines()
-    assert lines == sorted(lines, key=lambda line: (line.split()[1], line.split()[3].lower()))
+    modules = [line.split()[1] for line in STUB.strip().splitlines()]
+    assert modules == sorted(modules)
     assert [name for name in NAMES if not hasattr(unfool, name)] == []
     assert sorted(unfool.__all__) == sorted(NAMES)
 

@@ -17,6 +17,7 @@ from .attributions.gradient import IntegratedGradients as IntegratedGradients
 from .attributions.wrappers import SmoothGrad as SmoothGrad
 from .attributions.wrappers import SmoothGradSquared as SmoothGradSquared
 from .attributions.wrappers import VarGrad as VarGrad
+from .data.address import open_data as open_data
 from .errors import AccessError as AccessError
 from .errors import DataError as DataError
 from .errors import InputError as InputError
@@ -25,6 +26,8 @@ from .errors import RunConflict as RunConflict
 from .errors import SpecError as SpecError
 from .errors import UnfoolError as UnfoolError
 from .errors import UnknownName as UnknownName
+from .measures.predict import Predict as Predict
+from .measures.sanity import Randomised as Randomised
 from .method import Method as Method
 from .model import Model as Model
 from .objectives import Channel as Channel
@@ -52,3 +55,4 @@ from .spec import catalogue as catalogue
 from .spec import options as options
 from .spec import parse as parse
 from .views import View as View
+from .zoo.address import load as load

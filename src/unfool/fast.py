@@ -3,7 +3,6 @@
 Only for searching: whatever is claimed afterwards is judged on the user's own network.
 """
 
-import copy
 from collections import Counter
 from collections.abc import Iterator
 
@@ -11,6 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
+from .borrow import copied
 from .hooks import observed_calls
 from .outputs import as_scores
 
@@ -23,7 +23,7 @@ def inference_copy(net: nn.Module, x: Tensor, dtype: torch.dtype | None = None) 
 
     ``dtype`` is the precision inside; None takes bfloat16 where the processor computes in it, else the network's own.
     """
-    swift = folded(copy.deepcopy(net).eval().requires_grad_(False), x)
+    swift = folded(copied(net).eval().requires_grad_(False), x)
     if x.ndim == 4:
         swift = channels_last(swift, x)
     wanted = dtype or (torch.bfloat16 if computes_bfloat16(x.device) else None)
@@ -33,7 +33,7 @@ def inference_copy(net: nn.Module, x: Tensor, dtype: torch.dtype | None = None) 
 @torch.no_grad()
 def channels_last(net: nn.Module, x: Tensor) -> nn.Module:
     """The network with its weights in that layout, or as it was where it cannot work so (``view`` is why)."""
-    last = copy.deepcopy(net).to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
+    last = copied(net).to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
     try:
         last(x.contiguous(memory_format=torch.channels_last))
     except RuntimeError:
@@ -45,9 +45,10 @@ def computes_bfloat16(device: torch.device) -> bool:
     """Whether the processor multiplies in bfloat16 rather than imitating it."""
     if device.type == "cuda":
         return torch.cuda.get_device_capability(device) >= (8, 0)
-    return (
-        device.type == "cpu" and torch.cpu._is_avx512_bf16_supported()
-    )  # torch has no public question for it
+    if device.type != "cpu":
+        return False
+    known = getattr(torch.cpu, "get_capabilities", dict[str, bool])()  # absent from older releases of torch
+    return bool(known.get("avx512_bf16") or known.get("amx_bf16"))
 
 
 @torch.no_grad()
@@ -57,7 +58,7 @@ def folded(net: nn.Module, x: Tensor) -> nn.Module:
     It changes where a network uses a convolution's output for something else as well.
     """
     names = {module: name for name, module in net.named_modules()}
-    swift = copy.deepcopy(net)
+    swift = copied(net)
     for conv, norm in _pairs(net, x):
         swift.set_submodule(names[conv], fuse_conv_bn_eval(conv, norm))
         swift.set_submodule(names[norm], nn.Identity())

@@ -14,6 +14,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from .blackbox import BlackBox
+from .borrow import borrowed, trains
 from .errors import AccessError, InputError, UnknownName
 from .fast import inference_copy
 from .hooks import has_positions, hooked, observed_calls
@@ -35,9 +37,9 @@ class _Again(Exception):
 class Model:
     """Any ``nn.Module`` (or any function, see :meth:`scores` and :meth:`labels`) as the methods see it.
 
-    The network is borrowed: during a call it stands in evaluation mode with frozen weights, and afterwards
-    everything is as it was, also when the call raised. ``mean`` and ``std`` are what the network expects its input to be normalised
-    by, per channel; ``box`` the range of its pixels before that; ``outputs`` says what it returns where that cannot be
+    The network is borrowed: during a call it stands in evaluation mode with frozen weights, and afterwards everything
+    is as it was, also when the call raised. ``mean`` and ``std`` are what the network's input is normalised by, per
+    channel; ``box`` the range of its pixels before that; ``outputs`` says what it returns where that cannot be
     told from the numbers; ``view`` how a picture is cut for it. ``fast`` lets searches use a private copy with folded
     batch norm and, where the processor has it, bfloat16; what they find is judged on the network itself.
     """
@@ -76,7 +78,7 @@ class Model:
         self._scale, offset = torch.broadcast_tensors((high - low) / spread, (low - centre) / spread)
         self._offset = offset if (offset != 0).any() or (self._scale != 1).any() else None
         self.width: int | None = len(self.classes) or None
-        if any(module.training and isinstance(module, _MODAL) for module in net.modules()):
+        if trains(net):
             warnings.warn(
                 f"{self.name} is in training mode; it is judged in evaluation mode and put back", stacklevel=2
             )
@@ -90,7 +92,7 @@ class Model:
     @classmethod
     def scores(cls, f: Callable[..., Any], classes: Sequence[str] = (), **how: Any) -> "Model":
         """A black box that answers with one score per class: ``f(x) -> [B, K]`` for numpy images ``[B, C, *space]``."""
-        model = cls(_Function(f, None), classes=classes, name=getattr(f, "__name__", "scores"), **how)
+        model = cls(BlackBox(f, None), classes=classes, name=getattr(f, "__name__", "scores"), **how)
         model.access = "scores"
         return model
 
@@ -99,7 +101,7 @@ class Model:
         """A black box that answers with a label only: ``f(x) -> [B]`` whole numbers, one of ``classes``."""
         names = tuple(map(str, range(classes))) if isinstance(classes, int) else classes
         name = getattr(f, "__name__", "labels")
-        model = cls(_Function(f, len(names)), classes=names, outputs="logits", name=name, **how)
+        model = cls(BlackBox(f, len(names)), classes=names, outputs="logits", name=name, **how)
         model.access = "labels"
         return model
 
@@ -224,30 +226,12 @@ class Model:
         if self._borrowed:
             yield
             return
-        training = [module for module in self.net.modules() if module.training]
-        wanted = [p for p in self.net.parameters() if p.requires_grad]
-        random = [torch.random.get_rng_state()]
-        if self.device.type == "cuda":
-            random.append(torch.cuda.get_rng_state(self.device))
         self._borrowed += 1
         try:
-            for module in training:
-                module.training = False
-            for p in wanted:
-                p.requires_grad_(False)
-            torch.default_generator.manual_seed(
-                0
-            )  # a network that draws at random answers the same way every time
-            yield
+            with borrowed(self.net, self.device):
+                yield
         finally:
             self._borrowed -= 1
-            for module in training:
-                module.training = True
-            for p in wanted:
-                p.requires_grad_(True)
-            torch.random.set_rng_state(random[0])
-            if len(random) > 1:
-                torch.cuda.set_rng_state(random[1], self.device)
 
     def quick(self, x: Tensor) -> "Model":
         """What a search may ask instead: the fast copy for images like ``x``, where the user allowed one."""
@@ -297,38 +281,8 @@ class Model:
             )
 
 
-_MODAL = (
-    nn.Dropout,
-    nn.Dropout1d,
-    nn.Dropout2d,
-    nn.Dropout3d,
-    nn.BatchNorm1d,
-    nn.BatchNorm2d,
-    nn.BatchNorm3d,
-)
-
 _INSTEAD: dict[Access, str] = {
     "gradients": "",
     "scores": "PGD(slope=NES()) estimates gradients from scores; RandomNoise() needs labels only",
     "labels": "RandomNoise() needs labels only",
 }
-
-
-class _Function(nn.Module):
-    """A function of numpy images as a module; labels become one-hot scores."""
-
-    def __init__(self, f: Callable[..., Any], classes: int | None):
-        super().__init__()
-        self.f, self.classes = f, classes
-        self.eval()
-
-    def forward(self, x: Tensor) -> Tensor:
-        answer = self.f(x.detach().cpu().numpy())
-        out = torch.as_tensor(np.asarray(answer.cpu() if isinstance(answer, Tensor) else answer))
-        if len(out) != len(x):
-            raise InputError(f"the black box gave {len(out)} answers for {len(x)} images")
-        if self.classes is None:
-            return out.float()
-        if out.ndim != 1 or out.is_floating_point() or out.min() < 0 or out.max() >= self.classes:
-            raise InputError(f"the black box must give labels 0 to {self.classes - 1}, one per image")
-        return torch.nn.functional.one_hot(out.long(), self.classes).float()

@@ -1,7 +1,7 @@
 """The embedded data sets as arrays: real handwritten digits, and synthetic films whose truth is known."""
 
 from functools import cache
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import torch
@@ -31,7 +31,7 @@ def digits8(split: Split = "test") -> Samples:
     """Scikit-learn's handwritten digits on their own 8x8 grid of 17 grey levels: 1,297 to learn from, 500 to judge."""
     from sklearn.datasets import load_digits  # pyright: ignore[reportMissingTypeStubs]
 
-    found = load_digits()
+    found: Any = load_digits()
     x = torch.from_numpy((found.images * (255 / 16)).round().astype(np.uint8))[:, None]
     y = torch.from_numpy(found.target.astype(np.int64))
     rows = _balanced(y, 500)
@@ -89,7 +89,7 @@ def _film(
     lesion, artefact = np.zeros_like(film), np.zeros_like(film)
     if finding:
         lesion = _lesion(rng, rows, columns)
-        film = film + rng.uniform(0.14, 0.26) * lesion
+        film = film + rng.uniform(0.18, 0.31) * lesion
     if tube:
         artefact = _tube(rng, rows, columns)
         film = film + 0.38 * artefact

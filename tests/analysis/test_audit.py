@@ -73,7 +73,7 @@ def test_other_weights_in_the_same_folder_are_refused(audited):
 
 def test_an_unknown_gate_says_what_there_is(audited):
     _, found = audited
-    with pytest.raises(DataError, match="no pgd@0.7"):
+    with pytest.raises(DataError, match=r"no pgd@0\.7"):
         found.at("pgd", 0.7)
 
 

@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -46,7 +47,7 @@ def test_an_audit_writes_everything_and_prints_the_numbers(capsys):
     assert "FGSM" in out
     for name in ("report.html", "audit.json", "table.parquet", "recipe.txt", "manifest.json"):
         assert (os.path.getsize(f"a/{name}")) > 0
-    found = json.loads(open("a/audit.json").read())
+    found = json.loads(Path("a/audit.json").read_text())
     assert found["n"] == 12
 
 
@@ -93,7 +94,7 @@ def test_one_picture_can_be_attacked_and_explained(capsys):
 def test_a_recipe_runs_again_to_the_same_numbers(capsys):
     said(capsys, "attack", "PGD(steps=3)", "unfool:digits8", "--limit", "4", "--out", "a")
     assert said(capsys, "run", "a/recipe.txt", "--out", "b")[0] == 0
-    assert open("a/part-00000.safetensors", "rb").read() == open("b/part-00000.safetensors", "rb").read()
+    assert Path("a/part-00000.safetensors").read_bytes() == Path("b/part-00000.safetensors").read_bytes()
 
 
 def test_methods_lists_and_explains(capsys):
@@ -170,7 +171,9 @@ def test_another_run_in_the_same_folder_is_refused(capsys):
 
 @pytest.mark.parametrize("verb", ["", *VERBS])
 def test_every_verb_has_help_without_torch(verb):
-    code = "import sys\nfrom unfool.cli.main import run\ncode = run(sys.argv[1:])\nsys.exit(code or 'torch' in sys.modules)"
+    code = (
+        "import sys; from unfool.cli.main import run; sys.exit(run(sys.argv[1:]) or 'torch' in sys.modules)"
+    )
     done = subprocess.run(
         [sys.executable, "-c", code, *([verb] if verb else []), "--help"], capture_output=True, text=True
     )

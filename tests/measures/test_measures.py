@@ -2,9 +2,9 @@
 
 import pytest
 import torch
+from tests.oracles import Plane, images
 from torch import nn
 
-from tests.oracles import Plane, images
 from unfool.attributions.gradient import Gradient, GradientTimesInput
 from unfool.measures.directions import ChurchWindow, FlipAlong, LogitsAlong, unit_direction
 from unfool.measures.gradients import GradientHealth

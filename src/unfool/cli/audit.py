@@ -147,7 +147,7 @@ def show(found: "Audited", output: OutputOptions, out: Path) -> None:
     from ..analysis.audit import CURVES
     from ..analysis.rates import percent
 
-    radii = [k for k, eps in enumerate(found.radii)]
+    radii = range(len(found.radii))
     rows = [
         [CURVES[run].format(draws=found.audit.draws), *(percent(curve[k].value) for k in radii)]
         for run, curve in found.curves.items()

@@ -13,7 +13,7 @@ from .torchvision import TorchvisionData
 
 
 def open_data(address: str) -> Source:
-    """The samples at an address: a folder, a picture, .csv, .parquet, .npz, ``torchvision:NAME:split``, ``unfool:NAME``.
+    """What an address holds: a folder, a picture, .csv, .parquet, .npz, ``torchvision:NAME:split``, ``unfool:NAME``.
 
     Raises :class:`UnknownName` or :class:`DataError` where there is nothing of the kind.
     """

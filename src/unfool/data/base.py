@@ -53,13 +53,20 @@ class Source(Spec, ABC):
         shape = _shape([(i, s.x) for i, s in zip(ids, samples, strict=True) if s is not None])
         x = torch.stack([torch.zeros(shape) if s is None else s.x for s in samples])
         groups = [self.groups(i) for i in ids]
-        columns = {name: tuple(group.get(name, "") for group in groups) for name in (groups[0] if groups else ())}
+        columns = {
+            name: tuple(group.get(name, "") for group in groups) for name in (groups[0] if groups else ())
+        }
         return Batch(tuple(ids), x, y, _masks(samples, shape), columns, errors)
 
     def _read(self, id: str, view: View, errors: dict[str, str]) -> Sample | None:
         try:
             return self.sample(id, view)
-        except (UnfoolError, OSError, ValueError, SyntaxError) as error:  # what decoders raise on broken files
+        except (
+            UnfoolError,
+            OSError,
+            ValueError,
+            SyntaxError,
+        ) as error:  # what decoders raise on broken files
             errors[id] = " ".join(str(error).split())[:300]
             return None
 

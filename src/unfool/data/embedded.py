@@ -29,7 +29,9 @@ class Embedded(Source):
     def sample(self, id: str, view: View) -> Sample:
         found, k = self.samples(), _place(id)
         x = from_uint8(found.x[k])
-        return Sample(x.expand(3, -1, -1) if view.channels == 3 else x, None if found.masks is None else found.masks[k])
+        return Sample(
+            x.expand(3, -1, -1) if view.channels == 3 else x, None if found.masks is None else found.masks[k]
+        )
 
     def label(self, id: str) -> int:
         return int(self.samples().y[_place(id)])

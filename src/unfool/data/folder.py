@@ -44,7 +44,9 @@ def _pictures(path: Path) -> tuple[str, ...]:
     found = sorted(p for p in path.rglob("*") if p.suffix.lower() in SUFFIXES and p.is_file())
     names = tuple(p.relative_to(path).as_posix() for p in found if not p.name.startswith("."))
     if not names:
-        raise DataError(f"the folder {path} holds no pictures", "give a folder of class folders, or of pictures")
+        raise DataError(
+            f"the folder {path} holds no pictures", "give a folder of class folders, or of pictures"
+        )
     nested = tuple(name for name in names if "/" in name)
     return nested if nested and len(nested) >= len(names) / 2 else tuple(n for n in names if "/" not in n)
 

@@ -21,7 +21,9 @@ def read_classes(path: Path) -> ClassNames:
     try:
         lines = [line for line in path.read_text().splitlines() if line.strip()]
     except (OSError, UnicodeDecodeError) as error:
-        raise DataError(f"cannot read class names from {path}: {error}", "a text file, one name a line") from None
+        raise DataError(
+            f"cannot read class names from {path}: {error}", "a text file, one name a line"
+        ) from None
     if not lines:
         raise DataError(f"{path} holds no class names", "one name a line")
     names = ClassNames(line.split("\t")[-1].strip() for line in lines)

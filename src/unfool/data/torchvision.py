@@ -43,4 +43,6 @@ def _opened(name: str, split: str, root: str) -> Any:
         return make(root=root, **how)
     except (RuntimeError, OSError, ValueError) as error:
         reason = " ".join(str(error).split())[:200]
-        raise DataError(f"cannot open {name} ({split}) in {root}: {reason}", "torchvision:NAME:split?root=FOLDER") from None
+        raise DataError(
+            f"cannot open {name} ({split}) in {root}: {reason}", "torchvision:NAME:split?root=FOLDER"
+        ) from None

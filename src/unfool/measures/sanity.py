@@ -1,10 +1,9 @@
 """Whether a map depends on what the network has learned (Adebayo et al., 2018)."""
 
-import copy
-
 import torch
 from torch import Tensor, nn
 
+from ..borrow import copied
 from ..maps import spearman
 from ..method import Columns, Method, Question
 from ..model import Model
@@ -42,7 +41,7 @@ class Randomised(Method):
 
 def redrawn(model: Model, seed: int) -> Model:
     """The same model with every weight drawn anew, its batch norms as before any training."""
-    empty = model.around(copy.deepcopy(model.net))
+    empty = model.around(copied(model.net))
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(stable_number(seed, "redrawn") % 2**31)
         for module in empty.net.modules():

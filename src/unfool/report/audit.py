@@ -64,13 +64,19 @@ def page_values(found: Audited, command: str) -> dict[str, Any]:
             found.audit.eps,
             f"size of the change, {type(found.audit.within).__name__}",
         ),
-        "radius_chart": distributions({"strongest attack": found.radius}, "smallest change that flips", found.audit.eps),
-        "along_chart": distributions({told: found.along[way] for way, told in ways.items()}, "± size, of equal L2 length"),
+        "radius_chart": distributions(
+            {"strongest attack": found.radius}, "smallest change that flips", found.audit.eps
+        ),
+        "along_chart": distributions(
+            {told: found.along[way] for way, told in ways.items()}, "± size, of equal L2 length"
+        ),
         "groups": [group_view(name, rows) for name, rows in found.groups.items()],
         "cases": [case_view(found, case, badges) for case in found.cases],
         "badges": list(badges.values()),
         "logit_charts": {
-            case.id: logits_along(case.amplitudes, case.logits, case.clipped, case.label, label_name(found, case.label))
+            case.id: logits_along(
+                case.amplitudes, case.logits, case.clipped, case.label, label_name(found, case.label)
+            )
             for case in found.cases
         },
     }

@@ -65,7 +65,10 @@ def map_view(case: Case, method: str, badge: dict[str, Any]) -> dict[str, Any]:
 def one_map(image: Tensor, heat: Tensor) -> dict[str, str]:
     """A map over its image; an all-zero one is left blank and says so."""
     if not heat.any():
-        return {"uri": uri(colour(image).mean(0, keepdim=True)), "text": "no positive evidence: the map is all zero"}
+        return {
+            "uri": uri(colour(image).mean(0, keepdim=True)),
+            "text": "no positive evidence: the map is all zero",
+        }
     low, high = float(heat.min()), float(heat.max())
     ends = f"{low:.3g} to {high:.3g}; colour is full at {scaled(heat).scale:.3g}"
     return {"uri": uri(overlay(enlarged(image, 160), heat)), "text": ends}

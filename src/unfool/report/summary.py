@@ -24,7 +24,9 @@ def summary(found: Audited) -> dict[str, Any]:
             "masking": _masking(found),
             "groups": {name: [_group(row) for row in rows] for name, rows in found.groups.items()},
             "sanity": [_sanity(one) for one in found.sanity],
-            "cases": [{"id": c.id, "kind": c.kind, "label": c.label, "saved_as": c.saved} for c in found.cases],
+            "cases": [
+                {"id": c.id, "kind": c.kind, "label": c.label, "saved_as": c.saved} for c in found.cases
+            ],
             "passes": found.passes,
         }
     )

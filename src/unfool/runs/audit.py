@@ -106,30 +106,35 @@ class Step(NamedTuple):
     method: Method
     ids: Sequence[str]
     within: Region
-    chunk: int = 64
+    chunk: int
 
 
 def population_steps(audit: Audit, ids: Sequence[str], image: Tensor) -> list[Step]:
     """The runs that say how easily the model is fooled, the last ones as controls of the others."""
-    grid, within = audit.grid, audit.within
+    grid, within, many = audit.grid, audit.within, at_once(image)
     box = within.sized(
         float(within.size(torch.ones_like(image[None])))
     )  # so large that every image lies inside
     strong = PGD(steps=audit.steps, loss=Margin())
     steps = [
-        Step("predict", Predict(), ids, within),
-        Step("fgsm", Sweep(FGSM(), grid), ids, within),
-        Step("pgd", Threshold(audit.strong, grid, audit.eps, strong), ids, within),
-        Step("random", Sweep(RandomNoise(), grid), ids, within),
-        Step("worst-random", Sweep(RandomNoise(draws=audit.draws), grid), ids, within),
-        Step("gradients", GradientHealth(), ids, within),
-        Step("cross-entropy", Sweep(PGD(steps=audit.steps), (audit.eps,)), ids, within),
-        Step("whole-box", Sweep(strong, (float(box.radius),)), ids, box),  # pyright: ignore[reportArgumentType]
+        Step("predict", Predict(), ids, within, many),
+        Step("fgsm", Sweep(FGSM(), grid), ids, within, many),
+        Step("pgd", Threshold(audit.strong, grid, audit.eps, strong), ids, within, many),
+        Step("random", Sweep(RandomNoise(), grid), ids, within, many),
+        Step("worst-random", Sweep(RandomNoise(draws=audit.draws), grid), ids, within, many),
+        Step("gradients", GradientHealth(), ids, within, many),
+        Step("cross-entropy", Sweep(PGD(steps=audit.steps), (audit.eps,)), ids, within, many),
+        Step("whole-box", Sweep(strong, (float(box.radius),)), ids, box, many),  # pyright: ignore[reportArgumentType]
     ]
     some = ids[: audit.sample]
     return steps + [
-        Step(f"along-{way}", FlipAlong(way), some, within) for way in ("gradient", "sign", "gaussian")
+        Step(f"along-{way}", FlipAlong(way), some, within, many) for way in ("gradient", "sign", "gaussian")
     ]
+
+
+def at_once(image: Tensor) -> int:
+    """How many images go together: so many that a backward pass through a large network fits in a few GB."""
+    return max(4, min(128, 4_000_000 // image.numel()))
 
 
 def close_steps(audit: Audit, cases: Sequence[str], ids: Sequence[str], image: Tensor) -> list[Step]:

@@ -2,6 +2,7 @@
 
 import io
 from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import matplotlib as mpl
 import torch
@@ -15,7 +16,7 @@ GREY = "#7f7f7f"
 Interval = tuple[float, float, float]
 """A value with the ends of its interval."""
 
-_SETTINGS = {
+_SETTINGS: Any = {
     "svg.fonttype": "none",
     "svg.hashsalt": "unfool",
     "font.family": "sans-serif",
@@ -47,7 +48,9 @@ def drawn(draw: Callable[[Axes], None], width: float = 6.4, height: float = 3.6)
     return text[text.index("<svg") :]
 
 
-def accuracy_curves(radii: Sequence[float], curves: Mapping[str, Sequence[Interval]], eps: float, axis: str) -> str:
+def accuracy_curves(
+    radii: Sequence[float], curves: Mapping[str, Sequence[Interval]], eps: float, axis: str
+) -> str:
     """Accuracy against the size of the change, each curve with its 95 % band."""
 
     def draw(axes: Axes) -> None:
@@ -91,7 +94,9 @@ def logits_along(amplitudes: Tensor, free: Tensor, clipped: Tensor, label: int, 
             axes.plot(amplitudes, free[:, k], color=GREY, linewidth=0.6, alpha=0.5)
         axes.plot(amplitudes, free[:, best], color=colours(1), linewidth=1.4, label="strongest other")
         axes.plot(amplitudes, free[:, label], color=colours(0), linewidth=2, label=name)
-        axes.plot(amplitudes, clipped[:, label], color=colours(0), linestyle="--", label=f"{name}, kept in [0, 1]")
+        axes.plot(
+            amplitudes, clipped[:, label], color=colours(0), linestyle="--", label=f"{name}, kept in [0, 1]"
+        )
         axes.axvline(0, color=GREY, linewidth=0.8, linestyle=":")
         axes.set(xlabel="± times the sign of the gradient", ylabel="logit")
         axes.legend(frameon=False, fontsize=8)
@@ -110,7 +115,9 @@ def dots(rows: Sequence[tuple[str, Interval, Interval]]) -> str:
                 [max(0.0, high - v) for v, high in zip(values, highs, strict=True)],
             ]
             places = [len(rows) - 1 - i + 0.12 * (1 - 2 * k) for i in range(len(rows))]
-            axes.errorbar(values, places, xerr=spans, fmt="o", markersize=4, color=colours(k), label=told, linewidth=1)
+            axes.errorbar(
+                values, places, xerr=spans, fmt="o", markersize=4, color=colours(k), label=told, linewidth=1
+            )
         axes.set_yticks(range(len(rows)), [row[0][:28] for row in reversed(rows)])
         axes.set(xlabel="share right", xlim=(-0.02, 1.02))
         axes.legend(frameon=False, loc="lower left", bbox_to_anchor=(0, 1), ncols=2)

@@ -52,5 +52,13 @@ def class_colours(labels: Tensor, right: int) -> Tensor:
     return torch.where(labels == right, torch.ones(()), picture)
 
 
-PALETTE = ((0, 114, 178), (213, 94, 0), (0, 158, 115), (204, 121, 167), (230, 159, 0), (86, 180, 233), (110, 110, 110))
+PALETTE = (
+    (0, 114, 178),
+    (213, 94, 0),
+    (0, 158, 115),
+    (204, 121, 167),
+    (230, 159, 0),
+    (86, 180, 233),
+    (110, 110, 110),
+)
 """Colours that the colour-blind can tell apart (Okabe and Ito, 2008)."""

@@ -69,7 +69,9 @@ def _found(kind: str, rest: str, place: str, options: dict[str, str], pretrained
         from .file import file_network
 
         return file_network(*place.rsplit(":", 1))
-    raise DataError(f"{place!r} is no model's address", "torchvision:NAME, timm:NAME, file.py:factory or unfool:digits")
+    raise DataError(
+        f"{place!r} is no model's address", "torchvision:NAME, timm:NAME, file.py:factory or unfool:digits"
+    )
 
 
 def embedded_network(name: str, options: dict[str, str]) -> Found:
@@ -81,7 +83,9 @@ def embedded_network(name: str, options: dict[str, str]) -> Found:
     if name not in NAMES:
         raise UnknownName("embedded network", f"unfool:{name}", [f"unfool:{known}" for known in NAMES])
     net, robust = options.pop("net", "conv"), options.pop("robust", "0") not in ("0", "")
-    known = [key.partition("_")[2] for key in NETS if key.startswith(f"{name}_") and not key.endswith("robust")]
+    known = [
+        key.partition("_")[2] for key in NETS if key.startswith(f"{name}_") and not key.endswith("robust")
+    ]
     if net not in known or (robust and f"{name}_robust" not in NETS):
         raise UnknownName(f"network of unfool:{name}", net if net not in known else "robust", known)
     names = Embedded(name).label_names()  # pyright: ignore[reportArgumentType]  one of NAMES
@@ -95,5 +99,6 @@ def _placed(net: nn.Module, device: str | None) -> nn.Module:
         return net.to(torch.device(device)).eval()
     except (RuntimeError, AssertionError) as error:
         reason = str(error).split("\n")[0]
-        raise InputError(f"there is no device {device!r}: {reason}", "--device cpu, or leave it out") from None
-
+        raise InputError(
+            f"there is no device {device!r}: {reason}", "--device cpu, or leave it out"
+        ) from None

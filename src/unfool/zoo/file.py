@@ -23,7 +23,9 @@ def file_network(path: str, factory: str) -> Found | Model:
     if isinstance(net, Model):
         return net
     if not isinstance(net, nn.Module):
-        raise DataError(f"{path}:{factory} gives {type(net).__name__}", "give back a torch module or an unfool.Model")
+        raise DataError(
+            f"{path}:{factory} gives {type(net).__name__}", "give back a torch module or an unfool.Model"
+        )
     return Found(net)
 
 

@@ -6,14 +6,21 @@ from torch import Tensor, nn
 
 
 class Conv(nn.Module):
-    """Convolutions that halve the grid, a mean over what is left of it, one linear layer."""
+    """Convolutions on an ever coarser grid, a mean over parts of the last one, one linear layer.
 
-    def __init__(self, widths: tuple[int, ...], classes: int, pool: int = 1, norm: bool = False):
+    The grid is halved by steps of two pixels, or with ``pooled`` by the largest of four; the last map keeps its own.
+    """
+
+    def __init__(
+        self, widths: tuple[int, ...], classes: int, pool: int = 1, norm: bool = False, pooled: bool = False
+    ):
         super().__init__()
         blocks: list[nn.Module] = []
-        for wide, out in pairwise((1, *widths)):
-            blocks += [nn.Conv2d(wide, out, 3, padding=1), *[nn.BatchNorm2d(out)] * norm, nn.ReLU(), nn.MaxPool2d(2)]
-        self.features = nn.Sequential(*blocks[:-1])  # the last map keeps its grid
+        for k, (wide, out) in enumerate(pairwise((1, *widths)), 1):
+            last = k == len(widths)
+            blocks += [nn.Conv2d(wide, out, 3, stride=1 if pooled or last else 2, padding=1)]
+            blocks += [*[nn.BatchNorm2d(out)] * norm, nn.ReLU(), *[nn.MaxPool2d(2)] * (pooled and not last)]
+        self.features = nn.Sequential(*blocks)
         self.pool = nn.AdaptiveAvgPool2d(pool)
         self.head = nn.Linear(widths[-1] * pool**2, classes)
 
@@ -37,9 +44,9 @@ NETS = {
     "digits_robust": lambda: Conv((16, 32, 32), 10, pool=4),
     "digits_mlp": lambda: mlp(1024, 10),
     "digits_linear": lambda: linear(1024, 10),
-    "digits8_conv": lambda: Conv((32, 64), 10, pool=4),
+    "digits8_conv": lambda: Conv((32, 64), 10, pool=4, pooled=True),
     "digits8_mlp": lambda: mlp(64, 10),
     "digits8_linear": lambda: linear(64, 10),
-    "lesions_conv": lambda: Conv((16, 32, 32), 2, norm=True),
+    "lesions_conv": lambda: Conv((16, 32, 32), 2, norm=True, pooled=True),
 }
 """The architecture of each embedded network."""

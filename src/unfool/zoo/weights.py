@@ -25,8 +25,12 @@ def load_weights(net: nn.Module, path: Path, trust: bool = False) -> None:
         if k in tensors and tensors[k].shape != own[k].shape
     ]
     if missing or extra or shapes:
-        problems = [f"missing {_some(missing)}"] * bool(missing) + [f"unexpected {_some(extra)}"] * bool(extra)
-        raise DataError(f"{path} does not fit the network: {'; '.join(problems + shapes[:3])}", "is it another one's?")
+        problems = [f"missing {_some(missing)}"] * bool(missing) + [f"unexpected {_some(extra)}"] * bool(
+            extra
+        )
+        raise DataError(
+            f"{path} does not fit the network: {'; '.join(problems + shapes[:3])}", "is it another one's?"
+        )
     net.load_state_dict(tensors, strict=False)
 
 
@@ -44,7 +48,10 @@ def _read(path: Path, trust: bool) -> Any:
         return _unpickled(path) if trust else torch.load(path, weights_only=True, map_location="cpu")
     except (UnpicklingError, AttributeError) as error:
         reason = str(error).split("\n")[0][:160]
-        raise DataError(f"{path} needs unpickling, which can run any code in it ({reason})", "save its state_dict, or --trust") from None
+        raise DataError(
+            f"{path} needs unpickling, which can run any code in it ({reason})",
+            "save its state_dict, or --trust",
+        ) from None
     except (SafetensorError, RuntimeError, OSError, EOFError, ValueError) as error:
         raise DataError(f"cannot read the weights in {path}: {str(error).splitlines()[0][:200]}") from None
 

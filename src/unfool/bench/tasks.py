@@ -1,0 +1,158 @@
+"""The tasks, and how each library does them. A library that is not installed raises ImportError and is left out."""
+
+from collections.abc import Callable
+from importlib import import_module
+from typing import Any
+
+from torch import Tensor, nn
+
+from ..attacks.gradient import FGSM, PGD
+from ..attributions.cam import GradCAM, GradCAMPlusPlus, LayerCAM
+from ..attributions.gradient import Gradient
+from ..model import Model
+from ..regions import Linf
+from .setting import Setting
+from .timing import Action
+
+Contender = Callable[[Setting], Action]
+STEPS = 10
+
+
+def explaining(method: Any) -> Contender:
+    return lambda s: lambda model=Model(s.net): method(model, s.x, s.y)
+
+
+def attacking(method: Any, fast: bool = False) -> Contender:
+    def prepared(s: Setting) -> Action:
+        model = Model(s.net, fast=fast)
+        return lambda: method(model, s.x, s.y, within=Linf(s.eps)).x
+
+    return prepared
+
+
+def captum_saliency(s: Setting) -> Action:
+    saliency = import_module("captum.attr").Saliency(s.net)
+    return lambda: saliency.attribute(s.x.clone().requires_grad_(), target=s.y, abs=False)
+
+
+def captum_grad_cam(s: Setting) -> Action:
+    cam = import_module("captum.attr").LayerGradCam(s.net, s.last)
+    return lambda: cam.attribute(s.x, target=s.y)
+
+
+def pytorch_grad_cam(method: str) -> Contender:
+    def prepared(s: Setting) -> Action:
+        library: Any = import_module("pytorch_grad_cam")
+        target = import_module("pytorch_grad_cam.utils.model_targets").ClassifierOutputTarget
+        cam = getattr(library, method)(model=s.net, target_layers=[s.last])
+        return lambda: cam(input_tensor=s.x, targets=[target(int(label)) for label in s.y])
+
+    return prepared
+
+
+def torch_cam(method: str) -> Contender:
+    def prepared(s: Setting) -> Action:
+        extractor: Any = getattr(import_module("torchcam.methods"), method)(s.net, s.layer)
+
+        def action() -> Any:  # its hooks stay on the network for as long as they are switched on
+            extractor.enable_hooks()
+            try:
+                return extractor(s.y.tolist(), s.net(s.x))
+            finally:
+                extractor.disable_hooks()
+
+        extractor.disable_hooks()
+        return action
+
+    return prepared
+
+
+def foolbox(method: str, **options: Any) -> Contender:
+    def prepared(s: Setting) -> Action:
+        library: Any = import_module("foolbox")
+        model = library.PyTorchModel(s.net, bounds=(0, 1), device=s.x.device)
+        attack = getattr(library.attacks, method)(**options)
+        return lambda: attack(model, s.x, s.y, epsilons=s.eps)
+
+    return prepared
+
+
+def torchattacks(s: Setting) -> Action:
+    attack = import_module("torchattacks").PGD(s.net, eps=s.eps, alpha=s.eps / 4, steps=STEPS)
+    return lambda: attack(s.x, s.y)
+
+
+def cleverhans(s: Setting) -> Action:
+    path = "cleverhans.torch.attacks.projected_gradient_descent"
+    attack: Any = import_module(path).projected_gradient_descent
+    return lambda: attack(s.net, s.x, s.eps, s.eps / 4, STEPS, float("inf"), y=s.y, sanity_checks=False)
+
+
+def adversarial_robustness_toolbox(s: Setting) -> Action:
+    classifier: Any = import_module("art.estimators.classification").PyTorchClassifier
+    shape = tuple(s.x.shape[1:])
+    wrapped = classifier(
+        s.net, nn.CrossEntropyLoss(), shape, int(Model(s.net)(s.x).shape[1]), clip_values=(0, 1)
+    )
+    attacks: Any = import_module("art.attacks.evasion")
+    attack = attacks.ProjectedGradientDescent(
+        wrapped, eps=s.eps, eps_step=s.eps / 4, max_iter=STEPS, batch_size=len(s.x), verbose=False
+    )
+    x, y = s.x.cpu().numpy(), s.y.cpu().numpy()
+    return lambda: attack.generate(x=x, y=y)
+
+
+def adv_lib(s: Setting) -> Action:
+    attack: Any = import_module("adv_lib.attacks").pgd_linf
+    return lambda: attack(s.net, s.x, s.y, ε=s.eps, steps=STEPS)
+
+
+def plain_gradient(s: Setting) -> Action:
+    """What a user would write by hand: weights that want gradients get them, too."""
+
+    def action() -> Tensor:
+        x = s.x.clone().requires_grad_()
+        s.net(x).gather(1, s.y[:, None]).sum().backward()
+        assert x.grad is not None
+        return x.grad
+
+    return action
+
+
+TASKS: dict[str, dict[str, Contender]] = {
+    "input gradient": {
+        "unfool": explaining(Gradient()),
+        "captum": captum_saliency,
+        "by hand": plain_gradient,
+    },
+    "Grad-CAM": {
+        "unfool": explaining(GradCAM()),
+        "captum": captum_grad_cam,
+        "pytorch-grad-cam": pytorch_grad_cam("GradCAM"),
+        "torch-cam": torch_cam("GradCAM"),
+    },
+    "Grad-CAM++": {
+        "unfool": explaining(GradCAMPlusPlus()),
+        "pytorch-grad-cam": pytorch_grad_cam("GradCAMPlusPlus"),
+        "torch-cam": torch_cam("GradCAMpp"),
+    },
+    "Layer-CAM": {
+        "unfool": explaining(LayerCAM()),
+        "pytorch-grad-cam": pytorch_grad_cam("LayerCAM"),
+        "torch-cam": torch_cam("LayerCAM"),
+    },
+    "FGSM": {
+        "unfool": attacking(FGSM()),
+        "foolbox": foolbox("LinfFastGradientAttack", random_start=False),
+    },
+    f"PGD-{STEPS}": {
+        "unfool": attacking(PGD(steps=STEPS)),
+        "unfool, fast copy": attacking(PGD(steps=STEPS), fast=True),
+        "torchattacks": torchattacks,
+        "adv-lib": adv_lib,
+        "foolbox": foolbox("LinfPGD", steps=STEPS, rel_stepsize=0.25),
+        "cleverhans": cleverhans,
+        "adversarial-robustness-toolbox": adversarial_robustness_toolbox,
+    },
+}
+"""Every task and who does it."""

@@ -1,0 +1,44 @@
+"""Times as multiples of one forward pass, taken in turn so that a slow moment hits everyone alike."""
+
+from collections.abc import Callable, Mapping
+from statistics import median
+from time import perf_counter
+from typing import Any, NamedTuple
+
+import torch
+
+Action = Callable[[], Any]
+
+
+class Timed(NamedTuple):
+    """How long something takes in forward passes: the median of all rounds, the shortest and the longest."""
+
+    middle: float
+    low: float
+    high: float
+
+
+def seconds(action: Action, cuda: bool) -> float:
+    """How long one call takes, what it left running on a GPU included."""
+    if cuda:
+        torch.cuda.synchronize()
+    begun = perf_counter()
+    action()
+    if cuda:
+        torch.cuda.synchronize()
+    return perf_counter() - begun
+
+
+def in_passes(forward: Action, actions: Mapping[str, Action], rounds: int, cuda: bool) -> dict[str, Timed]:
+    """Every action timed ``rounds`` times after one call to warm up, each beside forward passes of its own.
+
+    The pass is timed before and after the action, and the faster of the two counts.
+    """
+    for action in (forward, *actions.values()):
+        action()
+    found: dict[str, list[float]] = {name: [] for name in actions}
+    for _ in range(rounds):
+        for name, action in actions.items():
+            before, own, after = (seconds(a, cuda) for a in (forward, action, forward))
+            found[name].append(own / min(before, after))
+    return {name: Timed(median(ratios), min(ratios), max(ratios)) for name, ratios in found.items()}

@@ -1,0 +1,30 @@
+"""Whatever answers, as a module."""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from .errors import InputError
+
+
+class BlackBox(nn.Module):
+    """A function of numpy images; labels (one of ``classes``) become one-hot scores."""
+
+    def __init__(self, f: Callable[..., Any], classes: int | None):
+        super().__init__()
+        self.f, self.classes = f, classes
+        self.eval()
+
+    def forward(self, x: Tensor) -> Tensor:
+        answer = self.f(x.detach().cpu().numpy())
+        out = torch.as_tensor(np.asarray(answer.cpu() if isinstance(answer, Tensor) else answer))
+        if len(out) != len(x):
+            raise InputError(f"the black box gave {len(out)} answers for {len(x)} images")
+        if self.classes is None:
+            return out.float()
+        if out.ndim != 1 or out.is_floating_point() or out.min() < 0 or out.max() >= self.classes:
+            raise InputError(f"the black box must give labels 0 to {self.classes - 1}, one per image")
+        return torch.nn.functional.one_hot(out.long(), self.classes).float()
