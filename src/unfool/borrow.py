@@ -27,7 +27,9 @@ def copied(net: nn.Module) -> nn.Module:
         return copy.deepcopy(net)
     except (RuntimeError, TypeError) as error:
         reason = " ".join(str(error).split())[:160]
-        raise InputError(f"{type(net).__name__} cannot be copied: {reason}", "are there hooks left on it?") from error
+        raise InputError(
+            f"{type(net).__name__} cannot be copied: {reason}", "are there hooks left on it?"
+        ) from error
 
 
 @contextmanager

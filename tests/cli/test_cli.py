@@ -80,7 +80,8 @@ def test_attack_and_explain_write_pictures(capsys):
     for folder in ("a", "e"):
         pictures = sorted(os.listdir(f"{folder}/pictures"))
         assert len(pictures) == 3
-        assert Image.open(f"{folder}/pictures/{pictures[0]}").width > 100
+        with Image.open(f"{folder}/pictures/{pictures[0]}") as picture:
+            assert picture.width > 100
 
 
 def test_one_picture_can_be_attacked_and_explained(capsys):

@@ -32,8 +32,9 @@ class Sweep(Method):
 class Threshold(Method):
     """The smallest of several radii at which an attack flips each image, then the smallest change itself.
 
-    A change that fits in one radius fits in every larger one, so each image is attacked at ``first`` and from there at
-    larger or smaller radii, by bisection, rather than at all of them. Between the last two, ``finer`` halves further.
+    A change that fits in one radius fits in every larger one, so each image is attacked at ``first``, then at the next
+    larger radius until it flips or at the next smaller one until it does not (attacks that fail are the dear ones: of
+    those there is one going down). Between the last two radii, ``finer`` halves further.
     """
 
     attack: Attack
@@ -43,7 +44,7 @@ class Threshold(Method):
     """The radius at which every image is attacked."""
     finer: Attack
     """Looks for the smallest change between two radii."""
-    halvings: Natural = 6
+    halvings: Natural = 5
 
     def columns(self, question: Question, batch: Batch) -> Columns:
         query, within, ball = asked(self.attack, question, batch)
@@ -59,7 +60,7 @@ class Threshold(Method):
                 smallest[todo] = torch.minimum(smallest[todo], size)
                 low[todo] = torch.where(size.isinf(), middle[todo], low[todo])
                 high = first_index(radii, smallest)
-                middle = (torch.minimum(low, high - 1) + high) // 2
+                middle = torch.where(smallest.isinf(), low + 1, high - 1)
             flipped = high[:, None] <= torch.arange(len(radii) - 1, device=high.device)
             radius = self._refined(query, within, ball, radii[low], smallest)
         return {"flipped": flipped.cpu(), "radius": radius.cpu(), **costs(query)}

@@ -38,13 +38,17 @@ def run_bench(
     """Time every task on every network at 224 x 224, batch 8; ``quick`` takes 64 x 64 and 3 rounds."""
     device = "cuda" if torch.cuda.is_available() else "cpu"
     side, rounds = (64, 3) if quick else (224, rounds)
-    report(f"batch 8 at {side} x {side}, {device}, {torch.get_num_threads()} threads, {rounds} rounds; in forward passes")
+    report(
+        f"batch 8 at {side} x {side}, {device}, {torch.get_num_threads()} threads, {rounds} rounds; in forward passes"
+    )
     rows: list[Row] = []
     for name in nets:
         where = setting(name, side, 8, device)
         for task, contenders in TASKS.items():
             for row in _timed(where, task, contenders, rounds):
-                report(f"{row.net:<10} {task:<15} {row.who:<31} {row.passes:6.2f}  ({row.low:.2f} to {row.high:.2f})")
+                report(
+                    f"{row.net:<10} {task:<15} {row.who:<31} {row.passes:6.2f}  ({row.low:.2f} to {row.high:.2f})"
+                )
                 rows.append(row)
     return rows
 

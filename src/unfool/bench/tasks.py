@@ -19,7 +19,11 @@ STEPS = 10
 
 
 def explaining(method: Any) -> Contender:
-    return lambda s: lambda model=Model(s.net): method(model, s.x, s.y)
+    def prepared(s: Setting) -> Action:
+        model = Model(s.net)
+        return lambda: method(model, s.x, s.y)
+
+    return prepared
 
 
 def attacking(method: Any, fast: bool = False) -> Contender:

@@ -1,12 +1,12 @@
 """The command line: one file a verb, imported when the verb is used."""
 
+import os
 import sys
 from collections.abc import Sequence
+from importlib.metadata import version
 from typing import NoReturn
 
-from cyclopts import App, CycloptsError
-
-from ..errors import UnfoolError, suggestion
+from ..errors import UnfoolError, UnknownName
 
 VERBS = {
     "audit": "How easily a model is fooled, and what it looks at: one report.",
@@ -18,13 +18,7 @@ VERBS = {
     "bench": "Time the methods, beside other libraries where they are installed.",
 }
 
-app = App(
-    name="unfool",
-    help="Find what fools a vision network, see what it looks at, fix it.",
-    help_format="plaintext",
-)
-for verb, purpose in VERBS.items():
-    app.command(f"unfool.cli.{verb}:{verb}", name=verb, help=purpose)
+PURPOSE = "Find what fools a vision network, see what it looks at, fix it."
 
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
@@ -33,12 +27,13 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
 
 
 def run(arguments: list[str]) -> int:
+    if not arguments or arguments[0] in ("--help", "-h", "--version"):  # in a blink: nothing else is imported
+        print(_overview() if arguments != ["--version"] else version("unfool"))
+        return 0
     try:
-        return int(app(arguments, exit_on_error=False, print_error=False, result_action="return_value") or 0)
-    except CycloptsError as error:
-        verb = arguments[0] if arguments else ""
-        hint = f"unfool {verb} --help" if verb in VERBS else suggestion(verb, VERBS)
-        return _say(" ".join(str(error).split()), hint)
+        if arguments[0] not in VERBS:
+            raise UnknownName("command", arguments[0], VERBS)
+        return _called(arguments)
     except UnfoolError as error:
         return _say(str(error), error.hint)
     except KeyboardInterrupt:
@@ -49,10 +44,33 @@ def run(arguments: list[str]) -> int:
             f"out of memory: {error}",
             "smaller pictures (--view), fewer at a time (--limit), another --device",
         )
+    except BrokenPipeError:  # whoever read what we print has had enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
     except OSError as error:
         return _say(
             f"{error.strerror or error}: {error.filename or ''}", "is the disk full, or the folder not yours?"
         )
+
+
+def _called(arguments: list[str]) -> int:
+    from cyclopts import App, CycloptsError
+
+    app = App(name="unfool", help=PURPOSE, help_format="plaintext", suppress_keyboard_interrupt=False)
+    for verb, purpose in VERBS.items():
+        app.command(f"unfool.cli.{verb}:{verb}", name=verb, help=purpose)
+    try:
+        return int(app(arguments, exit_on_error=False, print_error=False, result_action="return_value") or 0)
+    except CycloptsError as error:
+        return _say(" ".join(str(error).split()), f"unfool {arguments[0]} --help")
+
+
+def _overview() -> str:
+    verbs = "\n".join(f"  {verb:<9} {purpose}" for verb, purpose in VERBS.items())
+    usage = "Usage: unfool COMMAND\n\n" + PURPOSE
+    return (
+        f"{usage}\n\nCommands:\n{verbs}\n\nunfool COMMAND --help says more; unfool --version, which this is."
+    )
 
 
 def _say(message: str, hint: str = "") -> int:

@@ -115,11 +115,11 @@ def population_steps(audit: Audit, ids: Sequence[str], image: Tensor) -> list[St
     box = within.sized(
         float(within.size(torch.ones_like(image[None])))
     )  # so large that every image lies inside
-    strong = PGD(steps=audit.steps, loss=Margin())
+    strong, quicker = (PGD(steps=steps, loss=Margin()) for steps in (audit.steps, -(-audit.steps // 2)))
     steps = [
         Step("predict", Predict(), ids, within, many),
         Step("fgsm", Sweep(FGSM(), grid), ids, within, many),
-        Step("pgd", Threshold(audit.strong, grid, audit.eps, strong), ids, within, many),
+        Step("pgd", Threshold(audit.strong, grid, audit.eps, quicker), ids, within, many),
         Step("random", Sweep(RandomNoise(), grid), ids, within, many),
         Step("worst-random", Sweep(RandomNoise(draws=audit.draws), grid), ids, within, many),
         Step("gradients", GradientHealth(), ids, within, many),
