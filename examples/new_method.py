@@ -17,5 +17,5 @@ class SquaredCAM(CAM):
 model, data = unfool.load("unfool:digits"), unfool.open_data("unfool:digits")
 batch = data.batch(data.ids()[:3], None, model.classes)
 
-method = unfool.parse("SmoothGrad(SquaredCAM('features.6'), samples=5)")
+method = unfool.parse("SmoothGrad(SquaredCAM(), samples=5)")
 print(method, "->", list(method(model, batch.x).map.shape))

@@ -5,7 +5,9 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
+from ..data.address import open_data
 from ..model import Model
+from ..zoo.address import load
 from ..zoo.torchvision import torchvision_network
 
 
@@ -38,3 +40,12 @@ def setting(name: str, side: int, batch: int, device: str) -> Setting:
     x = torch.rand(batch, 3, side, side, generator=torch.Generator().manual_seed(0)).to(device)
     model = Model(net)
     return Setting(name, net, x, model(x).argmax(1), model.last_spatial_layer(x), 1e-7)
+
+
+def digits_setting(n: int = 200, eps: float = 0.1) -> Setting:
+    """The embedded network over images that it gets right: here attacks succeed or not."""
+    model, data = load("unfool:digits"), open_data("unfool:digits")
+    batch = data.batch(data.ids(), None, model.classes)
+    right = (model(batch.x).argmax(1) == batch.y).nonzero()[:n, 0]
+    x = batch.x[right]
+    return Setting("digits", model.net, x, batch.y[right], model.last_spatial_layer(x), eps)

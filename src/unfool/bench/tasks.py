@@ -4,6 +4,7 @@ from collections.abc import Callable
 from importlib import import_module
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 
 from ..attacks.gradient import FGSM, PGD
@@ -11,6 +12,7 @@ from ..attributions.cam import GradCAM, GradCAMPlusPlus, LayerCAM
 from ..attributions.gradient import Gradient
 from ..model import Model
 from ..regions import Linf
+from ..vision import torchvision
 from .setting import Setting
 from .timing import Action
 
@@ -76,7 +78,7 @@ def foolbox(method: str, **options: Any) -> Contender:
         library: Any = import_module("foolbox")
         model = library.PyTorchModel(s.net, bounds=(0, 1), device=s.x.device)
         attack = getattr(library.attacks, method)(**options)
-        return lambda: attack(model, s.x, s.y, epsilons=s.eps)
+        return lambda: attack(model, s.x, s.y, epsilons=s.eps)[1]
 
     return prepared
 
@@ -103,10 +105,11 @@ def adversarial_robustness_toolbox(s: Setting) -> Action:
         wrapped, eps=s.eps, eps_step=s.eps / 4, max_iter=STEPS, batch_size=len(s.x), verbose=False
     )
     x, y = s.x.cpu().numpy(), s.y.cpu().numpy()
-    return lambda: attack.generate(x=x, y=y)
+    return lambda: torch.from_numpy(attack.generate(x=x, y=y)).to(s.x)
 
 
 def adv_lib(s: Setting) -> Action:
+    torchvision()  # which it imports
     attack: Any = import_module("adv_lib.attacks").pgd_linf
     return lambda: attack(s.net, s.x, s.y, ε=s.eps, steps=STEPS)
 
@@ -122,6 +125,17 @@ def plain_gradient(s: Setting) -> Action:
 
     return action
 
+
+STRONG: dict[str, Contender] = {
+    "unfool": attacking(PGD(steps=STEPS)),
+    "unfool, fast copy": attacking(PGD(steps=STEPS), fast=True),
+    "torchattacks": torchattacks,
+    "adv-lib": adv_lib,
+    "foolbox": foolbox("LinfPGD", steps=STEPS, rel_stepsize=0.25),
+    "cleverhans": cleverhans,
+    "adversarial-robustness-toolbox": adversarial_robustness_toolbox,
+}
+"""Projected gradient descent: ten steps of a quarter of eps from a random start."""
 
 TASKS: dict[str, dict[str, Contender]] = {
     "input gradient": {
@@ -149,14 +163,6 @@ TASKS: dict[str, dict[str, Contender]] = {
         "unfool": attacking(FGSM()),
         "foolbox": foolbox("LinfFastGradientAttack", random_start=False),
     },
-    f"PGD-{STEPS}": {
-        "unfool": attacking(PGD(steps=STEPS)),
-        "unfool, fast copy": attacking(PGD(steps=STEPS), fast=True),
-        "torchattacks": torchattacks,
-        "adv-lib": adv_lib,
-        "foolbox": foolbox("LinfPGD", steps=STEPS, rel_stepsize=0.25),
-        "cleverhans": cleverhans,
-        "adversarial-robustness-toolbox": adversarial_robustness_toolbox,
-    },
+    f"PGD-{STEPS}": STRONG,
 }
 """Every task and who does it."""

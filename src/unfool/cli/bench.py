@@ -23,5 +23,6 @@ def bench(
     """
     from ..bench import run_bench
 
-    rows = run_bench(tuple(nets or ("resnet18", "resnet50")), rounds=rounds, quick=quick, report=output.say)
-    output.document([row.as_dict() for row in rows])
+    output.document(
+        run_bench(tuple(nets or ("resnet18", "resnet50")), rounds=rounds, quick=quick, report=output.say)
+    )
