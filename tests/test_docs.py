@@ -79,3 +79,12 @@ def test_every_link_inside_the_docs_leads_somewhere():
     for page in [*PAGES, *(ROOT / "docs").glob("*.md"), ROOT / "CONTRIBUTING.md"]:
         for target in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", page.read_text()):
             assert (page.parent / target).exists(), f"{page.name} links to {target}"
+
+
+def test_the_tables_of_the_bench_are_those_of_its_results():
+    sys.path.insert(0, str(ROOT / "bench"))
+    try:
+        from table import MARK, tables  # pyright: ignore[reportMissingImports]
+    finally:
+        sys.path.pop(0)
+    assert (ROOT / "bench" / "README.md").read_text().partition(MARK)[2] == tables()

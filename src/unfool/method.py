@@ -9,7 +9,7 @@ from torch import Tensor
 from .model import Model
 from .objectives import Objective, label_of
 from .query import Query
-from .regions import Region
+from .regions import Mask, Region
 from .rows import Batch, Rng
 from .spec import Spec
 
@@ -29,6 +29,10 @@ class Question(NamedTuple):
         model = self.model
         rng = Rng.seeded(self.seed, batch.ids, model.device)
         return Query(model, objective, self.labels(batch).to(model.device), rng, who=who)
+
+    def mask(self, batch: Batch) -> Tensor | None:
+        """Where changes may be: the masks of the data, where the region is a :class:`Mask` that asks for them."""
+        return batch.masks if isinstance(self.within, Mask) else None
 
     def labels(self, batch: Batch) -> Tensor:
         """The target, or the known labels, or where there is none the predicted ones: [B]."""

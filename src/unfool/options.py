@@ -56,10 +56,12 @@ class Option(NamedTuple):
         return self.default is MISSING
 
     def settle(self, value: Any) -> Any:
-        """The value as the spec keeps it: tensors, arrays and lists become numbers and tuples."""
+        """The value as the spec keeps it: tensors, arrays and lists become numbers and tuples, 1 becomes 1.0."""
         if hasattr(value, "tolist"):
             value = value.tolist()
         value = tuple(value) if isinstance(value, list) else value
+        if self.type is float:
+            value = tuple(map(_real, value)) if isinstance(value, tuple) else _real(value)
         return (value,) if self.many == "must" and not isinstance(value, tuple) else value
 
     def check(self, owner: str, value: Any) -> None:
@@ -83,6 +85,11 @@ class Option(NamedTuple):
         elif inspect.isclass(self.type) and not isinstance(value, self.type):
             return _KINDS.get(self.type.__name__, article(self.type.__name__.lower()))
         return ""
+
+
+def _real(value: Any) -> Any:
+    """A whole number as a float, so that equal values have equal texts."""
+    return float(value) if type(value) is int and is_finite(value) else value
 
 
 _KINDS = {"bool": "True or False", "str": "a text"}

@@ -55,6 +55,11 @@ class Region(Spec, ABC):
     def size(self, delta: Tensor) -> Tensor:
         """How large changes are: [B]."""
 
+    def scatter(self, direction: Tensor, ball: Ball, rng: Rng) -> Tensor:
+        """A random direction, kept to positions drawn at random where a region allows only so many."""
+        del ball, rng
+        return direction
+
     @final
     def project(self, x: Tensor, ball: Ball) -> Tensor:
         """The nearest images inside the region, then inside [0, 1]."""
@@ -228,6 +233,11 @@ class L0(Norm):
     def farthest(self, direction: Tensor, eps: Tensor) -> Tensor:
         return self.shrink(self.ascend(direction), eps)
 
+    def scatter(self, direction: Tensor, ball: Ball, rng: Rng) -> Tensor:
+        direction = _only(direction, ball)
+        lots = rng.uniform(direction[:, :1], 0, 1) * (direction != 0).any(1, keepdim=True)
+        return direction * (self.shrink(lots, ball.eps) > 0)
+
     def size(self, delta: Tensor) -> Tensor:
         return (delta != 0).any(1).flatten(1).sum(1).to(delta.dtype)
 
@@ -265,6 +275,9 @@ class Mask(Region):
 
     def farthest(self, direction: Tensor, eps: Tensor) -> Tensor:
         return self.inner.farthest(direction, eps)
+
+    def scatter(self, direction: Tensor, ball: Ball, rng: Rng) -> Tensor:
+        return self.inner.scatter(direction, ball, rng)
 
     def size(self, delta: Tensor) -> Tensor:
         return self.inner.size(delta)

@@ -31,7 +31,7 @@ def test_noise_goes_as_far_as_the_region_allows(kind: str, within: Region):
     )
 
 
-@pytest.mark.parametrize("kind", ["gaussian", "uniform"])
+@pytest.mark.parametrize("kind", KINDS)
 def test_random_positions_differ_from_row_to_row(kind: str):
     x = images(6, 3, 8, 8)
     found = RandomNoise(kind)(Model(NET), x, NET.label(x), within=L0(3))

@@ -85,7 +85,7 @@ class Attack(Method, ABC):
     def columns(self, question: Question, batch: Batch) -> Columns:
         wanted = question.labels(batch)
         aim: dict[str, Any] = {"y" if question.target is None else "target": wanted}
-        how: dict[str, Any] = {"mask": batch.masks, "seed": question.seed, "ids": batch.ids}
+        how: dict[str, Any] = {"mask": question.mask(batch), "seed": question.seed, "ids": batch.ids}
         found = self(question.model, batch.x, **aim, within=question.within, **how)
         saved = to_uint8(found.x)
         again = label_of(question.model(from_uint8(saved))).to(wanted.device)

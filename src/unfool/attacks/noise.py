@@ -35,4 +35,4 @@ class RandomNoise(Attack):
 
     def _draw(self, within: Region, ball: Ball, rng: Rng) -> Tensor:
         draw = {"sign": rng.sign, "gaussian": rng.normal, "uniform": rng.uniform}[self.kind]
-        return within.edge(draw(ball.center), ball)
+        return within.edge(within.scatter(draw(ball.center), ball, rng), ball)

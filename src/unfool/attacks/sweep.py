@@ -93,7 +93,7 @@ def asked(attack: Attack, question: Question, batch: Batch) -> tuple[Query, Regi
     """Leaving each image's label, within the question's region about it."""
     within = question.within or Linf()
     query = question.query(batch, Untargeted(), repr(attack))
-    return query, within, within.around(batch.x.to(question.model.device), batch.masks)
+    return query, within, within.around(batch.x.to(question.model.device), question.mask(batch))
 
 
 def costs(query: Query) -> dict[str, Tensor]:

@@ -91,7 +91,8 @@ def torchattacks(s: Setting) -> Action:
 def cleverhans(s: Setting) -> Action:
     path = "cleverhans.torch.attacks.projected_gradient_descent"
     attack: Any = import_module(path).projected_gradient_descent
-    return lambda: attack(s.net, s.x, s.eps, s.eps / 4, STEPS, float("inf"), y=s.y, sanity_checks=False)
+    box = {"clip_min": 0.0, "clip_max": 1.0, "sanity_checks": False}
+    return lambda: attack(s.net, s.x, s.eps, s.eps / 4, STEPS, float("inf"), y=s.y, **box)
 
 
 def adversarial_robustness_toolbox(s: Setting) -> Action:
@@ -111,7 +112,7 @@ def adversarial_robustness_toolbox(s: Setting) -> Action:
 def adv_lib(s: Setting) -> Action:
     torchvision()  # which it imports
     attack: Any = import_module("adv_lib.attacks").pgd_linf
-    return lambda: attack(s.net, s.x, s.y, ε=s.eps, steps=STEPS)
+    return lambda: attack(s.net, s.x, s.y, ε=s.eps, steps=STEPS, relative_step_size=0.25)
 
 
 def plain_gradient(s: Setting) -> Action:

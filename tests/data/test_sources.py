@@ -1,0 +1,181 @@
+"""Every kind of data gives the same images and labels, and a bad sample is a row with its error."""
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+import torch
+from PIL import Image
+from tests.oracles import images
+
+from unfool.data.address import open_data
+from unfool.data.labels import read_classes
+from unfool.data.table import Table
+from unfool.errors import DataError, InputError, UnknownName
+from unfool.views import View
+
+CLASSES = ("cat", "dog")
+SAMPLES = ("cat/a.png", "cat/b.png", "dog/c.png", "dog/d.png")
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory):
+    """The same four pictures as class folders, a table and arrays."""
+    root = tmp_path_factory.mktemp("data")
+    x = (images(4, 3, 8, 6) * 255).round().to(torch.uint8)
+    for name, image in zip(SAMPLES, x, strict=True):
+        (root / name).parent.mkdir(exist_ok=True)
+        Image.fromarray(image.permute(1, 2, 0).numpy()).save(root / name)
+    labels = [name.split("/")[0] for name in SAMPLES]
+    columns = {"path": list(SAMPLES), "label": labels, "site": ["x", "y", "x", "y"], "note": list("abcd")}
+    pq.write_table(pa.table(columns), root / "list.parquet")
+    rows = ["path,label,site", *(f"{n},{y},{s}" for n, y, s in zip(SAMPLES, labels, "xyxy", strict=True))]
+    (root / "list.csv").write_text("\n".join(rows))
+    np.savez(root / "first.npz", x=x.numpy(), y=[0, 0, 1, 1], site=["x", "y", "x", "y"])
+    np.savez(root / "last.npz", x=x.permute(0, 2, 3, 1).numpy(), y=[0, 0, 1, 1])
+    np.savez(root / "floats.npz", x=x.numpy() / np.float32(255), y=[0, 0, 1, 1])
+    return root
+
+
+@pytest.mark.parametrize("name", ["", "list.csv", "list.parquet", "first.npz", "last.npz", "floats.npz"])
+def test_all_kinds_give_the_same_images_and_labels(home, name):
+    batch = open_data(str(home / name))
+    batch = batch.batch(batch.ids(), View(), CLASSES)
+    expected = (images(4, 3, 8, 6) * 255).round() / 255
+    torch.testing.assert_close(batch.x, expected)
+    assert batch.y.tolist() == [0, 0, 1, 1]
+    assert not batch.errors
+
+
+@pytest.mark.parametrize("name", ["list.csv", "list.parquet", "first.npz"])
+def test_columns_of_few_words_are_groups(home, name):
+    source = open_data(str(home / name))
+    assert source.batch(source.ids(), View(), CLASSES).groups["site"] == ("x", "y", "x", "y")
+
+
+def test_the_order_of_the_ids_is_the_order_of_the_rows(home):
+    source = open_data(str(home))
+    whole, some = source.batch(source.ids(), View()), source.batch(source.ids()[::-1], View())
+    torch.testing.assert_close(some.x, whole.x.flip(0))
+    assert some.ids == tuple(reversed(whole.ids))
+
+
+def test_a_folder_without_class_folders_has_no_labels(home):
+    source = open_data(str(home / "cat"))
+    batch = source.batch(source.ids(), View(), CLASSES)
+    assert batch.ids == ("a.png", "b.png")
+    assert batch.y.tolist() == [-1, -1]
+
+
+def test_one_picture_is_a_data_set_of_one(home):
+    source = open_data(str(home / "cat" / "a.png"))
+    assert source.ids() == ("a.png",)
+    assert source.batch(source.ids(), View(resize=4, crop=4, channels=1)).x.shape == (1, 1, 4, 4)
+
+
+def test_a_folder_of_one_class_is_labelled(home, tmp_path):
+    (tmp_path / "dog").mkdir()
+    Image.new("RGB", (6, 8)).save(tmp_path / "dog" / "e.png")
+    source = open_data(str(tmp_path))
+    assert source.batch(source.ids(), View(), CLASSES).y.tolist() == [1]
+
+
+def test_a_broken_a_huge_and_a_mislabelled_file_are_rows_with_errors(home, tmp_path, monkeypatch):
+    monkeypatch.setattr("unfool.data.folder.MOST_PIXELS", 100)
+    good = (home / "cat" / "a.png").read_bytes()
+    for folder in ("cat", "dgo"):
+        (tmp_path / folder).mkdir()
+    (tmp_path / "cat" / "good.png").write_bytes(good)
+    (tmp_path / "cat" / "short.png").write_bytes(good[:60])
+    (tmp_path / "cat" / "text.png").write_text("not a picture")
+    Image.new("RGB", (20, 20)).save(tmp_path / "cat" / "huge.png")
+    (tmp_path / "dgo" / "other.png").write_bytes(good)
+    source = open_data(str(tmp_path))
+    batch = source.batch(source.ids(), View(), CLASSES)
+    assert set(batch.errors) == set(source.ids()) - {"cat/good.png"}
+    assert "more than 100 pixels" in batch.errors["cat/huge.png"]
+    assert "did you mean dog?" in batch.errors["dgo/other.png"]
+    assert len(batch.readable()) == 1
+
+
+def test_a_missing_file_of_a_table_is_a_row_with_its_error(home):
+    (home / "gone.csv").write_text("path,label\ncat/a.png,cat\ncat/z.png,cat\n")
+    source = open_data(str(home / "gone.csv"))
+    batch = source.batch(source.ids(), View(), CLASSES)
+    assert list(batch.errors) == ["cat/z.png"]
+    assert "no such file" in batch.errors["cat/z.png"]
+
+
+def test_pictures_of_two_sizes_say_how_to_cut_them_alike(home, tmp_path):
+    for name, size in {"a.png": (6, 8), "b.png": (9, 9)}.items():
+        Image.new("RGB", size).save(tmp_path / name)
+    source = open_data(str(tmp_path))
+    with pytest.raises(InputError, match="of one size") as caught:
+        source.batch(source.ids(), View())
+    assert "--view" in caught.value.hint
+
+
+@pytest.mark.parametrize(("low", "high"), [(-0.1, 1.0), (0.0, 1.2), (0.0, np.nan)])
+def test_arrays_outside_0_to_1_are_errors_of_their_rows(tmp_path, low, high):
+    x = np.zeros((2, 1, 4, 4), np.float32)
+    x[1, 0, 0, 0], x[1, 0, 0, 1] = low, high
+    np.savez(tmp_path / "a.npz", x=x)
+    source = open_data(str(tmp_path / "a.npz"))
+    assert list(source.batch(source.ids(), View()).errors) == ["1"]
+
+
+def test_what_cannot_be_opened_is_one_sentence(home, tmp_path):
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "bad.npz").write_bytes(b"nothing")
+    (tmp_path / "bad.parquet").write_bytes(b"nothing")
+    (tmp_path / "notes.txt").write_text("hello")
+    np.savez(tmp_path / "count.npz", x=np.zeros((3, 4, 4), np.float32), y=[1, 2])
+    cases = {"empty": "no pictures", "bad.npz": "cannot read", "bad.parquet": "cannot read"}
+    for name, text in (
+        cases | {"notes.txt": "no data", "count.npz": "2 entries for 3", "emty": "nothing"}
+    ).items():
+        with pytest.raises(DataError, match=text):
+            open_data(str(tmp_path / name)).ids()
+    with pytest.raises(UnknownName, match="column"):
+        Table(str(home / "list.csv"), column="file").ids()
+
+
+def test_object_arrays_are_not_unpickled(tmp_path):
+    np.savez(tmp_path / "a.npz", x=np.array([{"no": 1}], dtype=object))
+    with pytest.raises(DataError, match="cannot read"):
+        open_data(str(tmp_path / "a.npz")).ids()
+
+
+def test_masks_of_a_table_are_cut_as_their_pictures_are(home):
+    mask = np.zeros((8, 6), np.uint8)
+    mask[2:, 3:] = 7
+    Image.fromarray(mask).save(home / "mask.png")
+    (home / "masks.csv").write_text("path,mask\ncat/a.png,mask.png\n")
+    source = open_data(str(home / "masks.csv"))
+    found = source.batch(source.ids(), View(crop=4)).masks
+    assert found is not None
+    assert torch.equal(found[0, 0], torch.from_numpy(mask > 0)[2:6, 1:5])
+
+
+def test_class_names_may_have_keys(tmp_path):
+    (tmp_path / "names.txt").write_text("n01\ttench\nn02\tgoldfish\n")
+    names = read_classes(tmp_path / "names.txt")
+    assert tuple(names) == ("tench", "goldfish")
+    assert names.keys == ("n01", "n02")
+    (tmp_path / "names.txt").write_text("\n")
+    with pytest.raises(DataError, match="no class names"):
+        read_classes(tmp_path / "names.txt")
+
+
+def test_the_embedded_films_come_with_masks_and_groups():
+    source = open_data("unfool:lesions")
+    batch = source.batch(source.ids()[:40], None, ("no finding", "finding"))
+    assert batch.masks is not None
+    assert ((batch.masks.flatten(1).sum(1) > 0) == (batch.y == 1)).all()
+    assert set(batch.groups) == {"tube", "site"}
+
+
+def test_train_and_test_share_no_image():
+    train, test = (open_data(f"unfool:digits8?split={split}") for split in ("train", "test"))
+    rows = [{tuple(x.flatten().tolist()) for x in s.batch(s.ids(), None).x} for s in (train, test)]
+    assert len(rows[0] & rows[1]) == 0

@@ -1,0 +1,198 @@
+"""Networks by address: with their own preparation, their own names, and weights that run nothing."""
+
+import io
+import sys
+import zipfile
+
+import pytest
+import torch
+from safetensors.torch import save_file
+from torch import nn
+
+from unfool.errors import DataError, InputError, SpecError, UnknownName
+from unfool.samples import digits, digits8, lesions
+from unfool.views import from_uint8
+from unfool.zoo.address import load
+from unfool.zoo.embedded import ACCURACY, WEIGHTS, accuracy, build, train
+from unfool.zoo.nets import NETS
+
+FACTORY = """
+import torch
+import unfool
+from torch import nn
+
+def make():
+    torch.manual_seed(0)
+    return nn.Sequential(nn.Flatten(), nn.Linear(4, 2))
+
+def wrapped():
+    return unfool.Model(make(), classes=("a", "b"))
+
+def nothing():
+    return None
+"""
+
+
+@pytest.fixture
+def factory(tmp_path):
+    (tmp_path / "net.py").write_text(FACTORY)
+    return tmp_path / "net.py"
+
+
+@pytest.mark.parametrize("name", NETS)
+def test_the_committed_weights_are_as_accurate_as_they_say(name):
+    data = {"digits": digits, "digits8": digits8, "lesions": lesions}[name.partition("_")[0]]
+    assert accuracy(build(name), data("test")) == pytest.approx(ACCURACY[name], abs=2 / 500)
+
+
+def test_the_weights_are_small():
+    assert sum(path.stat().st_size for path in WEIGHTS.iterdir()) < 2_000_000
+
+
+def test_training_again_gives_the_same_weights():
+    def trained():
+        torch.manual_seed(0)
+        net = NETS["digits8_linear"]()
+        train(net, digits8("train"), 3)
+        return net
+
+    with torch.random.fork_rng(devices=[]):
+        first, second = trained(), trained()
+    assert all(torch.equal(a, b) for a, b in zip(first.parameters(), second.parameters(), strict=True))
+    assert accuracy(first.eval(), digits8("test")) > 0.85
+
+
+def test_the_films_shortcut_is_learned():
+    """Calibration: right on films like those it learned from, near chance where the tube says nothing."""
+    net = build("lesions_conv")
+    with_tube, without = lesions("test"), lesions("test", shortcut=False)
+    assert accuracy(net, with_tube) > 0.9
+    assert accuracy(net, without) < 0.75
+    missed = (without.y == 1) & torch.tensor([tube == "no tube" for tube in without.groups["tube"]])
+    with torch.no_grad():
+        assert (net(from_uint8(without.x[missed])).argmax(1) == 1).float().mean() < 0.6
+
+
+@pytest.mark.parametrize("address", ["unfool:digits", "unfool:digits?net=mlp", "unfool:digits?robust=1"])
+def test_embedded_networks_load_with_their_class_names(address):
+    model = load(address)
+    assert model.classes == tuple("0123456789")
+    assert model(torch.rand(2, 1, 32, 32)).shape == (2, 10)
+
+
+def test_a_factory_gives_a_module_or_a_model(factory):
+    assert load(f"{factory}:make")(torch.rand(3, 1, 2, 2)).shape == (3, 2)
+    assert load(f"{factory}:wrapped").classes == ("a", "b")
+
+
+def test_class_names_view_and_device_are_the_users(factory):
+    model = load(f"{factory}:make", classes=("cat", "dog"), device="cpu")
+    assert model.classes == ("cat", "dog")
+    with pytest.raises(InputError, match="no device 'warp:9'"):
+        load(f"{factory}:make", device="warp:9")
+
+
+def test_weights_of_every_kind_fit_in(factory, tmp_path):
+    wanted = {"1.weight": torch.full((2, 4), 0.5), "1.bias": torch.tensor([1.0, 2.0])}
+    save_file(wanted, tmp_path / "w.safetensors")
+    torch.save(wanted, tmp_path / "w.pth")
+    torch.save({"epoch": 3, "state_dict": {f"module.{k}": v for k, v in wanted.items()}}, tmp_path / "w.pt")
+    for name in ("w.safetensors", "w.pth", "w.pt"):
+        model = load(f"{factory}:make?weights={tmp_path / name}")
+        assert torch.equal(model.net.state_dict()["1.weight"], wanted["1.weight"]), name
+
+
+def test_weights_that_do_not_fit_name_the_keys(factory, tmp_path):
+    torch.save({"2.weight": torch.zeros(2), "1.bias": torch.zeros(5)}, tmp_path / "w.pth")
+    with pytest.raises(DataError) as caught:
+        load(f"{factory}:make?weights={tmp_path / 'w.pth'}")
+    for part in ("missing 1.weight", "unexpected 2.weight", "1.bias is [5], not [2]"):
+        assert part in str(caught.value)
+
+
+class Boom:
+    def __reduce__(self):
+        return (sys.modules["builtins"].exec, ("import builtins; builtins.boomed = True",))
+
+
+def test_a_pickle_is_refused_and_not_run(factory, tmp_path):
+    torch.save(Boom(), tmp_path / "w.pth")
+    with pytest.raises(DataError, match="needs unpickling") as caught:
+        load(f"{factory}:make?weights={tmp_path / 'w.pth'}")
+    assert "--trust" in caught.value.hint
+    assert not hasattr(sys.modules["builtins"], "boomed")
+
+
+def test_a_whole_network_loads_where_it_is_trusted(factory, tmp_path):
+    torch.save(nn.Sequential(nn.Flatten(), nn.Linear(4, 2)), tmp_path / "w.pt")
+    with pytest.raises(DataError):
+        load(f"{factory}:make?weights={tmp_path / 'w.pt'}")
+    assert load(f"{factory}:make?weights={tmp_path / 'w.pt'}", trust=True)(torch.rand(1, 1, 2, 2)).shape == (
+        1,
+        2,
+    )
+
+
+@pytest.mark.parametrize("content", [b"", b"garbage", b"PK\x03\x04broken"])
+@pytest.mark.parametrize("name", ["w.pth", "w.safetensors"])
+def test_broken_weights_are_one_sentence(factory, tmp_path, content, name):
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(DataError, match="weights|unpickling"):
+        load(f"{factory}:make?weights={tmp_path / name}")
+
+
+def test_truncated_weights_are_one_sentence(factory, tmp_path):
+    buffer = io.BytesIO()
+    torch.save({"1.weight": torch.zeros(2, 4)}, buffer)
+    assert zipfile.is_zipfile(buffer)
+    (tmp_path / "w.pth").write_bytes(buffer.getvalue()[:-200])
+    with pytest.raises(DataError, match="cannot read the weights"):
+        load(f"{factory}:make?weights={tmp_path / 'w.pth'}")
+
+
+def test_unknown_names_say_what_was_meant(factory, tmp_path):
+    cases = {
+        "unfool:digts": "unfool:digits",
+        "unfool:digits?net=cnv": "conv",
+        "torchvision:resnet81": "resnet18",
+        f"{factory}:mak": "make",
+    }
+    for address, meant in cases.items():
+        with pytest.raises(UnknownName) as caught:
+            load(address)
+        assert meant in caught.value.hint, address
+    with pytest.raises(DataError, match="gives NoneType"):
+        load(f"{factory}:nothing")
+    with pytest.raises(DataError, match="there is no file"):
+        load(f"{tmp_path / 'nett.py'}:make")
+    with pytest.raises(DataError, match="no model's address"):
+        load("resnet18")
+    with pytest.raises(SpecError, match="no option 'wieghts'"):
+        load(f"{factory}:make?wieghts=x")
+
+
+def test_a_file_that_cannot_be_imported_says_why(tmp_path):
+    (tmp_path / "net.py").write_text("import nowhere_at_all\n")
+    with pytest.raises(DataError, match="nowhere_at_all"):
+        load(f"{tmp_path / 'net.py'}:make")
+
+
+def test_torchvision_networks_come_with_their_preparation(tmp_path):
+    save_file(
+        {k: v.contiguous() for k, v in torch_squeezenet().state_dict().items()}, tmp_path / "w.safetensors"
+    )
+    model = load(f"torchvision:squeezenet1_1?weights={tmp_path / 'w.safetensors'}")
+    assert len(model.classes) == 1000
+    assert repr(model.view) == "View(resize=256, crop=224, channels=3)"
+    x = torch.rand(1, 3, 64, 64)
+    mean, std = (torch.tensor(v).view(3, 1, 1) for v in ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225)))
+    with torch.no_grad():
+        torch.testing.assert_close(model(x), torch_squeezenet()((x - mean) / std), rtol=1e-3, atol=1e-4)
+
+
+def torch_squeezenet() -> nn.Module:
+    from unfool.vision import torchvision
+
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        return torchvision().models.squeezenet1_1(weights=None).eval()
