@@ -105,9 +105,9 @@ def test_charts_are_well_formed_and_ask_nothing_of_any_host(svg):
 
 
 def test_drawing_changes_no_setting_of_the_process():
-    before = mpl.rcParams.copy()
+    before = dict(mpl.rcParams)
     next(charts())
-    assert mpl.rcParams == before
+    assert {k for k, v in mpl.rcParams.items() if v != before[k]} <= {"backend"}  # found when first asked for
 
 
 def test_a_picture_can_go_inside_a_page():

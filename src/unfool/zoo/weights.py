@@ -53,7 +53,12 @@ def _read(path: Path, trust: bool) -> Any:
             "save its state_dict, or --trust",
         ) from None
     except (SafetensorError, RuntimeError, OSError, EOFError, ValueError) as error:
-        raise DataError(f"cannot read the weights in {path}: {str(error).splitlines()[0][:200]}") from None
+        raise DataError(f"cannot read the weights in {path}: {_reason(error)}") from None
+
+
+def _reason(error: Exception) -> str:
+    """The first line of what a reader says, or where it says nothing what it is."""
+    return (str(error).splitlines() or ["the file ends too soon"])[0][:200]
 
 
 def _unpickled(path: Path) -> Any:
