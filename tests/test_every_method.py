@@ -16,6 +16,7 @@ from unfool.attacks.wrappers import Best, Repeated, Smallest
 from unfool.attributions.base import Attribution
 from unfool.attributions.cam import GradCAM
 from unfool.attributions.wrappers import SmoothGrad
+from unfool.errors import InputError
 from unfool.method import Method, Question
 from unfool.model import Model
 from unfool.objectives import Margin
@@ -32,8 +33,8 @@ REGIONS = [
     L2(0.5),
     L1(3.0),
     L0(4),
-    Linf((0.0, 0.02, 0.1, 0.5)),
-    L2((0.0, 0.1, 0.5, 5.0)),
+    Linf((1e-6, 0.02, 0.1, 0.5)),
+    L2((1e-6, 0.1, 0.5, 5.0)),
     Mask(Linf(0.2), BOX),
     Mask(L1(1.0), BOX),
 ]
@@ -118,6 +119,10 @@ def test_every_option_says_what_it_is_or_is_plain_from_its_name(cls: type[Method
 @each_attack
 @pytest.mark.parametrize("within", REGIONS, ids=repr)
 def test_attacked_images_are_inside_the_region_and_the_box(attack: Attack, within: Region):
+    if within.norm not in attack.usable:
+        with pytest.raises(InputError, match=f"does not work in {within.norm.__name__}"):
+            found(attack, within=within)
+        return
     x = found(attack, within=within)
     ball = within.around(X)
     assert x.shape == X.shape
@@ -198,11 +203,13 @@ def test_a_network_whose_gradient_is_zero_everywhere_gives_finite_results(method
 def test_a_run_gets_one_entry_per_row(method: Method, known: bool):
     y = labels() if known else torch.full((N,), -1)
     batch = Batch(tuple("abcd"), X.float(), y)
-    columns = method.columns(Question(Model(residual()), Linf(0.05), seed=1), batch)
+    within = method.usable[0](1.0) if isinstance(method, Attack) else None
+    question = Question(Model(residual()), within, seed=1)
+    columns = method.columns(question, batch)
     assert columns
     assert all(len(column) == N and column.device.type == "cpu" for column in columns.values())
     some = torch.tensor([0, 2])
-    part = method.columns(Question(Model(residual()), Linf(0.05), seed=1), batch[some])
+    part = method.columns(question, batch[some])
     assert part.keys() == columns.keys()
     for name in ("success", "label", "score", "target"):
         assert name not in columns or same(part[name], columns[name][some])

@@ -12,7 +12,7 @@ LAYERS = (
     "options",
     "spec",
     "blackbox borrow checks hooks maps outputs rows samples views vision",
-    "fast transforms",
+    "fast region transforms",
     "model regions",
     "objectives",
     "query",

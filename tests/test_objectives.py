@@ -8,9 +8,11 @@ import torch
 from oracles import images
 from unfool.errors import InputError
 from unfool.objectives import (
+    Between,
     Channel,
     CrossEntropy,
     Logit,
+    LogitRatio,
     LogProb,
     Margin,
     Neuron,
@@ -141,3 +143,26 @@ def test_factors_are_multiplied_out():
 def test_algebra_with_something_else_is_an_error(wrong):
     with pytest.raises(TypeError):
         wrong()
+
+
+def test_the_ratio_does_not_change_when_logits_are_shifted_or_scaled():
+    z = torch.tensor([[4.0, 1.0, 0.0, -2.0], [0.0, 3.0, 1.0, 2.5]])
+    y = torch.tensor([0, 0])
+    wanted = torch.tensor([-3 / 4, 3 / 2])  # (best other - own) / (best - third)
+    for logits in (z, z - 50, 1e4 * z):
+        assert torch.allclose(LogitRatio().score({"output": logits}, y), wanted)
+
+
+def test_the_ratio_of_two_classes_is_the_margin():
+    z = torch.tensor([[4.0, 1.0], [0.0, 3.0]])
+    assert LogitRatio().score({"output": z}, torch.tensor([0, 0])).tolist() == [-3, 3]
+
+
+def test_between_is_the_way_from_the_label_to_a_rival():
+    z = torch.tensor([[4.0, 1.0, 0.0, -2.0]])
+    pair = torch.tensor([[0, 2]])
+    assert Between().score({"output": z}, pair).tolist() == [-4]
+    assert torch.allclose(Between(ratio=True).score({"output": z}, pair), torch.tensor([-4 / 5]))
+    goal = Untargeted(Between())
+    assert goal.reached({"output": z}, pair).tolist() == [False]
+    assert goal.reached({"output": -z}, pair).tolist() == [True]

@@ -1,7 +1,5 @@
 """Gradients against central differences: (s(x + h) - s(x - h)) / 2h, in float64 to one part in a million."""
 
-from collections import Counter
-
 import pytest
 import torch
 from torch import Tensor, nn
@@ -34,7 +32,7 @@ def query(
     model: Model, objective: Objective, y: Tensor | None = Y, images: Tensor | None = None, n: int = 2
 ) -> Query:
     n = len(y) if y is not None else n
-    return Query(model, objective, y, Rng.seeded(0, range(n)), images=images, cost=Counter())
+    return Query(model, objective, y, Rng.seeded(0, range(n)), images=images)
 
 
 OBJECTIVES = [
@@ -222,3 +220,15 @@ def test_a_finished_question_is_one_whose_label_changed():
     assert ask.reached(1 - x).all()  # the other side
     assert same(ask.labels(x), net.label(x))
     assert same(ask.logits(x), net(x))
+
+
+def test_queries_are_counted_for_each_row_through_cuts_and_copies():
+    ask = query(Model(smooth()), Logit(), torch.tensor([0, 1, 2]))
+    x = images(3, 2, 6, 6, dtype=torch.float64)
+    ask.ask(x)
+    some = ask[torch.tensor([False, True, True])]
+    some.gradient(x[1:])
+    some[torch.tensor([1])].tile(3).ask(x[2:].repeat(3, 1, 1, 1))
+    assert ask.queries.tolist() == [1, 2, 5]
+    assert some.queries.tolist() == [2, 5]
+    assert ask.cost == {"forward": 8, "backward": 2}

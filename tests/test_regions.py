@@ -19,10 +19,10 @@ REGIONS = [
     L2(0.7),
     L1(2.0),
     L0(3),
-    Linf((0.0, 0.05, 0.3)),
-    L2((0.0, 0.5, 2.0)),
-    L1((0.0, 1.0, 4.0)),
-    L0((0, 1, 5)),
+    Linf((1e-3, 0.05, 0.3)),
+    L2((1e-3, 0.5, 2.0)),
+    L1((1e-3, 1.0, 4.0)),
+    L0((1, 2, 5)),
     Mask(Linf(0.3), BOX),
     Mask(L2(0.5), BOX),
     Mask(L1(1.0), BOX),
@@ -118,7 +118,7 @@ def test_the_l0_projection_keeps_the_largest_changes_of_whole_positions():
     assert L0().size(d).item() == 3
 
 
-@pytest.mark.parametrize(("eps", "count"), [(0.0, 0), (0.9, 0), (1.0, 1), (2.5, 2), (3.0, 3)])
+@pytest.mark.parametrize(("eps", "count"), [(0.1, 0), (0.9, 0), (1.0, 1), (2.5, 2), (3.0, 3)])
 def test_a_fraction_of_a_position_is_none(eps: float, count: int):
     region = L0(eps)
     moved = region.project(X + normal(0), region.around(X))

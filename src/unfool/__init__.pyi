@@ -30,9 +30,11 @@ from .measures.predict import Predict as Predict
 from .measures.sanity import Randomised as Randomised
 from .method import Method as Method
 from .model import Model as Model
+from .objectives import Between as Between
 from .objectives import Channel as Channel
 from .objectives import CrossEntropy as CrossEntropy
 from .objectives import Logit as Logit
+from .objectives import LogitRatio as LogitRatio
 from .objectives import LogProb as LogProb
 from .objectives import Margin as Margin
 from .objectives import Neuron as Neuron

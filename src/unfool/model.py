@@ -236,7 +236,7 @@ class Model:
     def quick(self, x: Tensor) -> "Model":
         """What a search may ask instead: the fast copy for images like ``x``, where the user allowed one."""
         if not self.fast or self.access != "gradients":
-            return self
+            return self  # as is the copy itself
         weights = [*self.net.parameters(), *self.net.buffers()]
         state = (
             x.shape[1:],
@@ -249,7 +249,9 @@ class Model:
 
     def _copy(self, x: Tensor) -> "Model":
         self(x)  # settles what the outputs are
-        return self.around(inference_copy(self.net, self._dressed(x)))
+        swift = self.around(inference_copy(self.net, self._dressed(x)))
+        swift.fast = False
+        return swift
 
     def around(self, net: nn.Module) -> "Model":
         """The same wrapping of another network."""

@@ -133,9 +133,30 @@ class Margin(Output):
     """
 
     def score(self, trace: Trace, y: Tensor) -> Tensor:
+        return gap_to_best(trace["output"], y).flatten(1).mean(1)
+
+
+class LogitRatio(Output):
+    """The margin in units of the gap between the best and the third best logit (Croce & Hein, 2020, eq. 6).
+
+    Neither shifting nor scaling the logits changes it. Of two classes it would be a constant: there it is the margin.
+    """
+
+    def score(self, trace: Trace, y: Tensor) -> Tensor:
         logits = trace["output"]
-        index = y.view(-1, *[1] * (logits.ndim - 1)).expand(-1, 1, *logits.shape[2:])
-        gap = logits.scatter(1, index, -torch.inf).amax(1, keepdim=True) - logits.gather(1, index)
+        return (gap_to_best(logits, y) / spread_of(logits, 3)).flatten(1).mean(1)
+
+
+class Between(Output):
+    """The logit of class ``y[:, 1]`` minus that of class ``y[:, 0]``: up, from the label to a chosen rival."""
+
+    ratio: bool = False
+    """In units of the spread of the best logits (Croce & Hein, 2020, eq. 7)."""
+
+    def score(self, trace: Trace, y: Tensor) -> Tensor:
+        logits = trace["output"]
+        ours, theirs = (logits.gather(1, index_like(logits, side)) for side in y.unbind(1))
+        gap = (theirs - ours) / spread_of(logits, 4) if self.ratio else theirs - ours
         return gap.flatten(1).mean(1)
 
 
@@ -199,13 +220,13 @@ class Goal(Objective, ABC):
 
 
 class Untargeted(Goal):
-    """Leave class ``y``: raise the loss there."""
+    """Leave class ``y`` (of pairs, the first): raise the loss there."""
 
     def score(self, trace: Trace, y: Tensor) -> Tensor:
         return self.loss.score(trace, y)
 
     def reached(self, trace: Trace, y: Tensor) -> Tensor:
-        return label_of(trace["output"]) != y
+        return label_of(trace["output"]) != (y if y.ndim == 1 else y[:, 0])
 
 
 class Targeted(Goal):
@@ -216,6 +237,25 @@ class Targeted(Goal):
 
     def reached(self, trace: Trace, y: Tensor) -> Tensor:
         return label_of(trace["output"]) == y
+
+
+def gap_to_best(logits: Tensor, y: Tensor) -> Tensor:
+    """The best other logit minus that of class ``y``, at each position: [B, 1, *]."""
+    index = index_like(logits, y)
+    return logits.scatter(1, index, -torch.inf).amax(1, keepdim=True) - logits.gather(1, index)
+
+
+def index_like(logits: Tensor, y: Tensor) -> Tensor:
+    """A class per row as an index into dimension 1: [B] -> [B, 1, *]."""
+    return y.view(-1, *[1] * (logits.ndim - 1)).expand(-1, 1, *logits.shape[2:])
+
+
+def spread_of(logits: Tensor, best: int) -> Tensor:
+    """How far the best logit is above the third, or with 4 above the mean of third and fourth; 1 of two classes."""
+    top = logits.topk(min(best, logits.shape[1]), dim=1).values
+    if top.shape[1] < 3:
+        return torch.ones_like(top[:, :1])
+    return (top[:, :1] - top[:, 2:].mean(1, keepdim=True)).clamp_min(1e-12)
 
 
 def label_of(output: Tensor) -> Tensor:

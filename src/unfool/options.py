@@ -34,7 +34,7 @@ Count = Annotated[int, Bound(1)]
 Natural = Annotated[int, Bound(0)]
 Positive = Annotated[float, Bound(0, open=True)]
 Fraction = Annotated[float, Bound(0, 1)]
-PerRow = Annotated[float | tuple[float, ...], Bound(0)]
+PerRow = Annotated[float | tuple[float, ...], Bound(0, open=True)]
 """One number for all images, or one for each."""
 
 

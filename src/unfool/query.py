@@ -37,6 +37,19 @@ class AtLayer(NamedTuple):
     grad: Tensor
 
 
+class Spent(NamedTuple):
+    """What a query and all its cuts have asked so far; ``rows`` are this cut's places in ``asked``."""
+
+    cost: Counter[str]
+    asked: Tensor
+    rows: Tensor
+
+    @classmethod
+    def nothing(cls, n: int, device: torch.device | str) -> "Spent":
+        rows = torch.arange(n, device=device)
+        return cls(Counter(), torch.zeros_like(rows), rows)
+
+
 class Query:
     """A model, an objective, the rows' targets and their random streams: all of a question but the images.
 
@@ -52,16 +65,26 @@ class Query:
         rng: Rng,
         *,
         images: Tensor | None = None,
-        cost: Counter[str] | None = None,
         who: str = "this",
+        spent: "Spent | None" = None,
     ):
         self.model, self.objective, self.rng, self.who = model, objective, rng, who
         self.images, self.score = images, None
         self._y = y
-        self.cost: Counter[str] = Counter() if cost is None else cost  # shared by all cuts of this query
+        self.spent = Spent.nothing(len(rng), rng.device) if spent is None else spent
 
     def __len__(self) -> int:
         return len(self.rng)
+
+    @property
+    def cost(self) -> Counter[str]:
+        """Images put through the network forward and backward, by all cuts of this query together."""
+        return self.spent.cost
+
+    @property
+    def queries(self) -> Tensor:
+        """How often the network was asked about each row so far: [B]."""
+        return self.spent.asked[self.spent.rows]
 
     @property
     def y(self) -> Tensor:
@@ -84,33 +107,44 @@ class Query:
         return score
 
     def _with(
-        self, model: Model, objective: Objective, y: Tensor | None, rng: Rng, images: Tensor | None = None
+        self,
+        model: Model,
+        objective: Objective,
+        y: Tensor | None,
+        rng: Rng,
+        spent: "Spent",
+        images: Tensor | None = None,
     ) -> "Query":
-        return Query(model, objective, y, rng, images=images, cost=self.cost, who=self.who)
+        return Query(model, objective, y, rng, images=images, who=self.who, spent=spent)
 
     def __getitem__(self, keep: Tensor) -> "Query":
-        return self._with(self.model, self.objective, self.y[keep], self.rng[keep])
+        spent = self.spent._replace(rows=self.spent.rows[keep])
+        return self._with(self.model, self.objective, self.y[keep], self.rng[keep], spent)
 
     def tile(self, n: int) -> "Query":
         """The same question about ``n`` copies of the rows, one after the other."""
-        return self._with(self.model, self.objective, self.y.repeat(n), self.rng.tile(n))
+        spent, y = self.spent._replace(rows=self.spent.rows.repeat(n)), self.y
+        return self._with(
+            self.model, self.objective, y.repeat(n, *[1] * (y.ndim - 1)), self.rng.tile(n), spent
+        )
 
     def instead(self, objective: Objective, y: Tensor | None = None) -> "Query":
         """Another question about the same rows."""
-        return self._with(self.model, objective, self.y if y is None else y, self.rng)
+        return self._with(self.model, objective, self.y if y is None else y, self.rng, self.spent)
 
     def about(self, model: Model) -> "Query":
         """The same question to another model."""
-        return self._with(model, self.objective, self._y, self.rng, self.images)
+        return self._with(model, self.objective, self._y, self.rng, self.spent, self.images)
 
     def look(
         self, x: Tensor, reads: Sequence[str] | None = None, leaf: str | None = None
     ) -> dict[str, Tensor]:
         """One counted forward pass."""
         self.cost["forward"] += len(x)
+        self.spent.asked.index_add_(0, self.spent.rows, torch.ones_like(self.spent.rows))
         first = self.model.width is None
         trace = self.model.trace(x, self.objective.reads if reads is None else reads, leaf=leaf)
-        if first and self._y is not None and "output" in self.objective.reads:
+        if first and self._y is not None and self._y.ndim == 1 and "output" in self.objective.reads:
             checked_labels(self._y, x, self.model.width)
         return trace
 

@@ -1,135 +1,15 @@
-"""Where a perturbation may go: how to come back, which way is steepest, how to start at random."""
-
-from abc import ABC, abstractmethod
-from typing import NamedTuple, final
+"""Where a perturbation may go."""
 
 import torch
 from torch import Tensor
 
 from .errors import InputError
-from .rows import Rng, column, per_row
-from .spec import Fraction, PerRow, Spec
-
-
-class Ball(NamedTuple):
-    """A region about some images. Every part has one entry per row, so that finished rows can leave."""
-
-    center: Tensor
-    eps: Tensor
-    mask: Tensor | None = None
-
-
-class Region(Spec, ABC):
-    """A set of allowed changes."""
-
-    @abstractmethod
-    def around(self, x: Tensor, mask: Tensor | None = None) -> Ball:
-        """This region about the images ``x``; a ``mask`` [B, 1, *] keeps changes to where it is true."""
-
-    @abstractmethod
-    def sized(self, eps: float) -> "Region":
-        """The same kind of region of another size."""
-
-    @property
-    @abstractmethod
-    def radius(self) -> float | tuple[float, ...]:
-        """``eps``, for captions."""
-
-    @abstractmethod
-    def shrink(self, delta: Tensor, eps: Tensor) -> Tensor:
-        """The nearest allowed change."""
-
-    @abstractmethod
-    def ascend(self, grad: Tensor) -> Tensor:
-        """The change of size 1 that raises a linear score most."""
-
-    @abstractmethod
-    def draw(self, like: Tensor, eps: Tensor, rng: Rng) -> Tensor:
-        """A random change."""
-
-    @abstractmethod
-    def farthest(self, direction: Tensor, eps: Tensor) -> Tensor:
-        """The largest allowed change along a direction."""
-
-    @abstractmethod
-    def size(self, delta: Tensor) -> Tensor:
-        """How large changes are: [B]."""
-
-    def scatter(self, direction: Tensor, ball: Ball, rng: Rng) -> Tensor:
-        """A random direction, kept to positions drawn at random where a region allows only so many."""
-        del ball, rng
-        return direction
-
-    @final
-    def project(self, x: Tensor, ball: Ball) -> Tensor:
-        """The nearest images inside the region, then inside [0, 1]."""
-        return (ball.center + self.shrink(_only(x - ball.center, ball), ball.eps)).clamp(0, 1)
-
-    @final
-    def steepest(self, grad: Tensor, ball: Ball) -> Tensor:
-        """The unit change inside the mask that raises the score most, to first order."""
-        return self.ascend(_only(grad, ball))
-
-    @final
-    def step(self, x: Tensor, grad: Tensor, length: Tensor, ball: Ball) -> Tensor:
-        """The images one step of each row's ``length`` up the gradient, back inside the region and [0, 1].
-
-        The step is not spent on values that are at 0 or 1 already and would have to go further.
-        """
-        free = torch.where(grad > 0, x < 1, x > 0)
-        return self.project(x + column(length, x) * self.steepest(grad * free, ball), ball)
-
-    @final
-    def edge(self, direction: Tensor, ball: Ball) -> Tensor:
-        """The images at the edge of the region along a direction, inside [0, 1]."""
-        return self.project(ball.center + self.farthest(_only(direction, ball), ball.eps), ball)
-
-    @final
-    def sample(self, ball: Ball, rng: Rng) -> Tensor:
-        """Random images inside the region and [0, 1]."""
-        return self.project(ball.center + self.draw(ball.center, ball.eps, rng), ball)
-
-
-class Norm(Region, ABC):
-    """All changes of size at most ``eps``, one for all images or one for each."""
-
-    eps: PerRow
-
-    @final
-    def around(self, x: Tensor, mask: Tensor | None = None) -> Ball:
-        return Ball(x, per_row(self.eps, x, f"{type(self).__name__}.eps"), _mask_of(x, mask))
-
-    @final
-    def sized(self, eps: float) -> "Norm":
-        return type(self)(eps)
-
-    @property
-    @final
-    def radius(self) -> float | tuple[float, ...]:
-        return self.eps
-
-
-def _mask_of(x: Tensor, mask: Tensor | None) -> Tensor | None:
-    wanted = (len(x), 1, *x.shape[2:])
-    if mask is not None and (mask.shape[1:] != wanted[1:] or len(mask) not in (1, len(x))):
-        raise InputError(
-            f"a mask must be {list(wanted)}, not {list(mask.shape)}", "mask[:, None] adds the channel"
-        )
-    return None if mask is None else mask.to(x).expand(wanted)
-
-
-def _only(delta: Tensor, ball: Ball) -> Tensor:
-    return delta if ball.mask is None else delta * ball.mask
-
-
-def _norm(t: Tensor) -> Tensor:
-    return t.flatten(1).norm(dim=1)
-
-
-def _unit(t: Tensor) -> Tensor:
-    """Each row at length 1, however short it was; a row of zeros stays."""
-    t = t / column(t.flatten(1).abs().amax(1).clamp_min(torch.finfo(t.dtype).tiny), t)
-    return t / column(_norm(t).clamp_min(1e-12), t)
+from .region import Ball as Ball
+from .region import Norm as Norm
+from .region import Region as Region
+from .region import l2_norm, only, unit
+from .rows import Rng, column
+from .spec import Fraction, PerRow
 
 
 class Linf(Norm):
@@ -160,20 +40,20 @@ class L2(Norm):
     eps: PerRow = 0.5
 
     def shrink(self, delta: Tensor, eps: Tensor) -> Tensor:
-        return delta * column((eps / _norm(delta).clamp_min(1e-12)).clamp(max=1), delta)
+        return delta * column((eps / l2_norm(delta).clamp_min(1e-12)).clamp(max=1), delta)
 
     def ascend(self, grad: Tensor) -> Tensor:
-        return _unit(grad)
+        return unit(grad)
 
     def draw(self, like: Tensor, eps: Tensor, rng: Rng) -> Tensor:
         radius = eps * rng.uniform(like.flatten(1)[:, :1], 0, 1)[:, 0] ** (1 / like[0].numel())
-        return _unit(rng.normal(like)) * column(radius, like)
+        return unit(rng.normal(like)) * column(radius, like)
 
     def farthest(self, direction: Tensor, eps: Tensor) -> Tensor:
-        return _unit(direction) * column(eps, direction)
+        return unit(direction) * column(eps, direction)
 
     def size(self, delta: Tensor) -> Tensor:
-        return _norm(delta)
+        return l2_norm(delta)
 
 
 class L1(Norm):
@@ -234,7 +114,7 @@ class L0(Norm):
         return self.shrink(self.ascend(direction), eps)
 
     def scatter(self, direction: Tensor, ball: Ball, rng: Rng) -> Tensor:
-        direction = _only(direction, ball)
+        direction = only(direction, ball)
         lots = rng.uniform(direction[:, :1], 0, 1) * (direction != 0).any(1, keepdim=True)
         return direction * (self.shrink(lots, ball.eps) > 0)
 
@@ -263,6 +143,10 @@ class Mask(Region):
     @property
     def radius(self) -> float | tuple[float, ...]:
         return self.inner.radius
+
+    @property
+    def norm(self) -> type[Norm]:
+        return self.inner.norm
 
     def shrink(self, delta: Tensor, eps: Tensor) -> Tensor:
         return self.inner.shrink(delta, eps)

@@ -185,7 +185,15 @@ def test_every_verb_has_help_without_torch(verb):
 @pytest.mark.slow
 def test_control_c_is_130_and_what_was_done_stays():
     command = [sys.executable, "-m", "unfool", "audit", "unfool:digits", "--out", "a", "--restarts", "9"]
-    process = subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True)
+    process = subprocess.Popen(
+        command,
+        stderr=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+        text=True,
+        preexec_fn=lambda: signal.signal(
+            signal.SIGINT, signal.default_int_handler
+        ),  # a background job ignores it
+    )
     begun = time.monotonic()
     while not os.path.isdir("a/parts/pgd") and time.monotonic() - begun < 120:
         time.sleep(0.1)

@@ -2,7 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from typing import Any, NamedTuple, final
+from typing import Any, ClassVar, NamedTuple, final
 
 import torch
 from torch import Tensor
@@ -13,8 +13,9 @@ from ..method import Columns, Method, Question
 from ..model import Model
 from ..objectives import Goal, Targeted, Untargeted, label_of
 from ..query import Query
-from ..regions import Ball, Linf, Region
+from ..regions import L0, L1, L2, Ball, Linf, Norm, Region
 from ..rows import Batch, Rng
+from ..spec import options
 from ..views import from_uint8, to_uint8
 
 
@@ -23,7 +24,8 @@ class Attacked(NamedTuple):
 
     ``x`` are the changed images [B, C, *] inside the region and [0, 1]; ``success`` is judged on the user's own
     network in its own precision; ``label`` and ``confidence`` are its answer to ``x``; ``l0`` counts changed
-    positions; ``cost`` counts images put through the network forward and backward.
+    positions. ``queries`` is how often the network was asked about each image, the final verdict included; ``cost``
+    counts all images put through it forward and backward.
     """
 
     x: Tensor
@@ -34,12 +36,22 @@ class Attacked(NamedTuple):
     l1: Tensor
     l2: Tensor
     linf: Tensor
+    queries: Tensor
     cost: dict[str, int]
     seed: int
+    within: Region
+
+
+NORMS: tuple[type[Norm], ...] = (Linf, L2, L1, L0)
 
 
 class Attack(Method, ABC):
     """A search for changed images that a network gets wrong."""
+
+    norms: ClassVar[tuple[type[Norm], ...]] = NORMS
+    """In which norms it can work, its own first."""
+    nearest: ClassVar[bool] = False
+    """Whether it looks for the smallest change: without a region it is then bounded by [0, 1] alone."""
 
     @abstractmethod
     def perturb(self, query: Query, within: Region, ball: Ball) -> Tensor:
@@ -60,12 +72,13 @@ class Attack(Method, ABC):
     ) -> Attacked:
         """Attack images ``x`` [B, C, *] in [0, 1]: away from labels ``y``, or towards ``target`` classes.
 
-        ``within`` bounds the change (default ``Linf(8/255)``), ``mask`` [B, 1, *] keeps it to where it is true,
-        ``ids`` seed each row's random numbers so that a row does not depend on its neighbours.
+        Where both are given, an image whose label is its target is refused. ``within`` bounds the change (see
+        :meth:`region`), ``mask`` [B, 1, *] keeps it to where it is true, ``ids`` seed each row's random numbers so that
+        a row does not depend on its neighbours.
         """
         x = checked_images(x)
         goal, labels = _aim(x, y, target, model.width)
-        within = within or Linf()
+        within = self.region(x, within)
         home, x, labels = x.device, x.to(model.device), labels.to(model.device)
         query = Query(
             model, goal, labels, Rng.seeded(seed, row_ids(ids, len(x)), model.device), who=type(self).__name__
@@ -73,11 +86,37 @@ class Attack(Method, ABC):
         with model.settled():
             found = self.found(query, within, within.around(x, mask))
             logits = query.logits(found)
-        return _judged(found, x, logits, query, seed, home)
+        return _judged(found, x, logits, query, seed, home, within)
+
+    @final
+    def region(self, x: Tensor, within: Region | None) -> Region:
+        """``within``, or without one the attack's own norm at its usual size, where it looks for the nearest at any."""
+        own, nearest = self.usable[0], self.nearest or any(inner.nearest for inner in self.inside)
+        return within or (own.whole(x) if nearest else own())  # pyright: ignore[reportCallIssue]
+
+    @property
+    @final
+    def inside(self) -> "tuple[Attack, ...]":
+        """The attacks this one is made of."""
+        values = [getattr(self, option.name) for option in options(type(self))]
+        parts = [part for value in values for part in (value if isinstance(value, tuple) else (value,))]
+        return tuple(part for part in parts if isinstance(part, Attack))
+
+    @property
+    @final
+    def usable(self) -> tuple[type[Norm], ...]:
+        """The norms in which this and every attack inside it can work, its own first."""
+        return tuple(n for n in self.norms if all(n in inner.usable for inner in self.inside))
 
     @final
     def found(self, query: Query, within: Region, ball: Ball) -> Tensor:
         """What :meth:`perturb` finds, for certain inside the region and [0, 1]."""
+        if within.norm not in self.usable:
+            known = ", ".join(norm.__name__ for norm in self.usable)
+            raise InputError(
+                f"{type(self).__name__} does not work in {within.norm.__name__}",
+                f"it works in {known}; unfool methods lists the others",
+            )
         swift = query.about(query.model.quick(ball.center))
         return within.project(self.perturb(swift, within, ball).detach(), ball)
 
@@ -92,28 +131,34 @@ class Attack(Method, ABC):
         survives = (again == wanted) == (question.target is not None)
         scores = {
             name: getattr(found, name)
-            for name in ("success", "label", "confidence", "l0", "l1", "l2", "linf")
+            for name in ("success", "label", "confidence", "l0", "l1", "l2", "linf", "queries")
         }
         return {"adversarial": saved, **scores, "label_saved": again, "success_saved": survives}
 
 
 def _aim(x: Tensor, y: Any, target: Any, classes: int | None) -> tuple[Goal, Tensor]:
-    if (y is None) == (target is None):
+    if y is None and target is None:
         raise InputError(
             "an attack needs labels to lead away from, or targets to lead to", "give y=… or target=…"
         )
-    if target is not None:
-        return Targeted(), checked_labels(target, x, classes, "targets")
-    return Untargeted(), checked_labels(y, x, classes)
+    if target is None:
+        return Untargeted(), checked_labels(y, x, classes)
+    aims = checked_labels(target, x, classes, "targets")
+    if y is not None and (same := (checked_labels(y, x, classes) == aims)).any():
+        raise InputError(
+            f"{int(same.sum())} of {len(x)} images have their own label as target",
+            "leave them out, or give y alone",
+        )
+    return Targeted(), aims
 
 
 def _judged(
-    found: Tensor, x: Tensor, logits: Tensor, query: Query, seed: int, home: torch.device
+    found: Tensor, x: Tensor, logits: Tensor, query: Query, seed: int, home: torch.device, within: Region
 ) -> Attacked:
     delta = (found - x).flatten(1)
     moved = (found != x).any(1).flatten(1).sum(1)
     probability = (logits.flatten(2).mean(2) if logits.ndim > 2 else logits).softmax(1)
     reached = query.objective.reached({"output": logits}, query.y)
     sizes = moved, delta.abs().sum(1), delta.norm(dim=1), delta.abs().amax(1)
-    tensors = (found, reached, label_of(logits), probability.amax(1), *sizes)
-    return Attacked(*(t.to(home) for t in tensors), cost=dict(query.cost), seed=seed)
+    tensors = (found, reached, label_of(logits), probability.amax(1), *sizes, query.queries)
+    return Attacked(*(t.to(home) for t in tensors), cost=dict(query.cost), seed=seed, within=within)

@@ -7,7 +7,7 @@ from torch import Tensor
 from ..loop import iterate
 from ..objectives import CrossEntropy, Goal, Objective
 from ..query import Query
-from ..regions import Ball, Region
+from ..regions import L1, L2, Ball, Linf, Region
 from ..rows import per_row
 from ..slopes import Exact, Slope
 from ..spec import Count, PerRow, Positive
@@ -16,6 +16,8 @@ from .base import Attack
 
 class FGSM(Attack):
     """One step to the edge of the region (Goodfellow et al., 2015)."""
+
+    norms = (Linf, L2, L1)
 
     loss: Objective = CrossEntropy()
     """What to climb."""

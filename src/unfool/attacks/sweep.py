@@ -6,7 +6,7 @@ from torch import Tensor
 from ..method import Columns, Method, Question
 from ..objectives import Untargeted
 from ..query import Query
-from ..regions import Ball, Linf, Region
+from ..regions import Ball, Region
 from ..rows import Batch, take
 from ..spec import Natural, Positive
 from .base import Attack
@@ -91,7 +91,7 @@ def first_index(radii: Tensor, size: Tensor) -> Tensor:
 
 def asked(attack: Attack, question: Question, batch: Batch) -> tuple[Query, Region, Ball]:
     """Leaving each image's label, within the question's region about it."""
-    within = question.within or Linf()
+    within = attack.region(batch.x, question.within)
     query = question.query(batch, Untargeted(), repr(attack))
     return query, within, within.around(batch.x.to(question.model.device), question.mask(batch))
 

@@ -35,7 +35,7 @@ def in_turn(attacks: Sequence[Attack], query: Query, within: Region, ball: Ball)
     found, todo = ball.center.clone(), torch.arange(len(ball.center), device=ball.center.device)
     for k, attack in enumerate(attacks):
         left = query[todo]
-        tried = within.project(attack.perturb(left, within, take(ball, todo)), take(ball, todo))
+        tried = attack.found(left, within, take(ball, todo))
         found[todo] = tried
         if k + 1 < len(attacks):
             todo = todo[~left.reached(tried)]
@@ -64,7 +64,7 @@ class Smallest(Attack):
                 break
             radius = high[todo] if k == 0 else (low[todo] + high[todo]) / 2
             here = take(ball, todo)._replace(eps=radius)
-            tried = within.project(self.attack.perturb(query[todo], within, here), here)
+            tried = self.attack.found(query[todo], within, here)
             flipped = query[todo].reached(tried)
             size = torch.minimum(within.size(tried - here.center), radius)
             best[todo] = torch.where(column(flipped | (k == 0), tried), tried, best[todo])

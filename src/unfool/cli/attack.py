@@ -41,7 +41,8 @@ def attack(
     target
         Class to lead to, by name or number; by default away from the label.
     within
-        The change allowed, such as "Linf(8/255)", "L2(0.5)" or "Mask(Linf(1), box=(0, 0, 0.2, 0.2))".
+        The change allowed, such as "Linf(8/255)", "L2(0.5)" or "Mask(Linf(1), box=(0, 0, 0.2, 0.2))"; by default 0.1 on
+        embedded data, else 8/255, in Linf, and no bound for an attack that looks for the smallest change.
     out
         The folder for pictures and numbers.
     limit
@@ -52,13 +53,18 @@ def attack(
         Where all random numbers come from.
     """
     from ..attacks.base import Attack
+    from ..regions import Linf
     from ..runs.recipe import Recipe
     from ..spec import parse
     from .audit import region_for
 
     network = loading.load(model)
     aim = class_number(target, network)
-    recipe = Recipe(parse(method, Attack), model, data, region_for(within, model), aim, limit, seed)
+    wanted = parse(method, Attack)
+    region = (
+        region_for(within, model) if within or (not wanted.nearest and wanted.usable[:1] == (Linf,)) else None
+    )
+    recipe = Recipe(wanted, model, data, region, aim, limit, seed)
     shown = run_over(recipe, network, out, output, pictures)
     shown.draw(panels)
     report(shown, output)
@@ -89,10 +95,10 @@ def report(shown: Shown, output: OutputOptions) -> None:
     kept = rate(table["success_saved"][fine].bool())
     rows = [
         [table.ids[r], name_of(table, r, "label", shown.model), f"{float(table['confidence'][r]):.3f}"]
-        + [f"{float(table[n][r]):.4g}" for n in ("linf", "l2", "l0")]
+        + [f"{float(table[n][r]):.4g}" for n in ("linf", "l2", "l0", "queries")]
         + ["yes" if table["success"][r] else "no"]
         for r in shown.rows
     ]
-    output.table("", ["id", "label", "confidence", "linf", "l2", "l0", "fooled"], rows)
+    output.table("", ["id", "label", "confidence", "linf", "l2", "l0", "queries", "fooled"], rows)
     output.say(f"\nfooled {done}; as 8-bit files {kept}")
     shown.close(output, {"fooled": done.as_dict(), "fooled_as_8_bit": kept.as_dict()})

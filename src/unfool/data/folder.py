@@ -60,11 +60,14 @@ def read_picture(path: Path, view: View) -> Tensor:
 def open_picture(path: Path) -> Image.Image:
     """A decoded picture; one that is broken, missing or huge is one sentence."""
     try:
-        picture = Image.open(path)
-        if picture.width * picture.height > MOST_PIXELS:
-            size = f"{picture.width}x{picture.height}"
-            raise DataError(f"{path} is {size}, more than {MOST_PIXELS:,} pixels", "make it smaller first")
-        picture.load()
+        with path.open("rb") as file:  # the file is closed, whatever is found in it
+            picture = Image.open(file)
+            if picture.width * picture.height > MOST_PIXELS:
+                size = f"{picture.width}x{picture.height}"
+                raise DataError(
+                    f"{path} is {size}, more than {MOST_PIXELS:,} pixels", "make it smaller first"
+                )
+            picture.load()
         return picture
     except DataError:
         raise
