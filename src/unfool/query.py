@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import islice
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import torch
 from torch import Tensor
@@ -38,16 +38,25 @@ class AtLayer(NamedTuple):
 
 
 class Spent(NamedTuple):
-    """What a query and all its cuts have asked so far; ``rows`` are this cut's places in ``asked``."""
+    """What a query and all its cuts have asked so far; ``rows`` are this cut's places in ``asked`` and ``followed``."""
 
     cost: Counter[str]
     asked: Tensor
+    """Forward passes of each row."""
+    followed: Tensor
+    """Backward passes of each row."""
     rows: Tensor
 
     @classmethod
     def nothing(cls, n: int, device: torch.device | str) -> "Spent":
         rows = torch.arange(n, device=device)
-        return cls(Counter(), torch.zeros_like(rows), rows)
+        return cls(Counter(), torch.zeros_like(rows), torch.zeros_like(rows), rows)
+
+    def add(self, way: Literal["forward", "backward"], n: int = 1) -> None:
+        """Note ``n`` passes of every row of this cut."""
+        self.cost[way] += n * len(self.rows)
+        counts = self.asked if way == "forward" else self.followed
+        counts.index_add_(0, self.rows, torch.full_like(self.rows, n))
 
 
 class Query:
@@ -140,8 +149,7 @@ class Query:
         self, x: Tensor, reads: Sequence[str] | None = None, leaf: str | None = None
     ) -> dict[str, Tensor]:
         """One counted forward pass."""
-        self.cost["forward"] += len(x)
-        self.spent.asked.index_add_(0, self.spent.rows, torch.ones_like(self.spent.rows))
+        self.spent.add("forward")
         first = self.model.width is None
         trace = self.model.trace(x, self.objective.reads if reads is None else reads, leaf=leaf)
         if first and self._y is not None and self._y.ndim == 1 and "output" in self.objective.reads:
@@ -185,7 +193,7 @@ class Query:
             trace = self.look(seen, self._reads())
             score = self._note(x, trace)
             (grad,) = torch.autograd.grad(_connected(score, self.who).sum(), leaf)
-        self.cost["backward"] += len(x)
+        self.spent.add("backward")
         return Answer(score.detach(), self.objective.reached(trace, self.y), grad.contiguous())
 
     def gradients(self, x: Tensor, ys: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
@@ -197,7 +205,7 @@ class Query:
             scores = [self.objective.score(trace, y) for y in ys]
             last = len(scores) - 1
             grads = [torch.autograd.grad(s.sum(), x, retain_graph=k < last)[0] for k, s in enumerate(scores)]
-        self.cost["backward"] += len(x) * len(ys)
+        self.spent.add("backward", len(ys))
         return torch.stack(scores).detach(), torch.stack(grads)
 
     def at(self, layer: str, x: Tensor) -> AtLayer:
@@ -213,7 +221,7 @@ class Query:
             (grad,) = torch.autograd.grad(
                 _connected(score, self.who, layer).sum(), trace[layer], allow_unused=True
             )
-        self.cost["backward"] += len(x)
+        self.spent.add("backward")
         if grad is None:
             raise InputError(
                 f"the score does not depend on layer {layer!r}", "name a layer on the way to the output"
