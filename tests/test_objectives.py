@@ -13,6 +13,7 @@ from unfool.objectives import (
     CrossEntropy,
     Logit,
     LogitRatio,
+    LogOdds,
     LogProb,
     Margin,
     Neuron,
@@ -166,3 +167,19 @@ def test_between_is_the_way_from_the_label_to_a_rival():
     goal = Untargeted(Between())
     assert goal.reached({"output": z}, pair).tolist() == [False]
     assert goal.reached({"output": -z}, pair).tolist() == [True]
+
+
+def test_the_log_odds_point_where_cross_entropy_does_and_do_not_saturate():
+    z = torch.randn(5, 7, generator=torch.Generator().manual_seed(0), dtype=torch.float64).requires_grad_()
+    y = torch.arange(5)
+    odds, surprise = (objective.score({"output": z}, y) for objective in (LogOdds(), CrossEntropy()))
+    assert torch.allclose(surprise, odds.exp().log1p())
+    ways = [torch.autograd.grad(score.sum(), z)[0] for score in (odds, surprise)]
+    assert torch.allclose(*(way / way.norm(dim=1, keepdim=True) for way in ways))
+    sure = torch.tensor([[1e4, 0.0, -5.0]], requires_grad=True)
+    slope, flat = (
+        torch.autograd.grad(objective.score({"output": sure}, torch.tensor([0])).sum(), sure)[0].norm()
+        for objective in (LogOdds(), CrossEntropy())
+    )
+    assert flat == 0
+    assert slope > 1

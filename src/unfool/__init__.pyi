@@ -35,6 +35,7 @@ from .objectives import Channel as Channel
 from .objectives import CrossEntropy as CrossEntropy
 from .objectives import Logit as Logit
 from .objectives import LogitRatio as LogitRatio
+from .objectives import LogOdds as LogOdds
 from .objectives import LogProb as LogProb
 from .objectives import Margin as Margin
 from .objectives import Neuron as Neuron
