@@ -140,6 +140,85 @@ def test_what_cannot_be_opened_is_one_sentence(home, tmp_path):
         Table(str(home / "list.csv"), column="file").ids()
 
 
+@pytest.mark.parametrize(
+    ("x", "y", "text"),
+    [
+        (np.zeros((2, 1, 4, 4)), np.eye(2), "one class number or name per image"),
+        (np.zeros((2, 1, 4, 4)), np.array([0.5, 1.0]), "one class number or name per image"),
+        (np.full((2, 1, 4), "a"), np.array([0, 1]), "holds no images"),
+        (np.array("lone"), np.array([0, 1]), "holds no images"),
+    ],
+)
+def test_arrays_of_the_wrong_kind_are_one_sentence(tmp_path, x, y, text):
+    np.savez(tmp_path / "a.npz", x=x, y=y)
+    with pytest.raises(DataError, match=text):
+        open_data(str(tmp_path / "a.npz")).ids()
+
+
+def test_labels_of_arrays_may_be_names(tmp_path):
+    np.savez(tmp_path / "a.npz", x=np.zeros((2, 1, 4, 4)), y=["dog", "cow"])
+    source = open_data(str(tmp_path / "a.npz"))
+    batch = source.batch(source.ids(), View(), CLASSES)
+    assert batch.y.tolist() == [1, -1]
+    assert "'cow' is not one of the model's 2 classes" in batch.errors["1"]
+
+
+def test_labels_out_of_range_are_errors_of_their_rows(tmp_path):
+    np.savez(tmp_path / "a.npz", x=np.zeros((4, 1, 4, 4)), y=[1, 2, -3, -1])
+    source = open_data(str(tmp_path / "a.npz"))
+    batch = source.batch(source.ids(), View(), CLASSES)
+    assert list(batch.errors) == ["1", "2"]  # -1 is unknown, as elsewhere
+    assert "(0 to 1)" in batch.errors["1"]
+
+
+def test_channels_are_not_mixed_unless_they_are_colours(tmp_path):
+    np.savez(tmp_path / "a.npz", x=np.zeros((1, 5, 4, 4)))
+    batch = open_data(str(tmp_path / "a.npz")).batch(["0"], View(channels=1))
+    assert "5 channels, the network wants 1" in batch.errors["0"]
+
+
+def test_what_is_wrong_with_a_row_says_the_way_out(tmp_path):
+    for name, value, hint in (
+        ("bytes", 200.0, "divide by 255"),
+        ("normal", -2.0, "Model"),
+        ("nan", np.nan, "NaN"),
+    ):
+        np.savez(tmp_path / f"{name}.npz", x=np.full((1, 1, 4, 4), value))
+        assert hint in open_data(str(tmp_path / f"{name}.npz")).batch(["0"], View()).errors["0"]
+
+
+def test_folders_called_by_numbers_are_those_classes_where_no_names_are_known(home, tmp_path):
+    for name in ("3", "7"):
+        (tmp_path / name).mkdir()
+        Image.new("RGB", (6, 8)).save(tmp_path / name / "e.png")
+    source = open_data(str(tmp_path))
+    assert source.batch(source.ids(), View()).y.tolist() == [3, 7]
+
+
+def test_one_class_folder_alone_does_not_say_which_class_it_is(tmp_path):
+    (tmp_path / "train").mkdir()
+    Image.new("RGB", (6, 8)).save(tmp_path / "train" / "e.png")
+    source = open_data(str(tmp_path))
+    with pytest.raises(DataError, match="one class folder, train") as caught:
+        source.batch(source.ids(), View())
+    assert "--classes" in caught.value.hint
+
+
+def test_a_picture_larger_than_any_decoder_allows_is_one_sentence_without_a_warning(tmp_path):
+    for name, side in (("huge", 10_000), ("bomb", 20_000)):
+        Image.new("1", (side, side)).save(tmp_path / f"{name}.png")
+    source = open_data(str(tmp_path))
+    errors = source.batch(source.ids(), View()).errors
+    assert all("more than 64,000,000 pixels (make it smaller first)" in text for text in errors.values())
+    assert len(errors) == 2
+
+
+def test_a_picture_listed_twice_is_refused(home):
+    (home / "twice.csv").write_text("path,label\ncat/a.png,cat\ncat/a.png,dog\n")
+    with pytest.raises(DataError, match=r"cat/a\.png more than once"):
+        open_data(str(home / "twice.csv")).ids()
+
+
 def test_object_arrays_are_not_unpickled(tmp_path):
     np.savez(tmp_path / "a.npz", x=np.array([{"no": 1}], dtype=object))
     with pytest.raises(DataError, match="cannot read"):

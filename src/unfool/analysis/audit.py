@@ -14,13 +14,13 @@ from ..runs.recipe import Recipe
 from ..runs.table import Table, read_table
 from ..spec import parse
 from .masking import Masking, Signs, diagnose
-from .rates import Rate, Spread, rate, spread
+from .rates import Rate, Spread, rate, size_text, spread
 
 CURVES = {
-    "fgsm": "FGSM, one step",
+    "fgsm": "FGSM",
     "pgd": "PGD",
-    "random": "one random change",
-    "worst-random": "worst of {draws} random changes",
+    "random": "random change",
+    "worst-random": "worst of {draws} random",
 }
 """The curves of an audit, by the name of their run."""
 
@@ -95,9 +95,9 @@ class Audited(NamedTuple):
         """Accuracy of one curve at one radius."""
         nearest = min(range(len(self.radii)), key=lambda i: abs(self.radii[i] - eps))
         if run not in self.curves or abs(self.radii[nearest] - eps) > 1e-6 * max(1.0, eps):
-            shown = ", ".join(f"{r:.4g}" for r in self.radii)
+            shown = ", ".join(map(size_text, self.radii))
             raise DataError(
-                f"the audit has no {run}@{eps:.4g}", f"there is {', '.join(self.curves)} at {shown}"
+                f"the audit has no {run}@{size_text(eps)}", f"there is {', '.join(self.curves)} at {shown}"
             )
         return self.curves[run][nearest]
 
@@ -105,6 +105,11 @@ class Audited(NamedTuple):
     def median_radius(self) -> Spread:
         """Of the images that were right to begin with."""
         return spread(self.radius[self.radius > 0])
+
+
+def region_text(audit: Audit) -> str:
+    """The audited region as people write it: Linf(8/255)."""
+    return repr(audit.within).replace(f"eps={audit.eps!r}", size_text(audit.eps), 1)
 
 
 def read_audit(folder: Path) -> Audited:
@@ -133,7 +138,7 @@ def read_audit(folder: Path) -> Audited:
         {run: tuple(rate(right[:, k]) for k in range(right.shape[1])) for run, right in curves.items()},
         radius,
         {name[6:]: table["radius"] for name, table in parts.items() if name.startswith("along-")},
-        diagnose(_signs(parts, fine, audit, curves, robust), f"{audit.within!r}"),
+        diagnose(_signs(parts, fine, audit, curves, robust), region_text(audit)),
         {name: _groups(values, curves["pgd"][:, 0], robust, radius) for name, values in members.items()},
         tuple(_sanity(repr(method), parts[f"sanity-{k}"]) for k, method in enumerate(audit.attributions)),
         tuple(_cases(audit, parts, _axes(folder))),

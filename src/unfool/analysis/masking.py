@@ -64,7 +64,7 @@ def diagnose(signs: Signs, eps: str) -> Masking:
 def _calm(signs: Signs, eps: str) -> str:
     many, one, box = rate(signs.many_steps), rate(signs.one_step), rate(signs.whole_box)
     return (
-        f"many steps beat one step ({percent(many.value)} against {percent(one.value)} at {eps}), "
+        f"many steps leave {percent(many.value)} right at {eps}, one step {percent(one.value)}, "
         f"and with no bound the attack leaves {percent(box.value)}."
     )
 

@@ -27,6 +27,11 @@ class Rate(NamedTuple):
             else "none"
         )
 
+    @property
+    def brief(self) -> str:
+        """In per cent, for tables that give n themselves."""
+        return f"{100 * self.value:.1f} [{100 * self.low:.1f}–{100 * self.high:.1f}]"
+
     def as_dict(self) -> dict[str, float]:
         return {"k": self.k, "n": self.n, "rate": self.value, "low": self.low, "high": self.high}
 
@@ -42,6 +47,13 @@ def rate(flags: Tensor) -> Rate:
 
 def percent(value: float) -> str:
     return f"{100 * value:.1f} %"
+
+
+def size_text(size: float) -> str:
+    """A size of change as people write it: 0.1, or 8/255 where that is what was meant."""
+    short, levels = f"{size:.3g}", size * 255
+    whole = abs(8 * levels - round(8 * levels)) < 1e-6 and 0 < size <= 1
+    return f"{levels:.5g}/255" if whole and abs(float(short) - size) > 1e-9 else short
 
 
 class Spread(NamedTuple):

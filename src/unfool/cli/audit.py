@@ -145,19 +145,17 @@ def judge(found: "Audited", gates: list[Gate], output: OutputOptions) -> int:
 def show(found: "Audited", output: OutputOptions, out: Path) -> None:
     """The numbers for people."""
     from ..analysis.audit import CURVES
-    from ..analysis.rates import percent
+    from ..analysis.rates import size_text
 
-    radii = range(len(found.radii))
+    names = [CURVES[run].format(draws=found.audit.draws) for run in found.curves]
     rows = [
-        [CURVES[run].format(draws=found.audit.draws), *(percent(curve[k].value) for k in radii)]
-        for run, curve in found.curves.items()
+        [size_text(radius), *(curve[k].brief for curve in found.curves.values())]
+        for k, radius in enumerate(found.radii)
     ]
     name = type(found.audit.within).__name__
-    output.table(
-        f"accuracy of {found.n} images at {name}", ["", *(f"{found.radii[k]:.3g}" for k in radii)], rows
-    )
+    output.table(f"accuracy in %, 95 % Wilson intervals, n = {found.n}", [name, *names], rows)
     robust, spread = found.at("pgd", found.audit.eps), found.median_radius
-    output.say(f"\nclean     {found.clean}\n{'at ' + format(found.audit.eps, '.3g'):<9} {robust}")
+    output.say(f"\nclean     {found.clean}\n{'at ' + size_text(found.audit.eps):<9} {robust}")
     output.say(
         f"smallest change that flips: median {spread.median:.3g} of {spread.n} ({spread.infinite} never flipped)"
     )

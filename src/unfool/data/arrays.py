@@ -29,17 +29,17 @@ class Arrays(Source):
         x = x.float() / 255 if x.dtype == torch.uint8 else x.float()
         if not torch.isfinite(x).all() or x.min() < 0 or x.max() > 1:
             span = f"[{float(x.min()):.3g}, {float(x.max()):.3g}]"
-            raise InputError(f"images must lie in [0, 1] or be bytes, this one spans {span}")
+            raise InputError(f"images must lie in [0, 1] or be bytes, this one spans {span}", _way_out(x))
         mask = torch.from_numpy(np.array(found["masks"][int(id)])).bool() if "masks" in found else None
         return Sample(_channels(x, view), mask if mask is None or mask.ndim == x.ndim else mask[None])
 
-    def label(self, id: str) -> int | None:
+    def label(self, id: str) -> str | int | None:
         found = _arrays(self.path)
-        return int(found["y"][int(id)]) if "y" in found else None
+        return found["y"][int(id)].item() if "y" in found else None
 
     def groups(self, id: str) -> dict[str, str]:
         found = _arrays(self.path)
-        words = [name for name, values in found.items() if values.dtype.kind in "US"]
+        words = [name for name, values in found.items() if values.dtype.kind in "US" and name != "y"]
         return {name: str(found[name][int(id)]) for name in words}
 
 
@@ -47,6 +47,8 @@ def _channels(x: torch.Tensor, view: View) -> torch.Tensor:
     """Grey repeated where colour is wanted, colour averaged where grey is."""
     if view.channels in (None, x.shape[0]):
         return x
+    if {view.channels, x.shape[0]} != {1, 3}:
+        raise InputError(f"the images have {x.shape[0]} channels, the network wants {view.channels}")
     return x.expand(3, *x.shape[1:]) if x.shape[0] == 1 else x.mean(0, keepdim=True)
 
 
@@ -55,14 +57,36 @@ def _arrays(path: str) -> dict[str, Any]:
     try:
         with np.load(path, allow_pickle=False) as file:
             found = {name: file[name] for name in file.files}
-    except (OSError, ValueError, BadZipFile, EOFError) as error:
-        raise DataError(f"cannot read {path}: {error}", "an .npz of plain arrays, x and y") from None
-    if "x" not in found or found["x"].ndim < 3 or not len(found["x"]):
-        raise DataError(f"{path} holds no images", "x must be [N, H, W], [N, H, W, 3] or [N, C, *space]")
+    except (
+        OSError,
+        ValueError,
+        BadZipFile,
+        EOFError,
+        AttributeError,
+    ) as error:  # AttributeError: a lone array
+        reason = (
+            error.strerror
+            if isinstance(error, OSError) and error.strerror
+            else "it is broken or holds objects"
+        )
+        raise DataError(f"cannot read {path}: {reason}", "an .npz of plain arrays, x and y") from None
+    if "x" not in found or found["x"].ndim < 3 or not len(found["x"]) or found["x"].dtype.kind not in "fiub":
+        raise DataError(
+            f"{path} holds no images", "x must be numbers [N, H, W], [N, H, W, 3] or [N, C, *space]"
+        )
     for name, values in found.items():
         if values.ndim == 0 or len(values) != len(found["x"]):
             raise DataError(f"{path}: {name} has {np.size(values)} entries for {len(found['x'])} images")
+    if "y" in found and (found["y"].ndim != 1 or found["y"].dtype.kind not in "iuUb"):
+        kind = f"{found['y'].dtype} {list(found['y'].shape)}"
+        raise DataError(f"{path}: y must be one class number or name per image, not {kind}")
     return found | {"x": _channels_first(found["x"])}
+
+
+def _way_out(x: torch.Tensor) -> str:
+    if not torch.isfinite(x).all():
+        return "it holds NaN or infinite values: leave it out"
+    return "save them as uint8, or divide by 255" if x.max() > 8 else "undo the normalisation: Model does it"
 
 
 def _channels_first(x: Any) -> Any:

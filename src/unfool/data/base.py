@@ -67,7 +67,8 @@ class Source(Spec, ABC):
             ValueError,
             SyntaxError,
         ) as error:  # what decoders raise on broken files
-            errors[id] = " ".join(str(error).split())[:300]
+            hint = getattr(error, "hint", "")
+            errors[id] = " ".join(f"{error}{f' ({hint})' if hint else ''}".split())[:300]
             return None
 
 

@@ -1,9 +1,10 @@
 """A folder of pictures."""
 
+import warnings
 from functools import cache
 from pathlib import Path
 
-from PIL import Image
+from PIL import Image, UnidentifiedImageError
 from torch import Tensor
 
 from ..errors import DataError
@@ -12,6 +13,7 @@ from .base import Sample, Source
 
 SUFFIXES = {".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp", ".gif", ".pgm", ".ppm"}
 MOST_PIXELS = 64_000_000
+SMALLER = "make it smaller first"
 
 
 class Folder(Source):
@@ -29,7 +31,15 @@ class Folder(Source):
         return id.split("/")[0] if "/" in id else None
 
     def label_names(self) -> tuple[str, ...]:
-        return tuple(sorted({id.split("/")[0] for id in self.ids() if "/" in id}))
+        names = tuple(sorted({id.split("/")[0] for id in self.ids() if "/" in id}))
+        if all(name.isdecimal() for name in names):
+            return ()  # the folders are called by the classes' numbers
+        if len(names) == 1:
+            raise DataError(
+                f"{self.path} has one class folder, {names[0]}, and the model's class names are unknown",
+                "--classes with the names, or give the folder of all class folders",
+            )
+        return names
 
 
 def _home(path: Path) -> Path:
@@ -60,18 +70,24 @@ def read_picture(path: Path, view: View) -> Tensor:
 def open_picture(path: Path) -> Image.Image:
     """A decoded picture; one that is broken, missing or huge is one sentence."""
     try:
-        with path.open("rb") as file:  # the file is closed, whatever is found in it
+        with (
+            path.open("rb") as file,
+            warnings.catch_warnings(),
+        ):  # the file is closed, whatever is found in it
+            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
             picture = Image.open(file)
             if picture.width * picture.height > MOST_PIXELS:
                 size = f"{picture.width}x{picture.height}"
-                raise DataError(
-                    f"{path} is {size}, more than {MOST_PIXELS:,} pixels", "make it smaller first"
-                )
+                raise DataError(f"{path} is {size}, more than {MOST_PIXELS:,} pixels", SMALLER)
             picture.load()
         return picture
     except DataError:
         raise
     except FileNotFoundError:
         raise DataError(f"{path}: there is no such file") from None
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+    except Image.DecompressionBombError:
+        raise DataError(f"{path} has more than {MOST_PIXELS:,} pixels", SMALLER) from None
+    except UnidentifiedImageError:
+        raise DataError(f"{path}: not a picture that can be read (of no known format)") from None
+    except (OSError, ValueError, SyntaxError) as error:
         raise DataError(f"{path}: not a picture that can be read ({' '.join(str(error).split())})") from None

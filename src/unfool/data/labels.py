@@ -1,5 +1,6 @@
 """From labels as data have them to the numbers of a model's classes."""
 
+import math
 from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
@@ -41,7 +42,8 @@ def label_numbers(
     for id, label in zip(ids, labels, strict=True):
         number = _number(label, known, len(classes))
         if number is None and id not in errors:
-            hint = suggestion(str(label), classes)
+            numbered = isinstance(label, int) or str(label).lstrip("-").isdecimal()
+            hint = f"0 to {len(classes) - 1}" if numbered else suggestion(str(label), classes)
             errors[id] = f"label {label!r} is not one of the model's {len(classes)} classes ({hint})"
         found.append(-1 if number is None else number)
     return torch.tensor(found, dtype=torch.long)
@@ -53,7 +55,7 @@ def _number(label: str | int | None, known: dict[str, int], classes: int) -> int
     if isinstance(label, str) and label.lower() in known:
         return known[label.lower()]
     if isinstance(label, int) or label.isdecimal():
-        return int(label) if not classes or int(label) < classes else None
+        return int(label) if -1 <= int(label) < (classes or math.inf) else None  # -1 is unknown
     return None
 
 

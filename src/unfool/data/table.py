@@ -1,5 +1,6 @@
 """Pictures listed in a table, with labels, masks and groups."""
 
+from collections import Counter
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -67,6 +68,11 @@ def _rows(path: str, column: str) -> dict[str, dict[str, Any]]:
     rows = {str(row[column]): row for row in table.to_pylist()}
     if not rows:
         raise DataError(f"{path} lists no samples")
+    if len(rows) < table.num_rows:
+        twice = next(
+            name for name, times in Counter(map(str, table[column].to_pylist())).items() if times > 1
+        )
+        raise DataError(f"{path} lists {twice} more than once", "one row for each picture")
     return rows
 
 
@@ -82,4 +88,5 @@ def _read(path: str) -> pa.Table:
     try:
         return csv.read_csv(path) if path.lower().endswith(".csv") else pq.read_table(path)
     except (OSError, pa.ArrowInvalid) as error:
-        raise DataError(f"cannot read the table {path}: {' '.join(str(error).split())[:200]}") from None
+        reason = "".join(c for c in " ".join(str(error).split()) if c.isprintable() and c != "\ufffd")
+        raise DataError(f"cannot read the table {path}: {reason[:160]}", "a .csv or .parquet file") from None

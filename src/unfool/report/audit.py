@@ -5,8 +5,8 @@ from typing import Any
 
 import jinja2
 
-from ..analysis.audit import CURVES, Audited, Group, Sanity
-from ..analysis.rates import Rate, percent
+from ..analysis.audit import CURVES, Audited, Group, Sanity, region_text
+from ..analysis.rates import Rate, percent, size_text
 from ..errors import DataError
 from ..runs.work import atomically
 from ..show.chart import Interval, accuracy_curves, distributions, dots, logits_along
@@ -44,7 +44,7 @@ def check_controls(found: Audited) -> None:
 def _template() -> jinja2.Template:
     loader = jinja2.PackageLoader("unfool.report", "templates")
     environment = jinja2.Environment(loader=loader, autoescape=True, undefined=jinja2.StrictUndefined)
-    environment.filters["percent"] = percent
+    environment.filters |= {"percent": percent, "size": size_text}
     return environment.get_template("audit.html")
 
 
@@ -55,11 +55,12 @@ def page_values(found: Audited, command: str) -> dict[str, Any]:
     return {
         "found": found,
         "command": command,
+        "within": region_text(found.audit),
         "region": type(found.audit.within).__name__,
         "headline": headline(found),
         "names": {run: curve_name(found, run) for run in found.curves},
         "curve_chart": accuracy_curves(
-            found.radii,
+            {r: size_text(r) for r in found.radii},
             {curve_name(found, run): [interval(r) for r in rates] for run, rates in found.curves.items()},
             found.audit.eps,
             f"size of the change, {type(found.audit.within).__name__}",
@@ -85,7 +86,7 @@ def page_values(found: Audited, command: str) -> dict[str, Any]:
 def headline(found: Audited) -> str:
     robust = found.at("pgd", found.audit.eps)
     return (
-        f"Within {found.audit.within!r}, {robust.k} of {robust.n} images stay right: accuracy falls from "
+        f"Within {region_text(found.audit)}, {robust.k} of {robust.n} images stay right: accuracy falls from "
         f"{percent(found.clean.value)} to {percent(robust.value)}."
     )
 

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from ..analysis.audit import Audited, Case
+from ..analysis.rates import size_text
 from ..show.heat import overlay, scaled
 from ..show.image import class_colours, colour, data_uri, enlarged, png
 
@@ -18,7 +19,7 @@ def case_view(found: Audited, case: Case, badges: dict[str, dict[str, Any]]) -> 
     sign = case.change.sign()
     pictures = [
         ("image", says(found, case.before), case.image),
-        (f"sign of the change, × {size:.3g}", "", 0.5 + sign / 2),
+        (f"sign of change × {size_text(size)}", "", 0.5 + sign / 2),
         ("changed image", saved_text(found, case), case.adversarial),
         ("the change as it is, about grey", "", 0.5 + case.change),
         (f"the change × {0.5 / (size or 1):.3g}", "", 0.5 + case.change / (2 * (size or 1))),
@@ -39,7 +40,7 @@ def name(found: Audited, label: int) -> str:
 
 
 def says(found: Audited, answer: tuple[int, float]) -> str:
-    return f"{name(found, answer[0])} {100 * answer[1]:.1f} %"
+    return f"{name(found, answer[0])}, {100 * answer[1]:.1f} %"
 
 
 def saved_text(found: Audited, case: Case) -> str:

@@ -1,6 +1,7 @@
 """The audit: which runs it is made of, and running them."""
 
 import json
+import math
 from collections.abc import Callable, Generator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from hashlib import sha256
@@ -91,7 +92,8 @@ class Audit(Spec):
     @property
     def grid(self) -> tuple[float, ...]:
         """Every radius at which accuracy is measured, ascending."""
-        radii = self.radii or tuple(share * self.eps for share in SHARES)
+        most = 1.0 if self.within.norm is Linf else math.inf  # images lie in [0, 1]
+        radii = self.radii or tuple(min(share * self.eps, most) for share in SHARES)
         return tuple(sorted({*radii, *self.gates, self.eps}))
 
     @property

@@ -49,23 +49,26 @@ def drawn(draw: Callable[[Axes], None], width: float = 6.4, height: float = 3.6)
 
 
 def accuracy_curves(
-    radii: Sequence[float], curves: Mapping[str, Sequence[Interval]], eps: float, axis: str
+    radii: Mapping[float, str], curves: Mapping[str, Sequence[Interval]], eps: float, axis: str
 ) -> str:
-    """Accuracy against the size of the change, each curve with its 95 % band."""
+    """Accuracy against the size of the change (with its text), each curve with its 95 % band."""
+    sizes = list(radii)
 
     def draw(axes: Axes) -> None:
         for k, (name, rates) in enumerate(curves.items()):
             values, lows, highs = (list(part) for part in zip(*rates, strict=True))
-            axes.plot(radii, values, color=colours(k), marker="o", markersize=3, label=name)
-            axes.fill_between(radii, lows, highs, color=colours(k), alpha=0.15, linewidth=0)
+            axes.plot(sizes, values, color=colours(k), marker="o", markersize=3, label=name)
+            axes.fill_between(sizes, lows, highs, color=colours(k), alpha=0.15, linewidth=0)
         axes.axvline(eps, color=GREY, linewidth=0.8, linestyle=":")
         axes.set(xlabel=axis, ylabel="share still right", ylim=(-0.02, 1.02))
-        axes.set_xscale("symlog", linthresh=radii[1] if len(radii) > 1 else 1.0)
-        axes.set_xticks(list(radii), [f"{r:.3g}" for r in radii], rotation=30)
+        least = sizes[1] if len(sizes) > 1 else 1.0
+        axes.set_xscale("symlog", linthresh=least, linscale=0.4)
+        axes.set_xticks(sizes, list(radii.values()))
+        axes.set_xlim(-0.06 * least, 1.06 * max(sizes[-1], least))
         axes.minorticks_off()
-        axes.legend(frameon=False, loc="center left", bbox_to_anchor=(1.01, 0.5))
+        axes.legend(frameon=False, loc="lower left", bbox_to_anchor=(0, 1), ncols=2)
 
-    return drawn(draw, width=8)
+    return drawn(draw, width=7, height=3.8)
 
 
 def distributions(values: Mapping[str, Tensor], axis: str, eps: float | None = None) -> str:
@@ -99,7 +102,7 @@ def logits_along(amplitudes: Tensor, free: Tensor, clipped: Tensor, label: int, 
         )
         axes.axvline(0, color=GREY, linewidth=0.8, linestyle=":")
         axes.set(xlabel="± times the sign of the gradient", ylabel="logit")
-        axes.legend(frameon=False, fontsize=8)
+        axes.legend(frameon=False, fontsize=8, loc="lower left", bbox_to_anchor=(0, 1), ncols=3)
 
     return drawn(draw, width=4.8, height=3)
 
