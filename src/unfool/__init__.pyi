@@ -1,7 +1,12 @@
 from .attacks.base import Attack as Attack
 from .attacks.base import Attacked as Attacked
+from .attacks.boundary import DeepFool as DeepFool
+from .attacks.boundary import FAB as FAB
 from .attacks.gradient import FGSM as FGSM
 from .attacks.gradient import PGD as PGD
+from .attacks.nearest import DDN as DDN
+from .attacks.nearest import FMN as FMN
+from .attacks.nearest import SigmaZero as SigmaZero
 from .attacks.noise import RandomNoise as RandomNoise
 from .attacks.wrappers import Best as Best
 from .attacks.wrappers import Repeated as Repeated

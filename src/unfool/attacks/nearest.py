@@ -1,0 +1,210 @@
+"""Attacks that follow the gradient and let the allowed size of the change shrink while the image is flipped."""
+
+import math
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+
+from ..loop import iterate
+from ..objectives import Margin, Objective
+from ..query import Query
+from ..regions import L0, L1, L2, Ball, Linf, Region, only, unit
+from ..rows import column
+from ..slopes import Exact, Slope
+from ..spec import Count, Fraction, Natural, Positive
+from .base import Attack
+from .closing import Nearest, closer
+from .gradient import climbing
+
+
+class Search(NamedTuple):
+    """The nearest flipped image so far, and where the search is: inside a region of size ``eps``."""
+
+    best: Tensor
+    size: Tensor
+    x: Tensor
+    eps: Tensor
+    ball: Ball
+
+    def seen(self, within: Region, flipped: Tensor) -> tuple["Search", Tensor]:
+        """With the image it is at taken note of, and which rows are done: those flipped to begin with."""
+        size = within.size(self.x - self.ball.center)
+        best = Nearest(self.best, self.size).or_nearer(self.x, size, flipped)
+        return self._replace(best=best.x, size=best.size), flipped & (size == 0)
+
+
+def cosine(start: float, end: float, t: int, steps: int) -> float:
+    """From start to end along half a wave."""
+    return end + (start - end) * (1 + math.cos(math.pi * t / steps)) / 2
+
+
+class DDN(Attack):
+    """Steps of a length that shrinks, each followed by a change of the allowed size (Rony et al., 2019, arXiv:1811.09600).
+
+    The size grows by ``gamma`` while the image keeps its label and shrinks by it while flipped.
+    """
+
+    norms = (L2,)
+    nearest = True
+
+    steps: Count = 100
+    loss: Objective = Margin()
+    """What to climb; the paper's is cross-entropy, whose slope vanishes where the network is sure."""
+    size: Positive = 1.0
+    """Of the first change."""
+    gamma: Fraction = 0.05
+    """By what share the size changes."""
+    first: Positive = 1.0
+    """Length of the first step."""
+    last: Positive = 0.01
+    """Length of the last step."""
+    halvings: Natural = 4
+    """Of the last quarter of the way back to the image, at the end."""
+    slope: Slope = Exact()
+
+    def perturb(self, query: Query, within: Region, ball: Ball) -> Tensor:
+        def step(query: Query, at: Search, t: int) -> tuple[Search, Tensor]:
+            answer = self.slope(query, at.x)
+            at, done = at.seen(within, answer.reached)
+            eps = at.eps * torch.where(answer.reached, 1 - self.gamma, 1 + self.gamma)
+            eps = torch.minimum(eps, at.ball.eps)
+            length = cosine(self.first, self.last, t, self.steps)
+            delta = at.x - at.ball.center + length * unit(free(answer.slope, at.x, at.ball))
+            x = (at.ball.center + column(eps, delta) * unit(delta)).clamp(0, 1)
+            return at._replace(x=x, eps=eps), done
+
+        eps = torch.full_like(ball.eps, self.size).minimum(ball.eps)
+        return searched(step, Search(*Nearest.nothing(ball), ball.center, eps, ball), climbing(query, self.loss), self, within)
+
+
+class FMN(Attack):
+    """The same in every norm, the first size being the distance of the boundary to first order (Pintor et al., 2021).
+
+    A step goes up the gradient, then back into a region of a size that grows by ``gamma`` while the image keeps its
+    label and shrinks by it while flipped; both steps and ``gamma`` fade along half a wave (arXiv:2102.12827).
+    """
+
+    norms = (L2, Linf, L1, L0)
+    nearest = True
+
+    steps: Count = 100
+    loss: Objective = Margin()
+    """What to climb."""
+    gamma: Fraction = 0.05
+    """By what share the size changes at first."""
+    last_gamma: Fraction = 0.001
+    """By what share the size changes in the end."""
+    first: Positive = 1.0
+    """Length of the first step."""
+    last: Positive = 0.01
+    """Length of the last step."""
+    halvings: Natural = 4
+    """Of the last quarter of the way back to the image, at the end."""
+    slope: Slope = Exact()
+
+    def perturb(self, query: Query, within: Region, ball: Ball) -> Tensor:
+        def step(query: Query, at: Search, t: int) -> tuple[Search, Tensor]:
+            answer = self.slope(query, at.x)
+            at, done = at.seen(within, answer.reached)
+            gamma = cosine(self.gamma, self.last_gamma, t, self.steps)
+            eps = torch.minimum(self._eps(within, at, answer, gamma), at.ball.eps)
+            length = cosine(self.first, self.last, t, self.steps)
+            x = at.x + length * unit(free(answer.slope, at.x, at.ball))
+            return at._replace(x=within.project(x, at.ball._replace(eps=eps)), eps=eps), done
+
+        eps = torch.full_like(ball.eps, 1.0 if within.norm is L0 else torch.inf)
+        return searched(step, Search(*Nearest.nothing(ball), ball.center, eps, ball), climbing(query, self.loss), self, within)
+
+    def _eps(self, within: Region, at: Search, answer: Any, gamma: float) -> Tensor:
+        if within.norm is L0:
+            less = torch.minimum(torch.minimum(at.eps - 1, (at.eps * (1 - gamma)).floor()), at.size)
+            more = torch.maximum(at.eps + 1, (at.eps * (1 + gamma)).floor())
+            return torch.where(answer.reached, less, more).clamp_min(1)
+        away = answer.score.abs() / within.gain(free(answer.slope, at.x, at.ball)).clamp_min(1e-12)
+        beyond = within.size(at.x - at.ball.center) + away.to(at.size)
+        less = torch.minimum(at.eps, at.size) * (1 - gamma)
+        more = torch.where(at.size.isfinite(), at.eps * (1 + gamma), beyond)
+        return torch.where(answer.reached, less, more)
+
+
+class Sparse(NamedTuple):
+    """The nearest flipped image so far, where the search is, and below what size a change is dropped."""
+
+    best: Tensor
+    size: Tensor
+    x: Tensor
+    threshold: Tensor
+    mean: Tensor
+    square: Tensor
+    ball: Ball
+
+
+class SigmaZero(Attack):
+    """A smooth count of changed positions is lowered while flipped, small changes dropped (Cinà et al., 2025, arXiv:2402.01879).
+
+    Unlike there, a position counts once for all its channels, as in :class:`L0`.
+    """
+
+    norms = (L0,)
+    nearest = True
+
+    steps: Count = 100
+    loss: Objective = Margin()
+    """What to climb."""
+    first: Positive = 1.0
+    """Length of the first step; the last is a tenth of it."""
+    sigma: Positive = 0.001
+    """How sharply a change counts as one: ``change² / (change² + sigma)``."""
+    threshold: Fraction = 0.3
+    """The size below which changes are dropped at first."""
+    change: Fraction = 0.01
+    """By how much that size falls while the image keeps its label, and rises while flipped."""
+    halvings: Natural = 6
+    """Of the number of positions, at the end: those that changed least go first."""
+    slope: Slope = Exact()
+
+    def perturb(self, query: Query, within: Region, ball: Ball) -> Tensor:
+        def step(query: Query, at: Sparse, t: int) -> tuple[Sparse, Tensor]:
+            answer = self.slope(query, at.x)
+            delta = at.x - at.ball.center
+            size = within.size(delta)
+            best = Nearest(at.best, at.size).or_nearer(at.x, size, answer.reached)
+            down = self._down(delta, free(answer.slope, at.x, at.ball), answer.reached)
+            mean, square = torch.lerp(down, at.mean, 0.9), torch.lerp(down.square(), at.square, 0.999)
+            way = mean / (1 - 0.9 ** (t + 1)) / ((square / (1 - 0.999 ** (t + 1))).sqrt() + 1e-8)
+            length = cosine(self.first, self.first / 10, t, self.steps)
+            x = (at.x - length * only(way, at.ball)).clamp(0, 1)
+            sign = torch.where(answer.reached, 1.0, -1.0).to(at.threshold)
+            threshold = (at.threshold + self.change * length * sign).clamp(0, 1)
+            delta = x - at.ball.center
+            kept = delta.abs().amax(1, keepdim=True) >= column(threshold, x)
+            x = at.ball.center + delta * kept
+            at = Sparse(best.x, best.size, x.clamp(0, 1), threshold, mean, square, at.ball)
+            return at, answer.reached & (size == 0)
+
+        nothing, zero = Nearest.nothing(ball), torch.zeros_like(ball.center)
+        at = Sparse(*nothing, ball.center, torch.full_like(ball.eps, self.threshold), zero, zero, ball)
+        return searched(step, at, climbing(query, self.loss), self, within)
+
+    def _down(self, delta: Tensor, up: Tensor, reached: Tensor) -> Tensor:
+        """The paper's gradient: of the loss while the image keeps its label, and of the smooth count always."""
+        share = delta.square().sum(1, keepdim=True) + self.sigma
+        count = 2 * self.sigma * delta / share.square() / delta[0, :1].numel()
+        loss = largest(up) * column(torch.where(reached, 0.0, 1.0).to(up), up)
+        return largest(count - loss)
+
+
+def free(slope: Tensor, x: Tensor, ball: Ball) -> Tensor:
+    """The slope of the values that have room to go up it."""
+    return only(slope * torch.where(slope > 0, x < 1, x > 0), ball)
+
+
+def largest(t: Tensor) -> Tensor:
+    """Each row with its largest value at 1; a row of zeros stays."""
+    return t / column(t.flatten(1).abs().amax(1).clamp_min(torch.finfo(t.dtype).tiny), t)
+
+
+def searched(step: Any, at: Any, query: Query, attack: Any, within: Region) -> Tensor:
+    """The best that steps have found, brought closer at the end."""
+    return closer(query, within, at.ball, iterate(step, at, query, attack.steps), attack.halvings)
