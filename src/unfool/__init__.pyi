@@ -1,8 +1,12 @@
 from .attacks.base import Attack as Attack
 from .attacks.base import Attacked as Attacked
+from .attacks.carlini import CarliniWagner as CarliniWagner
 from .attacks.gradient import FGSM as FGSM
 from .attacks.gradient import PGD as PGD
+from .attacks.lbfgs import BoxLBFGS as BoxLBFGS
 from .attacks.noise import RandomNoise as RandomNoise
+from .attacks.penalty import RegularisedTargeted as RegularisedTargeted
+from .attacks.penalty import TargetedAscent as TargetedAscent
 from .attacks.wrappers import Best as Best
 from .attacks.wrappers import Repeated as Repeated
 from .attacks.wrappers import Smallest as Smallest
@@ -36,6 +40,7 @@ from .objectives import CrossEntropy as CrossEntropy
 from .objectives import Logit as Logit
 from .objectives import LogitRatio as LogitRatio
 from .objectives import LogProb as LogProb
+from .objectives import LogProbOthers as LogProbOthers
 from .objectives import Margin as Margin
 from .objectives import Neuron as Neuron
 from .objectives import Objective as Objective

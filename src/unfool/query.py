@@ -43,11 +43,20 @@ class Spent(NamedTuple):
     cost: Counter[str]
     asked: Tensor
     rows: Tensor
+    film: "list[Frame] | None" = None
+    """Every state of a search in turn, where somebody wants to see it."""
 
     @classmethod
     def nothing(cls, n: int, device: torch.device | str) -> "Spent":
         rows = torch.arange(n, device=device)
         return cls(Counter(), torch.zeros_like(rows), rows)
+
+
+class Frame(NamedTuple):
+    """Some rows' images at one moment of a search."""
+
+    rows: Tensor
+    x: Tensor
 
 
 class Query:
@@ -135,6 +144,17 @@ class Query:
     def about(self, model: Model) -> "Query":
         """The same question to another model."""
         return self._with(model, self.objective, self._y, self.rng, self.spent, self.images)
+
+    def filmed(self) -> "Query":
+        """The same question, whose ``spent.film`` will hold every state that ``iterate`` goes through."""
+        return self._with(
+            self.model, self.objective, self._y, self.rng, self.spent._replace(film=[]), self.images
+        )
+
+    def show(self, x: Tensor) -> None:
+        """Where a search is now; it is forgotten at once unless this query is filmed."""
+        if self.spent.film is not None:
+            self.spent.film.append(Frame(self.spent.rows, x.detach().clone()))
 
     def look(
         self, x: Tensor, reads: Sequence[str] | None = None, leaf: str | None = None
