@@ -1,6 +1,7 @@
 from .attacks.base import Attack as Attack
 from .attacks.base import Attacked as Attacked
 from .attacks.carlini import CarliniWagner as CarliniWagner
+from .attacks.film import Film as Film
 from .attacks.gradient import FGSM as FGSM
 from .attacks.gradient import PGD as PGD
 from .attacks.lbfgs import BoxLBFGS as BoxLBFGS
@@ -61,5 +62,11 @@ from .spec import Spec as Spec
 from .spec import catalogue as catalogue
 from .spec import options as options
 from .spec import parse as parse
+from .synthesis.base import Synthesis as Synthesis
+from .synthesis.cppn import CPPN as CPPN
+from .synthesis.fooling import Fooling as Fooling
+from .synthesis.fooling import MapElites as MapElites
+from .synthesis.genomes import Encoding as Encoding
+from .synthesis.genomes import Pixels as Pixels
 from .views import View as View
 from .zoo.address import load as load

@@ -1,9 +1,10 @@
 """Attacks that weigh success against distance, on planes whose distance is known and on digits.
 
-Ascent (R4): x <- clip(x + step of d log p_t/dx). Regularised (R5): of log p_t - lambda ||x - x0||², by its whole gradient.
-Szegedy et al.: min c ||r||² + loss inside the box. Carlini and Wagner: min ||r||² + c max(-margin, -kappa) behind a tanh.
+Ascent (R4): x <- clip(x + step of d log p_t/dx). Regularised (R5): of log p_t - lambda ||x - x0||², all of it.
+Szegedy et al.: min c ||r||² + loss in the box. Carlini and Wagner: min ||r||² + c max(-margin, -kappa) behind a tanh.
 """
 
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -205,7 +206,7 @@ def test_success_and_distance_fall_as_distance_gets_dearer(digits):
     assert done[0] == done[1] == 1.0
     assert done == sorted(done, reverse=True)
     assert done[-1] < 0.5
-    assert all(after <= before * 1.005 for before, after in zip(far, far[1:], strict=False))
+    assert all(after <= before * 1.005 for before, after in pairwise(far))
     assert far[-1] < 0.7 * far[0]
 
 
