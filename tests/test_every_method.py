@@ -39,6 +39,14 @@ REGIONS = [
     Mask(L1(1.0), BOX),
 ]
 
+BUDGETS: dict[str, dict[str, Any]] = {
+    "BoxLBFGS": {"steps": 6, "searches": 3},
+    "CarliniWagner": {"steps": 10, "searches": 3},
+    "RegularisedTargeted": {"steps": 10, "searches": 3},
+    "TargetedAscent": {"steps": 20},
+}
+"""Where the defaults would take too long here."""
+
 
 def ours(kind: type[Spec]) -> list[Any]:
     """The package's own classes, each with its defaults and the least it needs."""
@@ -47,7 +55,7 @@ def ours(kind: type[Spec]) -> list[Any]:
 
 def example(cls: type[Spec]) -> Spec:
     needed = {o.name: (FGSM(),) if o.many == "must" else FGSM() for o in options(cls) if o.required}
-    return cls(**needed)
+    return cls(**needed, **BUDGETS.get(cls.__name__, {}))
 
 
 ATTACKS: list[Attack] = [

@@ -7,7 +7,14 @@ from .attacks.gradient import PGD as PGD
 from .attacks.nearest import DDN as DDN
 from .attacks.nearest import FMN as FMN
 from .attacks.nearest import SigmaZero as SigmaZero
+from .attacks.carlini import CarliniWagner as CarliniWagner
+from .attacks.film import Film as Film
+from .attacks.gradient import FGSM as FGSM
+from .attacks.gradient import PGD as PGD
+from .attacks.lbfgs import BoxLBFGS as BoxLBFGS
 from .attacks.noise import RandomNoise as RandomNoise
+from .attacks.penalty import RegularisedTargeted as RegularisedTargeted
+from .attacks.penalty import TargetedAscent as TargetedAscent
 from .attacks.wrappers import Best as Best
 from .attacks.wrappers import Repeated as Repeated
 from .attacks.wrappers import Smallest as Smallest
@@ -42,6 +49,7 @@ from .objectives import Logit as Logit
 from .objectives import LogitRatio as LogitRatio
 from .objectives import LogOdds as LogOdds
 from .objectives import LogProb as LogProb
+from .objectives import LogProbOthers as LogProbOthers
 from .objectives import Margin as Margin
 from .objectives import Neuron as Neuron
 from .objectives import Objective as Objective
@@ -62,5 +70,11 @@ from .spec import Spec as Spec
 from .spec import catalogue as catalogue
 from .spec import options as options
 from .spec import parse as parse
+from .synthesis.base import Synthesis as Synthesis
+from .synthesis.cppn import CPPN as CPPN
+from .synthesis.fooling import Fooling as Fooling
+from .synthesis.fooling import MapElites as MapElites
+from .synthesis.genomes import Encoding as Encoding
+from .synthesis.genomes import Pixels as Pixels
 from .views import View as View
 from .zoo.address import load as load

@@ -3,7 +3,7 @@
 import importlib
 import pkgutil
 
-FAMILIES = ("attacks", "attributions", "data", "measures", "runs")
+FAMILIES = ("attacks", "attributions", "data", "measures", "runs", "synthesis")
 LANGUAGE = ("objectives", "regions", "slopes", "transforms", "views")
 
 for name in LANGUAGE:

@@ -116,6 +116,18 @@ class LogProb(Output):
         return pick(trace["output"].log_softmax(1), y)
 
 
+class LogProbOthers(Output):
+    """The logarithm of the probability of all classes but ``y`` together.
+
+    Where the network is sure of ``y`` its slope is that of the margin; where it is sure of another, it vanishes.
+    """
+
+    def score(self, trace: Trace, y: Tensor) -> Tensor:
+        logits = trace["output"]
+        others = logits.scatter(1, index_like(logits, y), -torch.inf)
+        return (others.logsumexp(1, keepdim=True) - logits.logsumexp(1, keepdim=True)).flatten(1).mean(1)
+
+
 class CrossEntropy(Output):
     """Surprise at class ``y``, minus the logarithm of its probability; for a map, its mean over the positions."""
 

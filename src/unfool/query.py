@@ -46,6 +46,8 @@ class Spent(NamedTuple):
     followed: Tensor
     """Backward passes of each row."""
     rows: Tensor
+    film: "list[Frame] | None" = None
+    """Every state of a search in turn, where somebody wants to see it."""
 
     @classmethod
     def nothing(cls, n: int, device: torch.device | str) -> "Spent":
@@ -57,6 +59,13 @@ class Spent(NamedTuple):
         self.cost[way] += n * len(self.rows)
         counts = self.asked if way == "forward" else self.followed
         counts.index_add_(0, self.rows, torch.full_like(self.rows, n))
+
+
+class Frame(NamedTuple):
+    """Some rows' images at one moment of a search."""
+
+    rows: Tensor
+    x: Tensor
 
 
 class Query:
@@ -144,6 +153,17 @@ class Query:
     def about(self, model: Model) -> "Query":
         """The same question to another model."""
         return self._with(model, self.objective, self._y, self.rng, self.spent, self.images)
+
+    def filmed(self) -> "Query":
+        """The same question, whose ``spent.film`` will hold every state that ``iterate`` goes through."""
+        return self._with(
+            self.model, self.objective, self._y, self.rng, self.spent._replace(film=[]), self.images
+        )
+
+    def show(self, x: Tensor) -> None:
+        """Where a search is now; it is forgotten at once unless this query is filmed."""
+        if self.spent.film is not None:
+            self.spent.film.append(Frame(self.spent.rows, x.detach().clone()))
 
     def look(
         self, x: Tensor, reads: Sequence[str] | None = None, leaf: str | None = None

@@ -52,6 +52,8 @@ class Attack(Method, ABC):
     """In which norms it can work, its own first."""
     nearest: ClassVar[bool] = False
     """Whether it looks for the smallest change: without a region it is then bounded by [0, 1] alone."""
+    anywhere: ClassVar[bool] = False
+    """Whether it looks for a sure change rather than a small one: it has then no bound either, unless one is given."""
 
     @abstractmethod
     def perturb(self, query: Query, within: Region, ball: Ball) -> Tensor:
@@ -91,8 +93,8 @@ class Attack(Method, ABC):
     @final
     def region(self, x: Tensor, within: Region | None) -> Region:
         """``within``, or without one the attack's own norm at its usual size, where it looks for the nearest at any."""
-        own, nearest = self.usable[0], self.nearest or any(inner.nearest for inner in self.inside)
-        return within or (own.whole(x) if nearest else own())  # pyright: ignore[reportCallIssue]
+        own, free = self.usable[0], any(a.nearest or a.anywhere for a in (self, *self.inside))
+        return within or (own.whole(x) if free else own())  # pyright: ignore[reportCallIssue]
 
     @property
     @final

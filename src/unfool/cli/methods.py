@@ -43,6 +43,7 @@ def families() -> dict[str, type]:
     from ..objectives import Objective
     from ..regions import Region
     from ..slopes import Slope
+    from ..synthesis.base import Synthesis
     from ..transforms import Transform
 
     return {
@@ -51,6 +52,7 @@ def families() -> dict[str, type]:
         "objectives": Objective,
         "regions": Region,
         "slopes": Slope,
+        "synthesis": Synthesis,
         "transforms": Transform,
     }
 
