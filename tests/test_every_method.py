@@ -26,6 +26,8 @@ from unfool.slopes import NES, Expectation
 from unfool.spec import Spec, catalogue, options, parse
 
 N = 4
+BUDGETS = {name: {"queries": 60, "tries": 10} for name in ("BoundaryWalk", "HopSkipJump", "SurFree")}
+"""Less than their defaults, for methods that are slow by nature."""
 X = images(N, 3, 8, 8, dtype=torch.float64)
 BOX = (0.0, 0.25, 0.5, 1.0)
 REGIONS = [
@@ -47,7 +49,7 @@ def ours(kind: type[Spec]) -> list[Any]:
 
 def example(cls: type[Spec]) -> Spec:
     needed = {o.name: (FGSM(),) if o.many == "must" else FGSM() for o in options(cls) if o.required}
-    return cls(**needed)
+    return cls(**needed, **BUDGETS.get(cls.__name__, {}))
 
 
 ATTACKS: list[Attack] = [

@@ -1,5 +1,8 @@
 from .attacks.base import Attack as Attack
 from .attacks.base import Attacked as Attacked
+from .attacks.decision import BoundaryWalk as BoundaryWalk
+from .attacks.decision import HopSkipJump as HopSkipJump
+from .attacks.decision import SurFree as SurFree
 from .attacks.gradient import FGSM as FGSM
 from .attacks.gradient import PGD as PGD
 from .attacks.noise import RandomNoise as RandomNoise
@@ -58,3 +61,4 @@ from .spec import options as options
 from .spec import parse as parse
 from .views import View as View
 from .zoo.address import load as load
+from .zoo.sklearn import sklearn_model as sklearn_model

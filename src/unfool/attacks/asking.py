@@ -36,7 +36,7 @@ class Seat(NamedTuple):
         return (self.center + change).clamp(0, 1)
 
     def back(self, x: Tensor, share: float) -> Tensor:
-        """``x`` brought back until ``share`` of its distance is left: along the straight line in L2, clipped in Linf."""
+        """``x`` brought back until ``share`` of its distance is left: along the line in L2, clipped in Linf."""
         change = x - self.center
         return self.at(self.within.shrink(change, share * self.within.size(change)))
 
@@ -67,9 +67,7 @@ def cosines(side: int, kept: int, like: Tensor) -> Tensor:
     return waves
 
 
-def asked(
-    query: Query, within: Region, ball: Ball, budget: int, search: Callable[[Seat], Search]
-) -> Tensor:
+def asked(query: Query, within: Region, ball: Ball, budget: int, search: Callable[[Seat], Search]) -> Tensor:
     """The nearest image that each row's ``search`` found within ``budget`` questions, the first about the image itself.
 
     An image that is done to begin with, and one for which nothing was found, is returned unchanged.

@@ -1,8 +1,8 @@
 """Attacks that are told labels only: walks along the boundary between right and wrong, towards the image.
 
 Each starts at a random image that is wrong already; where none is found within ``tries`` questions (as often when a
-certain class is wanted), the image is returned unchanged and counts as not fooled. ``queries`` is a limit per image that
-counts every question of the search; the door's own verdict is one more.
+certain class is wanted), the image is returned unchanged and counts as not fooled. ``queries`` is a limit per image
+that counts every question of the search; the door's own verdict is one more.
 """
 
 from collections.abc import Generator, Sequence
@@ -37,9 +37,9 @@ class BoundaryWalk(Attack):
     tries: Count = 100
     """How many of them may go into finding a start."""
     around: Positive = 0.1
-    """Length of the first step along the boundary, as a share of the distance; it adapts, half of them should stay wrong."""
+    """Length of the first step along the boundary, a share of the distance; it adapts until half of them stay wrong."""
     towards: Positive = 0.05
-    """Length of the first step towards the image, likewise; of both together a quarter should stay wrong."""
+    """Length of the first step towards the image, likewise; it adapts until a quarter of both together stay wrong."""
 
     def perturb(self, query: Query, within: Region, ball: Ball) -> Tensor:
         return asked(query, within, ball, self.queries, self._search)
@@ -113,8 +113,9 @@ def _normal(seat: Seat, x: Tensor, radius: float, probes: int) -> Found:
     """The direction in which more of the probes about ``x`` are wrong, less what all of them share: [1, C, *]."""
     wrong, drawn, hits = torch.zeros_like(x), torch.zeros_like(x), 0
     for left in range(probes, 0, -BLOCK):
-        steps = unit(seat.normal(min(BLOCK, left)))
-        flags = yield seat.at(x - seat.center + radius * steps)
+        probe = seat.at(x - seat.center + radius * unit(seat.normal(min(BLOCK, left))))
+        flags = yield probe
+        steps = probe - x  # less than was drawn where [0, 1] ends
         wrong += steps[flags.to(x.device)].sum(0, keepdim=True)
         drawn += steps.sum(0, keepdim=True)
         hits += int(flags.sum())
