@@ -6,6 +6,7 @@ from .attacks.decision import SurFree as SurFree
 from .attacks.gradient import FGSM as FGSM
 from .attacks.gradient import PGD as PGD
 from .attacks.noise import RandomNoise as RandomNoise
+from .attacks.substitute import Substitute as Substitute
 from .attacks.wrappers import Best as Best
 from .attacks.wrappers import Repeated as Repeated
 from .attacks.wrappers import Smallest as Smallest
