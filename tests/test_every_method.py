@@ -26,6 +26,8 @@ from unfool.slopes import NES, Expectation
 from unfool.spec import Spec, catalogue, options, parse
 
 N = 4
+BUDGETS = {name: {"queries": 60, "tries": 10} for name in ("BoundaryWalk", "HopSkipJump", "SurFree")}
+"""Less than their defaults, for methods that are slow by nature."""
 X = images(N, 3, 8, 8, dtype=torch.float64)
 BOX = (0.0, 0.25, 0.5, 1.0)
 REGIONS = [

@@ -19,6 +19,8 @@ HEAVY = {
     "cyclopts": ["cli/"],
     "jinja2": ["report/"],
     "matplotlib": ["show/"],
+    "onnxruntime": ["zoo/onnx.py"],
+    "skops": ["zoo/sklearn.py"],
     "sklearn": ["samples.py"],
     "timm": ["zoo/timm.py"],
     "torchvision": ["vision.py"],

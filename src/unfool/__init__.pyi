@@ -2,6 +2,9 @@ from .attacks.base import Attack as Attack
 from .attacks.base import Attacked as Attacked
 from .attacks.boundary import DeepFool as DeepFool
 from .attacks.boundary import FAB as FAB
+from .attacks.decision import BoundaryWalk as BoundaryWalk
+from .attacks.decision import HopSkipJump as HopSkipJump
+from .attacks.decision import SurFree as SurFree
 from .attacks.gradient import FGSM as FGSM
 from .attacks.gradient import PGD as PGD
 from .attacks.nearest import DDN as DDN
@@ -15,6 +18,7 @@ from .attacks.lbfgs import BoxLBFGS as BoxLBFGS
 from .attacks.noise import RandomNoise as RandomNoise
 from .attacks.penalty import RegularisedTargeted as RegularisedTargeted
 from .attacks.penalty import TargetedAscent as TargetedAscent
+from .attacks.substitute import Substitute as Substitute
 from .attacks.wrappers import Best as Best
 from .attacks.wrappers import Repeated as Repeated
 from .attacks.wrappers import Smallest as Smallest
@@ -78,3 +82,4 @@ from .synthesis.genomes import Encoding as Encoding
 from .synthesis.genomes import Pixels as Pixels
 from .views import View as View
 from .zoo.address import load as load
+from .zoo.sklearn import sklearn_model as sklearn_model

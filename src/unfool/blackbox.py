@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from .errors import InputError
+from .errors import InputError, UnfoolError
 
 
 class BlackBox(nn.Module):
@@ -19,7 +19,7 @@ class BlackBox(nn.Module):
         self.eval()
 
     def forward(self, x: Tensor) -> Tensor:
-        answer = self.f(x.detach().cpu().numpy())
+        answer = self._told(x.detach().cpu().numpy())
         out = torch.as_tensor(np.asarray(answer.cpu() if isinstance(answer, Tensor) else answer))
         if len(out) != len(x):
             raise InputError(f"the black box gave {len(out)} answers for {len(x)} images")
@@ -28,3 +28,15 @@ class BlackBox(nn.Module):
         if out.ndim != 1 or out.is_floating_point() or out.min() < 0 or out.max() >= self.classes:
             raise InputError(f"the black box must give labels 0 to {self.classes - 1}, one per image")
         return torch.nn.functional.one_hot(out.long(), self.classes).float()
+
+    def _told(self, x: Any) -> Any:
+        try:
+            return self.f(x)
+        except UnfoolError:
+            raise
+        except Exception as error:
+            reason = (str(error).splitlines() or ["no reason given"])[0][:200]
+            raise InputError(
+                f"the black box failed on {len(x)} images: {type(error).__name__}: {reason}",
+                "--remember FILE keeps what it answers, so that the same command goes on from there",
+            ) from error

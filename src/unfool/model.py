@@ -92,7 +92,8 @@ class Model:
     @classmethod
     def scores(cls, f: Callable[..., Any], classes: Sequence[str] = (), **how: Any) -> "Model":
         """A black box that answers with one score per class: ``f(x) -> [B, K]`` for numpy images ``[B, C, *space]``."""
-        model = cls(BlackBox(f, None), classes=classes, name=getattr(f, "__name__", "scores"), **how)
+        how.setdefault("name", getattr(f, "__name__", "scores"))
+        model = cls(BlackBox(f, None), classes=classes, **how)
         model.access = "scores"
         return model
 
@@ -100,8 +101,8 @@ class Model:
     def labels(cls, f: Callable[..., Any], classes: Sequence[str] | int, **how: Any) -> "Model":
         """A black box that answers with a label only: ``f(x) -> [B]`` whole numbers, one of ``classes``."""
         names = tuple(map(str, range(classes))) if isinstance(classes, int) else classes
-        name = getattr(f, "__name__", "labels")
-        model = cls(BlackBox(f, len(names)), classes=names, outputs="logits", name=name, **how)
+        how.setdefault("name", getattr(f, "__name__", "labels"))
+        model = cls(BlackBox(f, len(names)), classes=names, outputs="logits", **how)
         model.access = "labels"
         return model
 
@@ -285,6 +286,6 @@ class Model:
 
 _INSTEAD: dict[Access, str] = {
     "gradients": "",
-    "scores": "PGD(slope=NES()) estimates gradients from scores; RandomNoise() needs labels only",
-    "labels": "RandomNoise() needs labels only",
+    "scores": "PGD(slope=NES()) estimates gradients from scores; SurFree() needs labels only",
+    "labels": "SurFree(), HopSkipJump() and RandomNoise() need labels only",
 }

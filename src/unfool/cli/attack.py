@@ -34,6 +34,7 @@ def attack(
     ----------
     method
         An attack as text: PGD, "PGD(steps=40, loss=Margin())", "Smallest(FGSM())"; unfool methods lists them.
+        "Substitute()" learns a substitute of a black box first, and writes how its attacks transfer.
     data
         A picture, a folder, .csv, .parquet, .npz, torchvision:NAME:split or unfool:digits.
     model
@@ -53,13 +54,18 @@ def attack(
         Where all random numbers come from.
     """
     from ..attacks.base import Attack
+    from ..attacks.substitute import Substitute
     from ..regions import Linf
     from ..runs.recipe import Recipe
     from ..spec import parse
     from .audit import region_for
+    from .substitute import attack_by_substitute
 
     network = loading.load(model)
     aim = class_number(target, network)
+    if method.strip().startswith("Substitute"):
+        how, given = parse(method, Substitute), region_for(within, model) if within else None
+        return attack_by_substitute(how, data, model, network, given, limit, seed, out, output)
     wanted = parse(method, Attack)
     region = (
         region_for(within, model) if within or (not wanted.nearest and wanted.usable[:1] == (Linf,)) else None

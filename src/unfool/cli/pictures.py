@@ -34,9 +34,13 @@ class Shown(NamedTuple):
 
     def close(self, output: OutputOptions, numbers: dict[str, Any]) -> None:
         """Say what could not be read and where everything is."""
+        from ..zoo.remember import memory_of
+
         for sample, error in self.table.errors.items():
             output.say(f"not read: {sample}: {error}")
         output.say(f"{len(self.table)} samples in {self.folder}")
+        if memory := memory_of(self.model):
+            output.say(f"black box: {memory}")
         found = {"recipe": repr(self.recipe), "n": len(self.table), "errors": self.table.errors}
         output.document(found | numbers | {"folder": str(self.folder)})
 

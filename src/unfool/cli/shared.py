@@ -36,6 +36,10 @@ class ModelOptions:
         Search with a private copy: folded batch norm and, where the processor has it, bfloat16.
     trust
         Load a file that needs unpickling, which can run any code in it.
+    only
+        "scores" or "labels": treat the model as a black box that gives no more.
+    remember
+        File that keeps every answer of a black box: what was asked once is not asked again.
     """
 
     classes: Path | None = None
@@ -44,6 +48,8 @@ class ModelOptions:
     device: str | None = None
     fast: bool = False
     trust: bool = False
+    only: str | None = None
+    remember: Path | None = None
 
     def load(self, address: str) -> "Model":
         from ..spec import parse
@@ -54,7 +60,17 @@ class ModelOptions:
             raise InputError(f"--outputs must be logits or probabilities, not {self.outputs}")
         view = parse(self.view, View) if self.view else None
         how = {"classes": self.classes, "device": self.device, "fast": self.fast, "trust": self.trust}
-        return load(address, view=view, outputs=self.outputs, **how)  # pyright: ignore[reportArgumentType]
+        model = load(address, view=view, outputs=self.outputs, **how)  # pyright: ignore[reportArgumentType]
+        return self._asked(model)
+
+    def _asked(self, model: "Model") -> "Model":
+        """The model as a black box, where that is wanted, and with its memory."""
+        from ..zoo.remember import only, remembered
+
+        if self.only not in (None, "scores", "labels"):
+            raise InputError(f"--only must be scores or labels, not {self.only}")
+        model = model if self.only is None else only(model, self.only)  # pyright: ignore[reportArgumentType]
+        return model if self.remember is None else remembered(model, self.remember)
 
 
 @Parameter(name="*")

@@ -27,12 +27,16 @@ def load(
 ) -> Model:
     """The model at an address: ``torchvision:NAME@WEIGHTS``, ``timm:NAME``, ``file.py:factory``, ``unfool:NAME``.
 
-    Each may be followed by ``?weights=file`` (.safetensors, .pth or .pt), loaded without running anything in it unless
-    ``trust``. ``classes`` are names or a file of them, ``view`` how pictures are cut; both come with the model where it
-    knows them. Raises :class:`UnknownName`, :class:`DataError` or :class:`SpecError` where it cannot be.
+    Black boxes are ``sklearn:FILE.skops``, ``FILE.onnx`` and ``http://127.0.0.1:PORT/path``. Each network may be
+    followed by ``?weights=file`` (.safetensors, .pth or .pt), loaded without running anything in it unless ``trust``.
+    ``classes`` are names or a file of them, ``view`` how pictures are cut; both come with the model where it knows
+    them. Raises :class:`UnknownName`, :class:`DataError` or :class:`SpecError` where it cannot be.
     """
     place, options = split_address(address)
     kind, _, rest = place.partition(":")
+    names = read_classes(Path(classes)) if isinstance(classes, (str, Path)) else classes
+    if kind in ("sklearn", "http", "https") or place.endswith(".onnx"):
+        return _black_box(place, options, tuple(names or ()), view, outputs, trust)
     own = options.pop("weights", None)
     found = _found(kind, rest, place, options, own is None)
     if isinstance(found, Model):
@@ -41,7 +45,6 @@ def load(
         raise SpecError(f"{address} has no option {next(iter(options))!r}", "there is weights")
     if own is not None:
         load_weights(found.net, Path(own), trust)
-    names = read_classes(Path(classes)) if isinstance(classes, (str, Path)) else classes
     return Model(
         _placed(found.net, device),
         mean=found.mean,
@@ -70,8 +73,40 @@ def _found(kind: str, rest: str, place: str, options: dict[str, str], pretrained
 
         return file_network(*place.rsplit(":", 1))
     raise DataError(
-        f"{place!r} is no model's address", "torchvision:NAME, timm:NAME, file.py:factory or unfool:digits"
+        f"{place!r} is no model's address",
+        "torchvision:NAME, timm:NAME, file.py:factory, unfool:digits, "
+        "sklearn:FILE.skops, FILE.onnx or http://127.0.0.1:PORT/path",
     )
+
+
+def _black_box(
+    place: str,
+    options: dict[str, str],
+    names: tuple[str, ...],
+    view: View | None,
+    outputs: Outputs | None,
+    trust: bool,
+) -> Model:
+    """What can only be asked."""
+    if place.startswith("sklearn:"):
+        from .sklearn import skops_model
+
+        labels = options.pop("gives", "scores") == "labels"
+        model = skops_model(place.removeprefix("sklearn:"), names, labels=labels, trust=trust)
+    elif place.startswith("http"):
+        from .http import http_model
+
+        model = http_model(place, options, names, outputs)
+    else:
+        from .onnx import onnx_model
+
+        model = onnx_model(place, names, outputs)
+    if options:
+        raise SpecError(
+            f"{place} has no option {next(iter(options))!r}", "docs/attacks-black-box.md lists them"
+        )
+    model.view = view
+    return model
 
 
 def embedded_network(name: str, options: dict[str, str]) -> Found:

@@ -10,6 +10,7 @@ from torch import nn
 from ..errors import DataError, UnknownName
 from ..model import Model
 from .found import Found
+from .sklearn import sklearn_model
 
 
 def file_network(path: str, factory: str) -> Found | Model:
@@ -22,9 +23,12 @@ def file_network(path: str, factory: str) -> Found | Model:
     net = made()
     if isinstance(net, Model):
         return net
+    if not isinstance(net, nn.Module) and hasattr(net, "predict"):
+        return sklearn_model(net, name=f"{path}:{factory}")
     if not isinstance(net, nn.Module):
         raise DataError(
-            f"{path}:{factory} gives {type(net).__name__}", "give back a torch module or an unfool.Model"
+            f"{path}:{factory} gives {type(net).__name__}",
+            "give back a torch module, an unfool.Model or an estimator with predict",
         )
     return Found(net)
 
