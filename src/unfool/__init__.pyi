@@ -2,7 +2,13 @@ from .attacks.base import Attack as Attack
 from .attacks.base import Attacked as Attacked
 from .attacks.gradient import FGSM as FGSM
 from .attacks.gradient import PGD as PGD
+from .attacks.learned import Apply as Apply
+from .attacks.learned import Learned as Learned
+from .attacks.learned import LearnedAttack as LearnedAttack
 from .attacks.noise import RandomNoise as RandomNoise
+from .attacks.patch import Patch as Patch
+from .attacks.sticker import Sticker as Sticker
+from .attacks.universal import Universal as Universal
 from .attacks.wrappers import Best as Best
 from .attacks.wrappers import Repeated as Repeated
 from .attacks.wrappers import Smallest as Smallest
@@ -26,8 +32,10 @@ from .errors import RunConflict as RunConflict
 from .errors import SpecError as SpecError
 from .errors import UnfoolError as UnfoolError
 from .errors import UnknownName as UnknownName
+from .measures.photographed import Photographed as Photographed
 from .measures.predict import Predict as Predict
 from .measures.sanity import Randomised as Randomised
+from .method import Fit as Fit
 from .method import Method as Method
 from .model import Model as Model
 from .objectives import Between as Between
@@ -56,5 +64,7 @@ from .spec import Spec as Spec
 from .spec import catalogue as catalogue
 from .spec import options as options
 from .spec import parse as parse
+from .transforms import Camera as Camera
+from .transforms import Transform as Transform
 from .views import View as View
 from .zoo.address import load as load
