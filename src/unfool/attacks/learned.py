@@ -21,6 +21,7 @@ from ..query import Query
 from ..regions import Linf, Region
 from ..rows import Batch, Rng, stable_number
 from ..spec import parse
+from ..transforms import posed
 from .base import Attacked, aimed, columns_of, judged
 
 Control = Literal["random", "plain"]
@@ -85,6 +86,14 @@ def asked(question: Question, batch: Batch, loss: Objective, who: str) -> Query:
     goal = Untargeted(loss) if question.target is None else Targeted(loss)
     query = question.query(batch, goal, who)
     return query.about(question.model.quick(batch.x.to(question.model.device)))
+
+
+def looked_at(x: Tensor, pose: Pose | None) -> Tensor:
+    """Pictures as they are, or each as a whole at one angle and size."""
+    if pose is None:
+        return x
+    one = x.new_ones(len(x))
+    return posed(x.clamp(0, 1), pose.degrees * one, pose.scale * one)
 
 
 @dataclass(frozen=True)

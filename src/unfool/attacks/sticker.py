@@ -14,7 +14,7 @@ from ..rows import Batch, Rng
 from ..spec import Bound, Count, Fraction, Positive
 from ..transforms import Camera, Transform
 from .adam import Adam
-from .learned import Control, LearnedAttack, Pose, asked
+from .learned import Control, LearnedAttack, Pose, asked, looked_at
 from .printing import roughness, unprintable
 from .universal import fitting, scattered
 
@@ -106,8 +106,8 @@ class Sticker(LearnedAttack):
         return {"change": state.change * state.mask, "mask": state.mask}
 
     def put(self, learned: Columns, x: Tensor, rng: Rng, pose: Pose | None = None) -> Tensor:
-        del rng, pose
-        return x + fitting(learned["change"], x)
+        del rng
+        return looked_at(x + fitting(learned["change"], x), pose)
 
     def control(self, learned: Columns, kind: Control, rng: Rng) -> Columns:
         """Random: the same numbers at other places of the mask. Plain: their mean size."""

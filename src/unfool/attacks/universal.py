@@ -11,7 +11,7 @@ from ..objectives import Margin, Objective
 from ..regions import Ball, Linf, Region
 from ..rows import Batch, Rng, column
 from ..spec import Bound, Positive
-from .learned import Control, LearnedAttack, Pose, asked
+from .learned import Control, LearnedAttack, Pose, asked, looked_at
 
 
 class _State(NamedTuple):
@@ -64,8 +64,8 @@ class Universal(LearnedAttack):
         return {"change": state.change, "mask": state.mask}
 
     def put(self, learned: Columns, x: Tensor, rng: Rng, pose: Pose | None = None) -> Tensor:
-        del rng, pose
-        return x + fitting(learned["change"], x)
+        del rng
+        return looked_at(x + fitting(learned["change"], x), pose)
 
     def control(self, learned: Columns, kind: Control, rng: Rng) -> Columns:
         """Random: the same numbers at other places with other signs, as large in every norm. Plain: their mean size."""
