@@ -2,6 +2,13 @@ from .attacks.base import Attack as Attack
 from .attacks.base import Attacked as Attacked
 from .attacks.gradient import FGSM as FGSM
 from .attacks.gradient import PGD as PGD
+from .attacks.hide import Hid as Hid
+from .attacks.hide import Hidden as Hidden
+from .attacks.hide import detector as detector
+from .attacks.hide import hide as hide
+from .attacks.hide import look_for as look_for
+from .attacks.hide import objects as objects
+from .attacks.hide import sticker_masks as sticker_masks
 from .attacks.learned import Apply as Apply
 from .attacks.learned import Learned as Learned
 from .attacks.learned import LearnedAttack as LearnedAttack
@@ -57,6 +64,7 @@ from .regions import Linf as Linf
 from .regions import Mask as Mask
 from .regions import Region as Region
 from .rows import Batch as Batch
+from .scenes import scenes as scenes
 from .slopes import NES as NES
 from .slopes import Exact as Exact
 from .slopes import Expectation as Expectation
@@ -68,3 +76,4 @@ from .transforms import Camera as Camera
 from .transforms import Transform as Transform
 from .views import View as View
 from .zoo.address import load as load
+from .zoo.detectors import build_detector as build_detector

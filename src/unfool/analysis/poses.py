@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
+import torch
 from torch import Tensor
 
 from ..attacks.learned import Learned, Pose
@@ -16,7 +17,10 @@ SCALES = (1.4, 1.2, 1.0, 0.8, 0.6)
 
 
 class Poses(NamedTuple):
-    """Success in each cell of sizes (down) and angles (across), and one image there with what it is taken for."""
+    """Success in each cell of sizes (down) and angles (across), and one image there with what it is taken for.
+
+    The image is the first that is fooled at most poses.
+    """
 
     degrees: tuple[float, ...]
     scales: tuple[float, ...]
@@ -40,13 +44,18 @@ def seen_at_poses(
     """
     aim: dict[str, Any] = {"y": batch.y} if target is None else {"target": target}
     how: dict[str, Any] = {**aim, "seed": stable_number(seed, "poses"), "ids": batch.ids}
-    found = Poses(tuple(degrees), tuple(scales), [], [], [])
-    for scale in scales:
-        row = [learned(model, batch.x, **how, pose=Pose(angle, scale)) for angle in degrees]
-        found.cells.append([rate(seen.success) for seen in row])
-        found.pictures.append([seen.x[0].cpu() for seen in row])
-        found.labels.append([int(seen.label[0]) for seen in row])
-    return found
+    rows = [
+        [learned(model, batch.x, **how, pose=Pose(angle, scale)) for angle in degrees] for scale in scales
+    ]
+    often = torch.stack([seen.success for row in rows for seen in row]).sum(0)
+    k = int(often.argmax())
+    return Poses(
+        tuple(degrees),
+        tuple(scales),
+        [[rate(seen.success) for seen in row] for row in rows],
+        [[seen.x[k].cpu() for seen in row] for row in rows],
+        [[int(seen.label[k]) for seen in row] for row in rows],
+    )
 
 
 def not_there_yet(batch: Batch, model: Model, target: int | None) -> Batch:

@@ -31,8 +31,8 @@ def attack(
 
     Writes each changed picture as an 8-bit PNG (what is printed is judged on that file, too), a panel beside the
     original, and all numbers as table.parquet. A picture without a label is led away from the class the model predicts.
-    What is learned (Universal, Patch, Sticker) is judged on pictures it has not seen, beside a random and a plain change
-    of its size, shown from several angles and distances, and written so that it can be printed.
+    What is learned (Universal, Patch, Sticker) is judged on pictures it has not seen, beside a random and a plain
+    change of its size, shown from several angles and distances, and written so that it can be printed.
 
     Parameters
     ----------

@@ -99,6 +99,7 @@ def drawn(plan: Plan, learned: Any, model: "Model", table: "Table", output: Outp
     from ..runs.fit import Reader
     from ..runs.work import atomically
     from ..show.grid import save_panels
+    from ..show.image import enlarged
     from ..show.poses import pose_map
 
     ids = [i for i, fine in zip(table.ids, table.readable.tolist(), strict=True) if fine]
@@ -113,7 +114,7 @@ def drawn(plan: Plan, learned: Any, model: "Model", table: "Table", output: Outp
     atomically(plan.out / "poses.svg", lambda draft: draft.write_text(text))
     rows = [
         [
-            (f"{angle:g}°, × {scale:g}: {model.label_name(label)}", picture)
+            (f"{angle:g}°, {scale:g}: {model.label_name(label)}", enlarged(picture, 128))
             for angle, picture, label in zip(poses.degrees, pictures, labels, strict=True)
         ]
         for scale, pictures, labels in zip(poses.scales, poses.pictures, poses.labels, strict=True)

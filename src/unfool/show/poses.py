@@ -40,11 +40,11 @@ def pose_map(
                 )
         axes.set_xticks(range(len(degrees)), [f"{d:g}°" for d in degrees])
         axes.set_yticks(range(len(scales)), [f"{s:g}" for s in scales])
-        axes.set(xlabel="turned by", ylabel="size")
+        axes.set(xlabel=f"turned by; n = {n} in each cell, below each rate its 95 % interval", ylabel="size")
         _frame(axes, degrees, scales, known)
         axes.spines[:].set_visible(False)
         bar = axes.figure.colorbar(image, ax=axes)
-        bar.set_label(f"share that reaches the goal, n = {n} in each cell")
+        bar.set_label("share that reaches the goal")
         bar.outline.set_visible(False)  # pyright: ignore[reportCallIssue, reportOptionalMemberAccess]
 
     return drawn(draw, width=1.6 + 0.8 * len(degrees), height=1.1 + 0.55 * len(scales))
