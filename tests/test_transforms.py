@@ -7,10 +7,33 @@ from torch import Tensor
 from oracles import images
 from unfool.rows import Rng
 from unfool.spec import catalogue
-from unfool.transforms import Brightness, Jitter, Noise, Rotate, Scale, Transform
+from unfool.transforms import (
+    Bias,
+    Brightness,
+    Camera,
+    Gain,
+    Jitter,
+    Noise,
+    Rotate,
+    Scale,
+    Shift,
+    Transform,
+    posed,
+)
 
 TRANSFORMS = list(catalogue(Transform).values())
-SMALLEST = [Jitter(0), Noise(1e-9), Scale(1e-9), Rotate(1e-6), Brightness(1e-9)]
+STILL = Camera(roll=0, shift=0, scale=0, light=0, tint=0, noise=0)
+SMALLEST = [
+    Jitter(0),
+    Noise(1e-9),
+    Scale(1e-9),
+    Rotate(1e-6),
+    Brightness(1e-9),
+    Shift(1e-9),
+    Gain(1.0),
+    Bias(1e-9),
+]
+SMALLEST += [STILL, Gain(1.0, "pixel"), Bias(1e-9, "pixel")]
 
 
 def rng(*ids: int) -> Rng:
@@ -93,3 +116,53 @@ def test_brightness_multiplies_and_noise_adds_with_the_spread_it_says():
     assert 0.9 <= ratio.min() < 0.93
     assert 1.07 < ratio.max() <= 1.1 + 1e-6
     assert (Noise(0.05)(x, Rng.seeded(0, range(50))) - x).std().item() == pytest.approx(0.05, rel=0.03)
+
+
+def test_shift_moves_by_at_most_its_share_and_by_parts_of_a_pixel():
+    x = torch.zeros(60, 1, 41, 81)
+    x[:, 0, 20, 40] = 1
+    moved = Shift(0.1)(x, Rng.seeded(0, range(60)))[:, 0]
+    down = (moved.sum(2) * torch.arange(41)).sum(1) / moved.sum((1, 2)) - 20
+    right = (moved.sum(1) * torch.arange(81)).sum(1) / moved.sum((1, 2)) - 40
+    assert 3.4 < down.abs().max() <= 4.11
+    assert 6.8 < right.abs().max() <= 8.11
+    assert (down - down.round()).abs().max() > 0.3
+
+
+def test_a_pose_turns_and_scales_about_the_middle():
+    x = torch.zeros(1, 1, 41, 41)
+    x[0, 0, 20, 26] = 1  # 6 to the right
+    seen = posed(x, torch.tensor([90.0]), torch.tensor([2.0]))[0, 0]
+    down = (seen.sum(1) * torch.arange(41)).sum() / seen.sum() - 20
+    right = (seen.sum(0) * torch.arange(41)).sum() / seen.sum() - 20
+    assert abs(float(down)) == pytest.approx(12, abs=0.3)
+    assert abs(float(right)) < 0.3
+
+
+@pytest.mark.parametrize(("per", "numbers"), [("channel", 3), ("pixel", 20)])
+def test_gain_and_bias_are_of_a_channel_or_of_a_pixel(per, numbers):
+    x = images(50, 3, 4, 5, low=0.3)
+    gains = Gain(1.3, per)(x, Rng.seeded(0, range(50))) / x
+    biases = Bias(0.15, per)(x, Rng.seeded(0, range(50))) - x
+    for found, low, high in ((gains, 1 / 1.3, 1.3), (biases, -0.15, 0.15)):
+        assert len(found[0].flatten().mul(1e4).round().unique()) <= numbers + 1
+        assert found.min() == pytest.approx(low, abs=0.01)
+        assert found.max() == pytest.approx(high, abs=0.01)
+
+
+def test_a_camera_is_its_parts_one_after_the_other():
+    x = images(5, 3, 9, 9, low=0.3, high=0.6)
+    camera, by_hand, stream = Camera(grain=0.1, speckle=0.01), x, Rng.seeded(3, range(5))
+    assert [type(part).__name__ for part in camera.parts()] == [
+        "Rotate",
+        "Scale",
+        "Shift",
+        "Gain",
+        "Bias",
+        "Gain",
+        "Bias",
+        "Noise",
+    ]
+    for part in camera.parts():
+        by_hand = part(by_hand, stream)
+    assert torch.equal(camera(x, Rng.seeded(3, range(5))), by_hand.clamp(0, 1))

@@ -1,7 +1,9 @@
-"""What a run can run: a method turns a batch into columns."""
+"""What a run can run: a method turns a batch into columns, a fit folds batches into something learned."""
 
+import json
 from abc import ABC, abstractmethod
-from typing import NamedTuple
+from collections.abc import Iterator, Sequence
+from typing import Any, NamedTuple, final
 
 import torch
 from torch import Tensor
@@ -10,8 +12,8 @@ from .model import Model
 from .objectives import Objective, label_of
 from .query import Query
 from .regions import Mask, Region
-from .rows import Batch, Rng
-from .spec import Spec
+from .rows import Batch, Rng, stable_number
+from .spec import Count, Spec
 
 Columns = dict[str, Tensor]
 
@@ -49,3 +51,54 @@ class Method(Spec, ABC):
     @abstractmethod
     def columns(self, question: Question, batch: Batch) -> Columns:
         """The results of one batch."""
+
+
+class Fit(Spec, ABC):
+    """A frozen value that folds batches into something learned.
+
+    Between batches all it knows is its state, a named tuple of tensors: written down, it can be taken up again.
+    """
+
+    epochs: Count = 10
+    """How often every image is seen."""
+    rows: Count = 32
+    """How many images an update sees."""
+
+    @abstractmethod
+    def start(self, question: Question, batch: Batch) -> Any:
+        """The state before the first update; the batch shows what the images are like."""
+
+    @abstractmethod
+    def update(self, question: Question, state: Any, batch: Batch) -> Any:
+        """The state after one more batch."""
+
+    @abstractmethod
+    def finish(self, state: Any) -> Columns:
+        """What was learned, as tensors by name."""
+
+    @final
+    def lessons(self, question: Question, ids: Sequence[str]) -> Iterator[tuple[Question, tuple[str, ...]]]:
+        """What each update is asked, and of which samples.
+
+        Order and random numbers follow the question's seed and are other ones in every epoch; none are those that
+        the same seed gives a method.
+        """
+        for epoch in range(self.epochs):
+            asked = question._replace(seed=stable_number(question.seed, "learn", epoch))
+            order = sorted(ids, key=lambda i: stable_number(asked.seed, "order", i))
+            for k in range(0, len(order), self.rows):
+                yield asked, tuple(order[k : k + self.rows])
+
+    @final
+    def note(self) -> dict[str, str]:
+        """What stands beside the tensors in a file of what was learned."""
+        return {"unfool": json.dumps({"fit": repr(self)})}
+
+    @final
+    def learn(self, question: Question, batch: Batch) -> Columns:
+        """All of it, over images that are at hand."""
+        place = {i: k for k, i in enumerate(batch.ids)}
+        state = self.start(question, batch)
+        for asked, ids in self.lessons(question, batch.ids):
+            state = self.update(asked, state, batch[torch.tensor([place[i] for i in ids])])
+        return self.finish(state)

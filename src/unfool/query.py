@@ -13,7 +13,7 @@ from .errors import InputError
 from .model import Model
 from .objectives import Objective, label_of
 from .rows import Rng
-from .transforms import Transform
+from .transforms import Change
 
 
 class Answer(NamedTuple):
@@ -203,8 +203,11 @@ class Query:
     def labels(self, x: Tensor) -> Tensor:
         return label_of(self.logits(x))
 
-    def gradient(self, x: Tensor, through: Iterable[Transform] = ()) -> Answer:
-        """The score and its gradient with respect to the images, seen ``through`` random transforms."""
+    def gradient(self, x: Tensor, through: Iterable[Change] = ()) -> Answer:
+        """The score and its gradient with respect to the images, seen ``through`` random transforms.
+
+        What is differentiated may be anything with one entry per row, where the first change makes images of it.
+        """
         self.model.need("gradients", self.who)
         with torch.enable_grad():
             leaf = seen = x.detach().requires_grad_()
@@ -256,6 +259,14 @@ class Query:
         variants, room = iter(variants), max(1, self.model.capacity // max(1, len(self)))
         while group := list(islice(variants, room)):
             yield from ask(self.tile(len(group)), torch.cat(group)).unflatten(0, (len(group), len(self)))
+
+
+def gradient_of(f: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
+    """The gradient of what asks no network, such as roughness, summed over the rows."""
+    with torch.enable_grad():
+        leaf = x.detach().requires_grad_()
+        (grad,) = torch.autograd.grad(f(leaf).sum(), leaf)
+    return grad
 
 
 def _connected(score: Tensor, who: str, layer: str | None = None) -> Tensor:

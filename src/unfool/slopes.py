@@ -1,6 +1,7 @@
 """Which way is up: the exact gradient, or what stands in for it."""
 
 from abc import ABC, abstractmethod
+from typing import Literal
 
 import torch
 from torch import Tensor
@@ -49,9 +50,16 @@ class Expectation(Slope):
 
     transforms: tuple[Transform, ...] = (Jitter(2),)
     samples: Count = 8
+    stop: Literal["image", "copies", "never"] = "image"
+    """When an image is done: once it reaches the goal itself, once its transformed copies do too, or never early.
+
+    A change that is to survive a camera must not stop at the first.
+    """
 
     def __call__(self, query: Query, x: Tensor) -> Answer:
-        total = torch.zeros_like(x)
-        for _ in range(self.samples):
-            total += query.gradient(x, self.transforms).slope
-        return query.ask(x)._replace(grad=total / self.samples)
+        seen = [query.gradient(x, self.transforms) for _ in range(self.samples)]
+        slope = torch.stack([answer.slope for answer in seen]).mean(0)
+        score, reached, _ = query.ask(x)
+        if self.stop == "copies":
+            reached = torch.stack([reached, *(answer.reached for answer in seen)]).all(0)
+        return Answer(score, reached & (self.stop != "never"), slope)

@@ -1,13 +1,19 @@
 """Random changes of an image that should not matter. Each row is changed by its own stream."""
 
+import math
 from abc import ABC, abstractmethod
+from collections.abc import Callable
+from typing import Annotated, Literal
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from .rows import Rng, column
-from .spec import Natural, Positive, Spec
+from .spec import Bound, Fraction, Natural, Positive, Spec
+
+Change = Callable[[Tensor, Rng], Tensor]
+"""What changes each row by its own stream: a transform, or a function like one."""
 
 
 class Transform(Spec, ABC):
@@ -53,8 +59,8 @@ class Scale(Transform):
     share: Positive = 0.1
 
     def __call__(self, x: Tensor, rng: Rng) -> Tensor:
-        factor = 1 + rng.uniform(x.new_empty(len(x), 1), -self.share, self.share)[:, 0]
-        return _warp(x, torch.diag_embed(torch.stack([factor, factor], 1)))
+        factor = 1 + one_each(x, rng, -self.share, self.share)
+        return posed(x, torch.zeros_like(factor), 1 / factor)
 
 
 class Rotate(Transform):
@@ -63,15 +69,36 @@ class Rotate(Transform):
     degrees: Positive = 10.0
 
     def __call__(self, x: Tensor, rng: Rng) -> Tensor:
-        angle = torch.deg2rad(rng.uniform(x.new_empty(len(x), 1), -self.degrees, self.degrees)[:, 0])
-        stretch = x.shape[3] / x.shape[2]  # the grid's unit is half a side, which differs between the sides
-        rows = [angle.cos(), -angle.sin() / stretch, angle.sin() * stretch, angle.cos()]
-        return _warp(x, torch.stack(rows, 1).view(-1, 2, 2))
+        angle = one_each(x, rng, -self.degrees, self.degrees)
+        return posed(x, angle, torch.ones_like(angle))
+
+
+class Shift(Transform):
+    """Move by up to ``share`` of each side, by parts of a pixel too; borders are repeated. Two dimensions."""
+
+    share: Positive = 0.08
+
+    def __call__(self, x: Tensor, rng: Rng) -> Tensor:
+        way = 2 * rng.uniform(x.new_empty(len(x), 2), -self.share, self.share)
+        return _warp(x, torch.cat([torch.eye(2).to(x).expand(len(x), 2, 2), way[:, :, None]], 2))
+
+
+def posed(x: Tensor, degrees: Tensor, scale: Tensor) -> Tensor:
+    """Each row turned about its middle and brought to ``scale`` times its size; borders are repeated."""
+    angle = torch.deg2rad(degrees)
+    stretch = x.shape[3] / x.shape[2]  # the grid's unit is half a side, which differs between the sides
+    rows = [angle.cos(), -angle.sin() / stretch, angle.sin() * stretch, angle.cos()]
+    return _warp(x, F.pad((torch.stack(rows, 1) / scale[:, None]).view(-1, 2, 2), (0, 1)))
 
 
 def _warp(x: Tensor, matrix: Tensor) -> Tensor:
-    grid = F.affine_grid(F.pad(matrix, (0, 1)), list(x.shape), align_corners=False)
+    grid = F.affine_grid(matrix, list(x.shape), align_corners=False)
     return F.grid_sample(x, grid, padding_mode="border", align_corners=False)
+
+
+def one_each(x: Tensor, rng: Rng, low: float, high: float) -> Tensor:
+    """A number for each row: [B]."""
+    return rng.uniform(x.new_empty(len(x), 1), low, high)[:, 0]
 
 
 class Brightness(Transform):
@@ -80,4 +107,77 @@ class Brightness(Transform):
     share: Positive = 0.1
 
     def __call__(self, x: Tensor, rng: Rng) -> Tensor:
-        return x * column(1 + rng.uniform(x.new_empty(len(x), 1), -self.share, self.share)[:, 0], x)
+        return x * column(1 + one_each(x, rng, -self.share, self.share), x)
+
+
+Per = Literal["channel", "pixel"]
+
+
+class Gain(Transform):
+    """Multiply every channel, or every pixel, by a number of its own, up to ``most`` times more or less."""
+
+    most: Annotated[float, Bound(1)] = 1.3
+    per: Per = "channel"
+
+    def __call__(self, x: Tensor, rng: Rng) -> Tensor:
+        return x * torch.exp(_spread(x, self.per, rng) * math.log(self.most))
+
+
+class Bias(Transform):
+    """Add to every channel, or to every pixel, a number of its own, up to ``most`` either way."""
+
+    most: Positive = 0.15
+    per: Per = "channel"
+
+    def __call__(self, x: Tensor, rng: Rng) -> Tensor:
+        return x + self.most * _spread(x, self.per, rng)
+
+
+def _spread(x: Tensor, per: Per, rng: Rng) -> Tensor:
+    """Numbers in [-1, 1], one for each channel or each position."""
+    one = [1] * (x.ndim - 2)
+    shape = (len(x), x.shape[1], *one) if per == "channel" else (len(x), 1, *x.shape[2:])
+    return rng.uniform(x.new_empty(shape))
+
+
+class Camera(Transform):
+    """What lies between a printed picture and its photo: angle, distance, light and noise (Chen et al., 2018).
+
+    Each part is a transform of its own and may be left out by 0. Two dimensions.
+    """
+
+    roll: Annotated[float, Bound(0, 180)] = 15.0
+    """Degrees it is turned by, at most."""
+    shift: Fraction = 0.08
+    """Share of a side it is moved by, at most."""
+    scale: Annotated[float, Bound(0, 0.95)] = 0.1
+    """Share it is nearer or farther by, at most."""
+    light: Annotated[float, Bound(0)] = 0.3
+    """How much stronger or weaker a channel may be."""
+    tint: Fraction = 0.15
+    """What may be added to a channel."""
+    grain: Annotated[float, Bound(0)] = 0.0
+    """How much stronger or weaker a single pixel may be."""
+    speckle: Fraction = 0.0
+    """What may be added to a single pixel."""
+    noise: Fraction = 0.05
+    """Spread of normal noise."""
+
+    def __call__(self, x: Tensor, rng: Rng) -> Tensor:
+        for part in self.parts():
+            x = part(x, rng)
+        return x.clamp(0, 1)
+
+    def parts(self) -> tuple[Transform, ...]:
+        """The small transforms it is made of, in the order of the light's way."""
+        makers: tuple[tuple[float, Callable[[float], Transform]], ...] = (
+            (self.roll, Rotate),
+            (self.scale, Scale),
+            (self.shift, Shift),
+            (self.light, lambda size: Gain(1 + size)),
+            (self.tint, Bias),
+            (self.grain, lambda size: Gain(1 + size, "pixel")),
+            (self.speckle, lambda size: Bias(size, "pixel")),
+            (self.noise, Noise),
+        )
+        return tuple(make(size) for size, make in makers if size)

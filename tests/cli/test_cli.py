@@ -203,3 +203,39 @@ def test_control_c_is_130_and_what_was_done_stays():
     assert "what was done is kept" in err
     assert "Traceback" not in err
     assert os.path.exists("a/parts/predict/part-00000.safetensors")
+
+
+def test_a_patch_is_learned_on_one_split_judged_on_the_other_and_can_be_printed(capsys):
+    learn = [
+        "attack",
+        "Patch(epochs=1, side=0.5)",
+        "unfool:digits8",
+        "--limit",
+        "30",
+        "--out",
+        "p",
+        "--quiet",
+    ]
+    code, out, err = said(capsys, *learn, "--size-cm", "4", "--json")
+    assert code == 0, err
+    found = json.loads(out)
+    assert set(found["rates"]) == {"learned", "random control", "plain control"}
+    assert found["rates"]["learned"]["success"]["n"] <= 30
+    assert all(c["n"] == found["poses"]["cells"][0][0]["n"] for row in found["poses"]["cells"] for c in row)
+    for name in ("print.png", "print.pdf", "poses.svg", "contact-sheet.png", "learned/learned.safetensors"):
+        assert os.path.getsize(f"p/{name}") > 0
+    assert "split=train" in Path("p/learned/recipe.txt").read_text()
+    assert said(capsys, *learn)[0] == 0
+    assert (
+        said(capsys, "attack", "Universal(epochs=1)", "unfool:digits8", "--limit", "9", "--out", "u")[0] == 0
+    )
+
+
+def test_data_of_ones_own_are_halved_into_what_is_learned_from_and_what_is_judged_on(capsys):
+    x, y = np.random.default_rng(0).integers(0, 255, (12, 32, 32), np.uint8), np.arange(12) % 10
+    np.savez("d.npz", x=x, y=y)
+    assert said(capsys, "attack", "Universal(epochs=1)", "d.npz", "--out", "u", "--quiet")[0] == 0
+    assert "after=6" in Path("u/learned/recipe.txt").read_text()
+    assert "limit=6" in Path("u/applied/recipe.txt").read_text()
+    np.savez("one.npz", x=x[:1], y=y[:1])
+    assert "learned from and judged on" in refused(capsys, "attack", "Patch", "one.npz", "--out", "o")

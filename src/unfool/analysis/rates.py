@@ -9,9 +9,9 @@ from torch import Tensor
 
 
 class Rate(NamedTuple):
-    """``k`` of ``n``, with the 95 % Wilson interval."""
+    """``k`` of ``n``, with the 95 % Wilson interval; ``k`` may have a fraction where each of n is a share."""
 
-    k: int
+    k: float
     n: int
     low: float
     high: float
@@ -43,6 +43,19 @@ def rate(flags: Tensor) -> Rate:
         return Rate(0, 0, 0.0, 1.0)
     low, high = binomtest(k, n).proportion_ci(0.95, "wilson")
     return Rate(k, n, float(low), float(high))
+
+
+def mean_share(shares: Tensor) -> Rate:
+    """The mean of each image's own share of draws; n counts images, whose draws are not independent.
+
+    The interval is Wilson's for n flags of that mean: shares spread less than flags, so it is never too narrow.
+    """
+    n, mean = len(shares), float(shares.double().mean()) if len(shares) else 0.0
+    if not n:
+        return Rate(0, 0, 0.0, 1.0)
+    z2 = 1.959963984540054**2
+    middle, room = mean + z2 / (2 * n), math.sqrt(z2 * (mean * (1 - mean) + z2 / (4 * n)) / n)
+    return Rate(mean * n, n, (middle - room) / (1 + z2 / n), (middle + room) / (1 + z2 / n))
 
 
 def percent(value: float) -> str:

@@ -79,7 +79,7 @@ class Attack(Method, ABC):
         a row does not depend on its neighbours.
         """
         x = checked_images(x)
-        goal, labels = _aim(x, y, target, model.width)
+        goal, labels = aimed(x, y, target, model.width)
         within = self.region(x, within)
         home, x, labels = x.device, x.to(model.device), labels.to(model.device)
         query = Query(
@@ -88,7 +88,7 @@ class Attack(Method, ABC):
         with model.settled():
             found = self.found(query, within, within.around(x, mask))
             logits = query.logits(found)
-        return _judged(found, x, logits, query, seed, home, within)
+        return judged(found, x, logits, query, seed, home, within)
 
     @final
     def region(self, x: Tensor, within: Region | None) -> Region:
@@ -128,17 +128,22 @@ class Attack(Method, ABC):
         aim: dict[str, Any] = {"y" if question.target is None else "target": wanted}
         how: dict[str, Any] = {"mask": question.mask(batch), "seed": question.seed, "ids": batch.ids}
         found = self(question.model, batch.x, **aim, within=question.within, **how)
-        saved = to_uint8(found.x)
-        again = label_of(question.model(from_uint8(saved))).to(wanted.device)
-        survives = (again == wanted) == (question.target is not None)
-        scores = {
-            name: getattr(found, name)
-            for name in ("success", "label", "confidence", "l0", "l1", "l2", "linf", "queries")
-        }
-        return {"adversarial": saved, **scores, "label_saved": again, "success_saved": survives}
+        return columns_of(found, question, wanted)
 
 
-def _aim(x: Tensor, y: Any, target: Any, classes: int | None) -> tuple[Goal, Tensor]:
+def columns_of(found: Attacked, question: Question, wanted: Tensor) -> Columns:
+    """What a run keeps: the images as 8-bit files hold them, and whether they reach the goal before and after that."""
+    saved = to_uint8(found.x)
+    again = label_of(question.model(from_uint8(saved))).to(wanted.device)
+    survives = (again == wanted) == (question.target is not None)
+    scores = {
+        name: getattr(found, name)
+        for name in ("success", "label", "confidence", "l0", "l1", "l2", "linf", "queries")
+    }
+    return {"adversarial": saved, **scores, "label_saved": again, "success_saved": survives}
+
+
+def aimed(x: Tensor, y: Any, target: Any, classes: int | None) -> tuple[Goal, Tensor]:
     if y is None and target is None:
         raise InputError(
             "an attack needs labels to lead away from, or targets to lead to", "give y=… or target=…"
@@ -154,7 +159,7 @@ def _aim(x: Tensor, y: Any, target: Any, classes: int | None) -> tuple[Goal, Ten
     return Targeted(), aims
 
 
-def _judged(
+def judged(
     found: Tensor, x: Tensor, logits: Tensor, query: Query, seed: int, home: torch.device, within: Region
 ) -> Attacked:
     delta = (found - x).flatten(1)

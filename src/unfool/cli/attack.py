@@ -18,6 +18,8 @@ def attack(
     model: str = "unfool:digits",
     target: str | None = None,
     within: str | None = None,
+    learn: str | None = None,
+    size_cm: float = 10.0,
     out: Path = Path("runs/attack"),
     limit: int | None = None,
     pictures: int = 24,
@@ -29,6 +31,8 @@ def attack(
 
     Writes each changed picture as an 8-bit PNG (what is printed is judged on that file, too), a panel beside the
     original, and all numbers as table.parquet. A picture without a label is led away from the class the model predicts.
+    What is learned (Universal, Patch, Sticker) is judged on pictures it has not seen, beside a random and a plain
+    change of its size, shown from several angles and distances, and written so that it can be printed.
 
     Parameters
     ----------
@@ -44,6 +48,11 @@ def attack(
     within
         The change allowed, such as "Linf(8/255)", "L2(0.5)" or "Mask(Linf(1), box=(0, 0, 0.2, 0.2))"; by default 0.1 on
         embedded data, else 8/255, in Linf, and no bound for an attack that looks for the smallest change.
+    learn
+        The pictures a change is learned on; by default the train split of embedded data, else the half of the data it
+        is not judged on.
+    size_cm
+        How wide a learned change is printed.
     out
         The folder for pictures and numbers.
     limit
@@ -54,18 +63,25 @@ def attack(
         Where all random numbers come from.
     """
     from ..attacks.base import Attack
+    from ..attacks.learned import LearnedAttack
     from ..attacks.substitute import Substitute
     from ..regions import Linf
     from ..runs.recipe import Recipe
-    from ..spec import parse
+    from ..spec import catalogue, parse
     from .audit import region_for
+    from .learned import Plan, learn_and_judge
     from .substitute import attack_by_substitute
 
     network = loading.load(model)
-    aim = class_number(target, network)
-    if method.strip().startswith("Substitute"):
+    aim, name = class_number(target, network), method.partition("(")[0].strip()
+    if name == Substitute.__name__:
         how, given = parse(method, Substitute), region_for(within, model) if within else None
         return attack_by_substitute(how, data, model, network, given, limit, seed, out, output)
+    if name in catalogue(LearnedAttack):
+        fit = parse(method, LearnedAttack)
+        inside = region_for(within, model) if within or fit.bounded else None
+        plan = Plan(fit, model, data, learn, aim, inside, limit, seed, out)
+        return learn_and_judge(plan, network, output, size_cm)
     wanted = parse(method, Attack)
     region = (
         region_for(within, model) if within or (not wanted.nearest and wanted.usable[:1] == (Linf,)) else None

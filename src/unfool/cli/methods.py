@@ -39,6 +39,7 @@ def _all(output: OutputOptions) -> None:
 
 def families() -> dict[str, type]:
     from ..attacks.base import Attack
+    from ..attacks.learned import LearnedAttack
     from ..attributions.base import Attribution
     from ..objectives import Objective
     from ..regions import Region
@@ -48,6 +49,7 @@ def families() -> dict[str, type]:
 
     return {
         "attacks": Attack,
+        "learned attacks": LearnedAttack,
         "attributions": Attribution,
         "objectives": Objective,
         "regions": Region,

@@ -41,7 +41,7 @@ def work(
     claim_folder(folder, recipe)
     for k in range(ceil(len(ids) / chunk)):
         some, part = ids[k * chunk : (k + 1) * chunk], folder / f"part-{k:05d}.safetensors"
-        if k % world == rank and not _whole(part):
+        if k % world == rank and not whole(part):
             write_part(part, some, rows(some))
         progress(len(some))
 
@@ -76,7 +76,7 @@ def claim_folder(folder: Path, recipe: str) -> None:
         raise RunConflict(f"{folder} holds another run: {held}", OTHER_FOLDER)
 
 
-def _whole(part: Path) -> bool:
+def whole(part: Path) -> bool:
     """Whether a part is there and can be read; a torn one is written again."""
     if not part.exists():
         return False

@@ -1,0 +1,147 @@
+"""Hiding an object from a detector."""
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from ..boxes import overlap
+from ..checks import checked_images, row_ids
+from ..errors import InputError
+from ..model import Model
+from ..objectives import Goal, Objective, Trace
+from ..query import Query
+from ..regions import Linf, Mask, Region
+from ..rows import Rng
+from ..spec import Fraction
+from .base import Attack
+
+BOX, SCORE, LABEL = slice(0, 4), 4, 5
+
+
+class Detections(nn.Module):
+    """A detector's lists of boxes as one tensor: left, top, right, bottom, score and label of each, [B, 6, N].
+
+    ``net`` is anything that answers as torchvision's detectors do in evaluation mode. Rows with fewer boxes than the
+    fullest are filled with boxes of score 0 and label -1.
+    """
+
+    def __init__(self, net: nn.Module):
+        super().__init__()
+        self.net = net
+
+    def forward(self, x: Tensor) -> Tensor:
+        told = self.net(list(x))
+        most = max([1, *(len(row["scores"]) for row in told)])
+        return torch.stack([self._filled(row, image, most) for row, image in zip(told, x, strict=True)])
+
+    def _filled(self, row: dict[str, Tensor], image: Tensor, most: int) -> Tensor:
+        parts = (row["boxes"].T, row["scores"][None], row["labels"].to(image)[None])
+        found = torch.cat([part.to(image) for part in parts])
+        blank = found.new_zeros(6, most - found.shape[1])
+        blank[LABEL] = -1
+        return (
+            torch.cat([found, blank], 1) + 0 * image.sum()
+        )  # where there is no box there still is a gradient: zero
+
+
+def detector(net: nn.Module, classes: Sequence[str] = (), **how: Any) -> Model:
+    """A :class:`Model` of anything that answers as torchvision's detectors do in evaluation mode."""
+    if not isinstance(net, nn.Module):
+        raise InputError(f"a detector is a torch module, not {type(net).__name__}")
+    model = Model(Detections(net), outputs="logits", name=type(net).__name__, **how)
+    model.classes = tuple(map(str, classes))
+    return model
+
+
+class Hidden(Goal):
+    """No box of the object's class on the object any more: lower the scores of all that overlap it (Chen et al., 2018).
+
+    ``y`` [B, 5] are each row's object: its box and its class. The score is the sum of log(1 - score) over the boxes of
+    that class that overlap the object by half.
+    """
+
+    confidence: Fraction = 0.5
+    """A box counts as seen from this score on."""
+    least: Fraction = 0.5
+    """How much (intersection over union) a box has to overlap the object."""
+
+    def by(self, loss: Objective) -> "Hidden":
+        """There is one loss for detectors."""
+        del loss
+        return self
+
+    def score(self, trace: Trace, y: Tensor) -> Tensor:
+        found = trace["output"]
+        return (self.on(found, y) * (1 - found[:, SCORE]).clamp_min(1e-6).log()).sum(1)
+
+    def reached(self, trace: Trace, y: Tensor) -> Tensor:
+        return ~(self.on(trace["output"], y) & (trace["output"][:, SCORE] >= self.confidence)).any(1)
+
+    def on(self, found: Tensor, y: Tensor) -> Tensor:
+        """Which boxes are the object's: [B, N] bool."""
+        shared = overlap(found[:, BOX].mT.detach(), y[:, None, :4].to(found))
+        return (shared >= self.least) & (found[:, LABEL] == y[:, 4:].to(found))
+
+
+class Hid(NamedTuple):
+    """What hiding came to: the images, which objects are not seen any more, and the best score left on each."""
+
+    x: Tensor
+    hidden: Tensor
+    score: Tensor
+    cost: dict[str, int]
+
+
+def objects(boxes: Sequence[Tensor] | Tensor, labels: Sequence[Any] | Tensor) -> Tensor:
+    """One object of each image as a row: its box and its class, [B, 5]."""
+    rows = [
+        torch.cat([torch.as_tensor(b).flatten().float(), torch.as_tensor(k).flatten()[:1].float()])
+        for b, k in zip(boxes, labels, strict=True)
+    ]
+    if any(row.shape != (5,) for row in rows):
+        raise InputError("an object is one box (left, top, right, bottom) and one class for each image")
+    return torch.stack(rows)
+
+
+def hide(
+    attack: Attack,
+    model: Model,
+    x: Tensor,
+    victims: Tensor,
+    *,
+    within: Region | None = None,
+    mask: Tensor | None = None,
+    goal: Hidden | None = None,
+    seed: int = 0,
+    ids: Sequence[Any] | None = None,
+) -> Hid:
+    """Hide one object in each image, ``victims`` [B, 5] as :func:`objects` gives them, by any attack.
+
+    Inside a ``mask`` [B, 1, H, W] any change is allowed unless ``within`` says otherwise.
+    """
+    x, goal = checked_images(x).to(model.device), goal or Hidden()
+    within = within or (Linf(8 / 255) if mask is None else Mask(Linf(1.0)))
+    rng = Rng.seeded(seed, row_ids(ids, len(x)), model.device)
+    query = Query(model, goal, victims.to(model.device), rng, who=repr(attack))
+    with model.settled():
+        found = attack.found(query, within, within.around(x, mask))
+        return look_for(model, found, victims, goal)._replace(cost=dict(query.cost))
+
+
+@torch.no_grad()
+def look_for(model: Model, x: Tensor, victims: Tensor, goal: Hidden | None = None) -> Hid:
+    """Which objects a detector sees in images as they are."""
+    goal, y = goal or Hidden(), victims.to(model.device)
+    found = model(x)
+    best = (goal.on(found, y) * found[:, SCORE]).amax(1)
+    return Hid(x, goal.reached({"output": found}, y), best, {})
+
+
+def sticker_masks(victims: Tensor, size: tuple[int, int], share: float = 0.5) -> Tensor:
+    """A square in the middle of each object, ``share`` of its sides wide: [B, 1, H, W] bool."""
+    down, right = torch.meshgrid(*(torch.arange(n) + 0.5 for n in size), indexing="ij")
+    left, top, far, low = (side[:, None, None] for side in victims[:, :4].unbind(1))
+    inside = (right - (left + far) / 2).abs() <= share * (far - left) / 2
+    return (inside & ((down - (top + low) / 2).abs() <= share * (low - top) / 2))[:, None]

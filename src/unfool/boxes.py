@@ -1,0 +1,23 @@
+"""Boxes as (left, top, right, bottom) in pixels."""
+
+import torch
+from torch import Tensor
+
+
+def overlap(a: Tensor, b: Tensor) -> Tensor:
+    """Intersection over union of boxes whose leading dimensions broadcast: [*, 4] x2 -> [*]."""
+    corner = torch.maximum(a[..., :2], b[..., :2]), torch.minimum(a[..., 2:], b[..., 2:])
+    both = (corner[1] - corner[0]).clamp_min(0).prod(-1)
+    areas = [(t[..., 2:] - t[..., :2]).clamp_min(0).prod(-1) for t in (a, b)]
+    return both / (areas[0] + areas[1] - both).clamp_min(1e-12)
+
+
+def without_doubles(boxes: Tensor, scores: Tensor, most: float = 0.5) -> Tensor:
+    """Which boxes stay, best first, where of any two that overlap more than ``most`` the better one does."""
+    order = scores.argsort(descending=True, stable=True)
+    shared = overlap(boxes[order][:, None], boxes[order][None])
+    kept: list[int] = []
+    for k in range(len(order)):
+        if not kept or not bool((shared[k, kept] > most).any()):
+            kept.append(k)
+    return order[kept]
