@@ -7,7 +7,7 @@ from ..errors import InputError
 from .shared import OutputOptions, opened
 
 if TYPE_CHECKING:
-    from ..analysis.transfer import Transfer
+    from ..analysis.substitute import Transfer
     from ..attacks.substitute import Substitute
     from ..data.base import Source
     from ..model import Model
@@ -27,7 +27,7 @@ def attack_by_substitute(
     output: OutputOptions,
 ) -> None:
     """One study, its tables on the terminal and its files in ``out``."""
-    from ..analysis.transfer import study
+    from ..analysis.substitute import study
     from ..regions import Linf
     from ..report.substitute import write_study
     from ..runs.work import claim_folder

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from ..analysis.transfer import Transfer
+from ..analysis.substitute import Transfer
 from ..attacks.substitute import Substitute
 from ..measures.predict import Predict
 from ..runs.recipe import Recipe
