@@ -19,7 +19,7 @@ HEAVY = {
     "cyclopts": ["cli/"],
     "jinja2": ["report/"],
     "matplotlib": ["show/"],
-    "sklearn": ["samples.py"],
+    "sklearn": ["samples.py", "zoo/classic.py"],
     "timm": ["zoo/timm.py"],
     "torchvision": ["vision.py"],
 }
