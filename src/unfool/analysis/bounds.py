@@ -88,20 +88,13 @@ def cap_share(angle: float, d: int) -> float:
     return float(betainc((d - 1) / 2, 0.5, math.cos(angle) ** 2)) / 2
 
 
-class Distances(NamedTuple):
-    """How far uniform points of one half are from the other half, by how that is measured: each [n]."""
-
-    found: dict[str, Tensor]
-    d: int
-
-
-def sphere_distances(d: int, n: int, seed: int = 0) -> Distances:
+def sphere_distances(d: int, n: int, seed: int = 0) -> dict[str, Tensor]:
     """Angles to the equator of uniform points on the upper half of the sphere; the half-space classifier is right."""
     x = _drawn("normal", seed, n, d)
-    return Distances({"sphere": (x[:, 0].abs() / x.norm(dim=1)).asin()}, d)
+    return {"sphere equator": (x[:, 0].abs() / x.norm(dim=1)).asin()}
 
 
-def cube_distances(d: int, n: int, seed: int = 0) -> Distances:
+def cube_distances(d: int, n: int, seed: int = 0) -> dict[str, Tensor]:
     """Exact distances inside the cube to two half-spaces that hold half of it: a mean of pixels, and a single pixel.
 
     The nearest point in L2 and Linf with a lower mean lowers every coordinate alike, down to 0; in L1 any order does,
@@ -115,17 +108,14 @@ def cube_distances(d: int, n: int, seed: int = 0) -> Distances:
     moved = x - (x - shift[:, None]).clamp_min(0)
     largest = x.sort(1, descending=True).values.cumsum(1)
     single = (_drawn("uniform", seed + 1, n, 1)[:, 0] - 0.5).abs()
-    return Distances(
-        {
-            "L2 mean": moved.norm(dim=1),
-            "L2 one": single,
-            "Linf mean": shift,
-            "Linf one": single,
-            "L1 mean": excess,
-            "L0 mean": ((largest < excess[:, None]).sum(1) + 1).double(),
-        },
-        d,
-    )
+    return {
+        "L2 mean": moved.norm(dim=1),
+        "L2 one pixel": single,
+        "Linf mean": shift,
+        "Linf one pixel": single,
+        "L1 mean": excess,
+        "L0 mean": ((largest < excess[:, None]).sum(1) + 1).double(),
+    }
 
 
 def _common_shift(x: Tensor, excess: Tensor) -> Tensor:
@@ -142,8 +132,3 @@ def _drawn(kind: Literal["normal", "uniform"], seed: int, n: int, d: int) -> Ten
     """Random numbers in double precision from a seed: [n, d]."""
     draw = torch.randn if kind == "normal" else torch.rand
     return draw(n, d, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
-
-
-def near_share(distances: Tensor, eps: float) -> float:
-    """The share of points within ``eps``."""
-    return float((distances <= eps).double().mean())

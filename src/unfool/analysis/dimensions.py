@@ -112,6 +112,9 @@ def _weights(d: int, law: Law, stream: torch.Generator) -> Tensor:
     return w if law == "normal" else w * kept
 
 
+KINDS: tuple[tuple[str, Literal["linear", "mlp"]], ...] = (("linear", "linear"), ("two hidden layers", "mlp"))
+
+
 class Radii(NamedTuple):
     """Of one trained classifier: the smallest changes that flip the images it has right, and its accuracy."""
 
@@ -239,6 +242,6 @@ def measure_dimensions(plan: Dimensions, progress: Callable[[int], None] = lambd
     pixels = [side**2 for side in plan.sides]
     digits = tuple(
         told(trend(name, pixels, lambda d, s, k=kind: digit_radii(math.isqrt(d), plan, s, k), seeds))
-        for name, kind in (("linear", "linear"), ("two hidden layers", "mlp"))
+        for name, kind in KINDS
     )
     return Measured(plan, units, gaussian, digits)

@@ -11,11 +11,12 @@ import torch
 from torch import Tensor
 
 from ..runs.inspect import Directions, Tables
+from ..runs.table import Table
 from .rates import Rate, rate
 
 
 class Lines(NamedTuple):
-    """The logits along ±eps times the sign of the gradient, of every image and as numbers."""
+    """The logits along ±eps times the sign of the gradient (or of noise), of every image and as numbers."""
 
     amplitudes: Tensor  # [points], negative lowers the loss
     free: Tensor  # [N, points, K]
@@ -52,17 +53,23 @@ class Studied(NamedTuple):
 
     plan: Directions
     classes: tuple[str, ...]
+    ids: tuple[str, ...]
     d: int
     n: int
     y: Tensor
     right: Tensor
     lines: Lines
+    random: Lines
+    """The same along random signs, one pattern an image."""
     planes: Plane
     windows: dict[str, Tensor]  # by run, [images, down, across]
     window_ids: tuple[str, ...]
     along: tuple[Along, ...]
     draws: tuple[Rate, ...]
     """Accuracy under the worst of n draws, for n = 0, 1, 2, …"""
+
+    def row(self, id: str) -> int:
+        return self.ids.index(id)
 
     @property
     def ratio(self) -> float:
@@ -82,11 +89,13 @@ def study(plan: Directions, tables: Tables, classes: tuple[str, ...], d: int) ->
     return Studied(
         plan,
         classes,
+        predict.ids,
         d,
         len(predict),
         y,
         right,
-        _lines(plan, tables, y, right),
+        _lines(plan, tables["logits"], y, right),
+        _lines(plan, tables["logits-random"], y, right),
         _plane(windows, labels),
         windows,
         ids,
@@ -95,9 +104,9 @@ def study(plan: Directions, tables: Tables, classes: tuple[str, ...], d: int) ->
     )
 
 
-def _lines(plan: Directions, tables: Tables, y: Tensor, right: Tensor) -> Lines:
+def _lines(plan: Directions, table: Table, y: Tensor, right: Tensor) -> Lines:
     amplitudes = torch.linspace(-plan.limit, plan.limit, plan.points)
-    free, clipped = (tables["logits"][name].double() for name in ("free", "clipped"))
+    free, clipped = (table[name].double() for name in ("free", "clipped"))
     own = free[torch.arange(len(y)), :, y.clamp_min(0)]
     correct = {name: (v.argmax(2) == y[:, None])[right] for name, v in (("free", free), ("clipped", clipped))}
     down, up = amplitudes < 0, amplitudes > 0

@@ -78,7 +78,7 @@ def _typical(found: Transferred, wrong: dict[str, Tensor], images: Tensor) -> Sh
     k = int((fooled == fooled.median()).nonzero()[0, 0])
     made, noisy = found.found[source], found.found[RANDOM]
     place = [found.clean[a].ids.index(found.ids[k]) for a in found.plan.models]
-    before = [t for t in found.clean.values()]
+    before = list(found.clean.values())
     sure = [
         float("nan") if made["confidences"][k][v].isnan() else float(t["confidence"][i])
         for v, (t, i) in enumerate(zip(before, place, strict=True))
@@ -106,7 +106,7 @@ def short_names(addresses: Sequence[str]) -> dict[str, str]:
 
 def _short(address: str) -> str:
     place, _, query = address.partition("?")
-    options = dict(part.partition("=")[::2] for part in query.split("&") if part)
+    options = {name: value for name, _, value in (part.partition("=") for part in query.split("&"))}
     if place.startswith("unfool:"):
         net = "robust" if options.get("robust", "0") != "0" else options.get("net", "conv")
         half = options.get("half", "0")

@@ -39,8 +39,6 @@ class FirstDraw(Method):
 
         query = question.query(batch, Untargeted(), type(self).__name__)
         with question.model.settled():
-            start = _Draw(
-                torch.zeros(len(x), device=x.device), x, within.around(x, question.mask(batch))
-            )
+            start = _Draw(torch.zeros(len(x), device=x.device), x, within.around(x, question.mask(batch)))
             first = iterate(step, start, query, self.draws + 1)
         return {"draw": first.long().cpu()}

@@ -82,9 +82,7 @@ def _write_figure(figure: Figure, folder: Path) -> None:
     drawn = figure.drawn
     if isinstance(drawn, str):
         whole = f'<?xml version="1.0" encoding="utf-8"?>\n{drawn}'
-        atomically(
-            folder / f"{figure.name}.svg", lambda draft: draft.write_text(whole, encoding="utf-8")
-        )
+        atomically(folder / f"{figure.name}.svg", lambda draft: draft.write_text(whole, encoding="utf-8"))
     else:
         atomically(folder / f"{figure.name}.png", lambda draft: draft.write_bytes(encoded(drawn)))
 

@@ -71,8 +71,12 @@ def run_directions(
         [
             Step("predict", Predict(), ids, box, runner.many),
             Step("logits", LogitsAlong(plan.limit, plan.points), ids, box, runner.many),
+            Step("logits-random", LogitsAlong(plan.limit, plan.points, "sign"), ids, box, runner.many),
             Step("draws", FirstDraw(plan.draws), ids, box, runner.many),
-            *(Step(f"along-{w}", FlipAlong(w), ids, box, runner.many) for w in ("gradient", "sign", "gaussian")),
+            *(
+                Step(f"along-{w}", FlipAlong(w), ids, box, runner.many)
+                for w in ("gradient", "sign", "gaussian")
+            ),
         ]
     )
     right = ids_where(ids, tables["predict"]["correct"].bool())
@@ -102,7 +106,15 @@ class _Runner:
     """Does the missing steps of one plan in one folder."""
 
     def __init__(
-        self, plan: Spec, address: str, data: str, seed: int, model: Model, source: Source, folder: Path, watch: Watch
+        self,
+        plan: Spec,
+        address: str,
+        data: str,
+        seed: int,
+        model: Model,
+        source: Source,
+        folder: Path,
+        watch: Watch,
     ):
         claim(folder, repr(plan), model)
         self.address, self.data, self.seed, self.folder, self.watch = address, data, seed, folder, watch

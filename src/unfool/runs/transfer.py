@@ -23,7 +23,7 @@ from ..spec import Count, Natural, Spec
 from ..views import View, from_uint8, to_uint8
 from .audit import Watch, at_once, chosen, claim, first_image, ids_where, unwatched
 from .table import Table, read_table
-from .work import answered, work
+from .work import Part, answered, work
 
 RANDOM = "random"
 """The source that is none: random signs of equal size, the control."""
@@ -35,7 +35,7 @@ class Transfer(Spec):
     models: tuple[str, ...]
     """Addresses of the victims."""
     sources: tuple[str, ...] = ()
-    """Addresses of the models the attack is made on, "A + B" the mean of two; by default every victim with gradients."""
+    """Addresses of the models the attack is made on, "A + B" the mean of two; by default each with gradients."""
     data: str = "unfool:digits8"
     attack: Attack = PGD(steps=40, loss=Margin(), random_start=False)
     within: Region = Linf(0.2)
@@ -86,47 +86,36 @@ def run_transfer(
     def batch_of(some: Sequence[str]) -> Batch:
         return source.batch(some, view, victims[0].classes)
 
-    def do(name: str, text: str, some: Sequence[str], rows: Callable[[Batch], Columns]) -> Table:
+    def do(name: str, text: str, some: Sequence[str], rows: Callable[[Batch], Part]) -> Table:
         place = folder / "parts" / name
         with watch(name, len(some)) as progress:
-            work(
-                text,
-                place,
-                some,
-                lambda part: answered(_Rows(rows), Question(victims[0]), batch_of(part)),
-                chunk=many,
-                progress=progress,
-            )
+            work(text, place, some, lambda part: rows(batch_of(part)), chunk=many, progress=progress)
         return read_table(place)
+
+    def made(rows: Callable[[Batch], Columns]) -> Callable[[Batch], Part]:
+        return lambda batch: Part(rows(batch), {}, batch.groups)
 
     clean = {
         address: do(
             f"clean-{k}",
             f"{address} {plan.data}",
             ids,
-            lambda b, m=victims[k]: Predict().columns(Question(m), b),
+            lambda b, m=victims[k]: answered(Predict(), Question(m), b),
         )
         for k, address in enumerate(plan.models)
     }
     common = _common(ids, list(clean.values()))
     found = {
         address: do(
-            f"from-{k}", f"{address} {plan!r}", common, lambda b, a=address: attacked(plan, models[a], victims, b)
+            f"from-{k}",
+            f"{address} {plan!r}",
+            common,
+            made(lambda b, m=models[address]: attacked(plan, m, victims, b)),
         )
         for k, address in enumerate(sources)
     }
-    found[RANDOM] = do("from-random", repr(plan), common, lambda b: randomised(plan, victims, b))
+    found[RANDOM] = do("from-random", repr(plan), common, made(lambda b: randomised(plan, victims, b)))
     return Transferred(plan, sources, clean, tuple(common), found)
-
-
-class _Rows(NamedTuple):
-    """Any function of a batch in the place of a method."""
-
-    rows: Callable[[Batch], Columns]
-
-    def columns(self, question: Question, batch: Batch) -> Columns:
-        del question
-        return self.rows(batch)
 
 
 def _all(models: Mapping[str, Model]) -> Model:
@@ -138,10 +127,14 @@ def _check(sources: Sequence[str], victims: Sequence[Model]) -> None:
     if len(victims) < 2:
         raise InputError("a transfer needs at least two models", "name two or more --models")
     if not sources:
-        raise InputError("no model gives gradients to attack it by", "name --sources and an --attack by scores")
+        raise InputError(
+            "no model gives gradients to attack it by", "name --sources and an --attack by scores"
+        )
     widths = {len(m.classes) for m in victims if m.classes}
     if len(widths) > 1:
-        raise InputError(f"the models have {', '.join(map(str, sorted(widths)))} classes", "all must have the same")
+        raise InputError(
+            f"the models have {', '.join(map(str, sorted(widths)))} classes", "all must have the same"
+        )
 
 
 def _common(ids: Sequence[str], clean: Sequence[Table]) -> list[str]:

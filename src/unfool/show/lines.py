@@ -1,5 +1,6 @@
 """Lines, points and histograms that any subject may draw, each series with its interval."""
 
+import math
 from collections.abc import Sequence
 from typing import Literal, NamedTuple
 
@@ -71,9 +72,7 @@ def _draw(axes: Axes, one: Series, colour: tuple[float, float, float]) -> None:
         ]
         axes.errorbar(list(one.x), list(one.y), yerr=spans, fmt="none", color=colour, linewidth=1)
     else:
-        axes.fill_between(
-            list(one.x), list(one.low), list(one.high), color=colour, alpha=0.15, linewidth=0
-        )
+        axes.fill_between(list(one.x), list(one.low), list(one.high), color=colour, alpha=0.15, linewidth=0)
 
 
 class Radii(NamedTuple):
@@ -87,7 +86,7 @@ def radius_histogram(found: Sequence[Radii], axis: str, limit: float, bins: int 
     """Radii of several directions on one logarithmic axis, medians marked; what never flipped stands at the right."""
     finite = torch.cat([one.values[one.values.isfinite() & (one.values > 0)] for one in found])
     low = float(finite.min()) if len(finite) else limit / 100
-    edges = torch.logspace(*torch.tensor([low * 0.98, limit * 1.02]).log10().tolist(), bins + 1)
+    edges = torch.logspace(math.log10(low * 0.98), math.log10(limit * 1.02), bins + 1)
     beyond = limit * (limit / low) ** 0.08
 
     def draw(axes: Axes) -> None:

@@ -1,4 +1,4 @@
-"""Classifiers that are no networks, trained on the embedded digits when asked for: they answer, and give no gradients."""
+"""Classifiers that are no networks, trained on the embedded digits when asked for: they give no gradients."""
 
 from collections.abc import Callable
 from functools import cache

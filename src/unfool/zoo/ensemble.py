@@ -37,5 +37,8 @@ def ensemble(models: Sequence[Model]) -> Model:
         outputs="logits",
         name=" + ".join(model.name for model in models),
     )
-    whole.access = min((m.access for m in models), key=("labels", "scores", "gradients").index)
+    for access in ("labels", "scores"):
+        if any(model.access == access for model in models):
+            whole.access = access
+            break
     return whole
