@@ -9,7 +9,7 @@ from ..loop import iterate
 from ..objectives import Between, Goal, Margin, Targeted, Untargeted
 from ..query import Query
 from ..regions import L0, L1, L2, Ball, Linf, Region
-from ..rows import column, take
+from ..rows import column
 from ..spec import Count, Fraction, Natural, Positive
 from .base import Attack
 from .closing import Nearest, closer
@@ -41,7 +41,9 @@ def nearest_plane(query: Query, within: Region, x: Tensor, others: Tensor, ball:
         return Planes(-answer.score, answer.slope, answer.score > 0)
     pairs = [torch.stack((query.y, rival), 1) for rival in others.T]
     scores, slopes = query.instead(Untargeted(Between())).gradients(x, pairs)
-    gains = torch.stack([_gain(within, x, score, slope, ball) for score, slope in zip(scores, slopes, strict=True)])
+    gains = torch.stack(
+        [_gain(within, x, score, slope, ball) for score, slope in zip(scores, slopes, strict=True)]
+    )
     away = torch.where(gains > 0, scores.abs() / gains.clamp_min(torch.finfo(gains.dtype).tiny), torch.inf)
     best, rows = away.argmin(0), torch.arange(len(x), device=x.device)
     return Planes(-scores[best, rows], slopes[best, rows], (scores > 0).any(0))
@@ -92,7 +94,9 @@ class DeepFool(Attack):
             return at._replace(x=within.project(at.x + change, at.ball)), plane.flipped
 
         query = by_margin(query)
-        return iterate(step, Walk(ball.center, ball, rivals(query, ball.center, self.candidates)), query, self.steps)
+        return iterate(
+            step, Walk(ball.center, ball, rivals(query, ball.center, self.candidates)), query, self.steps
+        )
 
 
 class Shuttle(NamedTuple):
@@ -164,7 +168,9 @@ class FAB(Attack):
         rest = torch.where(plane.flipped, self.back, 1.0).to(at.x)
         x = center + column(rest, at.x) * (at.x - center)
         here = crossing(within.norm, x, plane.slope, plane.gap - _rise(plane.slope, x - at.x), mask)
-        there = crossing(within.norm, center, plane.slope, plane.gap - _rise(plane.slope, center - at.x), mask)
+        there = crossing(
+            within.norm, center, plane.slope, plane.gap - _rise(plane.slope, center - at.x), mask
+        )
         far, near = within.size(there), within.size(here)
         pull = (near / (near + far).clamp_min(torch.finfo(near.dtype).tiny)).clamp_max(self.pull)
         step = torch.lerp(x + self.extrapolation * here, center + self.extrapolation * there, column(pull, x))

@@ -75,7 +75,13 @@ class DDN(Attack):
             return at._replace(x=x, eps=eps), done
 
         eps = torch.full_like(ball.eps, self.size).minimum(ball.eps)
-        return searched(step, Search(*Nearest.nothing(ball), ball.center, eps, ball), climbing(query, self.loss), self, within)
+        return searched(
+            step,
+            Search(*Nearest.nothing(ball), ball.center, eps, ball),
+            climbing(query, self.loss),
+            self,
+            within,
+        )
 
 
 class FMN(Attack):
@@ -114,7 +120,13 @@ class FMN(Attack):
             return at._replace(x=within.project(x, at.ball._replace(eps=eps)), eps=eps), done
 
         eps = torch.full_like(ball.eps, 1.0 if within.norm is L0 else torch.inf)
-        return searched(step, Search(*Nearest.nothing(ball), ball.center, eps, ball), climbing(query, self.loss), self, within)
+        return searched(
+            step,
+            Search(*Nearest.nothing(ball), ball.center, eps, ball),
+            climbing(query, self.loss),
+            self,
+            within,
+        )
 
     def _eps(self, within: Region, at: Search, answer: Any, gamma: float) -> Tensor:
         if within.norm is L0:

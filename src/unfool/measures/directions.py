@@ -58,12 +58,14 @@ class LogitsAlong(Method):
 
     limit: Positive = 0.3
     points: Annotated[int, Bound(3)] = 61
+    direction: Direction = "gradient"
+    """Another one is the control."""
 
     def columns(self, question: Question, batch: Batch) -> Columns:
         query = question.query(batch, CrossEntropy(), type(self).__name__)
         x = batch.x.to(question.model.device)
         with question.model.settled():
-            way = unit_direction(query, x, "gradient")
+            way = unit_direction(query, x, self.direction)
             ways = torch.linspace(-self.limit, self.limit, self.points).tolist()
             free = query.packed(lambda q, v: q.logits(v), (x + eps * way for eps in ways))
             clipped = query.packed(lambda q, v: q.logits(v), ((x + eps * way).clamp(0, 1) for eps in ways))

@@ -16,7 +16,7 @@ GREY = "#7f7f7f"
 Interval = tuple[float, float, float]
 """A value with the ends of its interval."""
 
-_SETTINGS: Any = {
+SETTINGS: Any = {
     "svg.fonttype": "none",
     "svg.hashsalt": "unfool",
     "font.family": "sans-serif",
@@ -36,7 +36,7 @@ def colours(k: int) -> tuple[float, float, float]:
 
 def drawn(draw: Callable[[Axes], None], width: float = 6.4, height: float = 3.6) -> str:
     """One chart as SVG text; the process's matplotlib settings stay as they are."""
-    with mpl.rc_context(_SETTINGS):
+    with mpl.rc_context(SETTINGS):
         figure = Figure(figsize=(width, height), layout="constrained")
         axes = figure.subplots()
         axes.spines[["top", "right"]].set_visible(False)

@@ -32,6 +32,11 @@ def load(
     ``classes`` are names or a file of them, ``view`` how pictures are cut; both come with the model where it knows
     them. Raises :class:`UnknownName`, :class:`DataError` or :class:`SpecError` where it cannot be.
     """
+    if len(parts := address.split(" + ")) > 1:
+        from .ensemble import ensemble
+
+        how = {"classes": classes, "view": view, "outputs": outputs, "device": device, "trust": trust}
+        return ensemble([load(part, fast=fast, **how) for part in parts])  # pyright: ignore[reportArgumentType]
     place, options = split_address(address)
     kind, _, rest = place.partition(":")
     names = read_classes(Path(classes)) if isinstance(classes, (str, Path)) else classes
@@ -109,14 +114,19 @@ def _black_box(
     return model
 
 
-def embedded_network(name: str, options: dict[str, str]) -> Found:
-    """An embedded network: ``digits``, ``digits8`` or ``lesions``, by ``net`` and ``robust``."""
+def embedded_network(name: str, options: dict[str, str]) -> Found | Model:
+    """An embedded network: ``digits``, ``digits8`` or ``lesions``, by ``net`` and ``robust``.
+
+    With ``half`` or ``seed``, or where ``net`` is none (svm, knn, forest, tree), a model trained now.
+    """
     from ..data.embedded import NAMES, Embedded
     from .embedded import build
     from .nets import NETS
 
     if name not in NAMES:
         raise UnknownName("embedded network", f"unfool:{name}", [f"unfool:{known}" for known in NAMES])
+    if options.keys() & {"half", "seed"} or options.get("net") in UNTRAINED:
+        return _trained_now(name, options)
     net, robust = options.pop("net", "conv"), options.pop("robust", "0") not in ("0", "")
     known = [
         key.partition("_")[2] for key in NETS if key.startswith(f"{name}_") and not key.endswith("robust")
@@ -125,6 +135,24 @@ def embedded_network(name: str, options: dict[str, str]) -> Found:
         raise UnknownName(f"network of unfool:{name}", net if net not in known else "robust", known)
     names = Embedded(name).label_names()  # pyright: ignore[reportArgumentType]  one of NAMES
     return Found(build(f"{name}_{'robust' if robust else net}"), classes=names, view=View(channels=1))
+
+
+UNTRAINED = ("forest", "knn", "svm", "tree")
+"""Models that come without weights: they are trained when asked for."""
+
+
+def _trained_now(name: str, options: dict[str, str]) -> Model:
+    """A model of an embedded data set, trained on all of it or on one ``half`` (1 or 2) from a ``seed``."""
+    from .classic import trained
+    from .nets import NETS
+
+    kind, half, seed = options.pop("net", "conv"), options.pop("half", "0"), options.pop("seed", "0")
+    known = [key.partition("_")[2] for key in NETS if key.startswith(f"{name}_")] + list(UNTRAINED)
+    if kind not in known:
+        raise UnknownName(f"network of unfool:{name}", kind, known)
+    if half not in ("0", "1", "2") or not seed.isdecimal():
+        raise SpecError(f"half={half}, seed={seed} cannot be", "half is 0 (all), 1 or 2, seed a whole number")
+    return trained(name, kind, int(half), int(seed))
 
 
 def _placed(net: nn.Module, device: str | None) -> nn.Module:

@@ -1,0 +1,19 @@
+"""``unfool inspect``: one subject a file in ``subjects``, imported when it is asked for."""
+
+from cyclopts import App
+
+SUBJECTS = {
+    "transfer": "Whom images made to fool one model fool, too.",
+    "directions": "What happens along straight lines and in planes through images.",
+    "norms": "The same images attacked within several norms.",
+    "bounds": "What theory allows: how many images must lie near a boundary.",
+    "dimensions": "Whether more dimensions make a classifier easier to fool.",
+}
+
+inspect = App(
+    name="inspect",
+    help="Look closely at one question: figures with their controls, numbers, one page.",
+    help_format="plaintext",
+)
+for _subject, _purpose in SUBJECTS.items():
+    inspect.command(f"unfool.cli.subjects.{_subject}:{_subject}", name=_subject, help=_purpose)

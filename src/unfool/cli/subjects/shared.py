@@ -1,0 +1,24 @@
+"""What every subject of ``unfool inspect`` ends with."""
+
+import shlex
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ..shared import OutputOptions
+
+if TYPE_CHECKING:
+    from ...report.page import Page
+
+
+def finish(page: "Page", out: Path, output: OutputOptions) -> None:
+    """Write the page, and say what it says."""
+    from ...report.page import write_page
+    from ...report.summary import clean
+
+    write_page(page, out, shlex.join(["unfool", *sys.argv[1:]]))
+    output.document(
+        clean({"title": page.title, "sentence": page.sentence, "folder": str(out), **page.numbers})
+    )
+    output.say(page.sentence)
+    output.say(f"\n{len(page.figures)} figures and their numbers: {out / 'report.html'}")

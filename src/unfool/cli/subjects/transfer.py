@@ -1,0 +1,90 @@
+"""``unfool inspect transfer``."""
+
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import Parameter
+
+from ..shared import ModelOptions, OutputOptions, opened
+from .shared import finish
+
+NINE = (
+    "net=linear",
+    "net=mlp",
+    "net=mlp&half=1&seed=1",
+    "net=conv",
+    "net=conv&half=2&seed=1",
+    "net=svm&half=1",
+    "net=knn",
+    "net=forest&half=2",
+    "net=tree",
+)
+"""The models where none are named: five networks, four others; of each kind one learned from half the digits."""
+
+
+def transfer(
+    data: str = "unfool:digits8",
+    *,
+    models: Annotated[list[str] | None, Parameter(consume_multiple=True, negative="")] = None,
+    sources: Annotated[list[str] | None, Parameter(consume_multiple=True, negative="")] = None,
+    attack: str = "PGD(steps=40, loss=Margin(), random_start=False)",
+    within: str | None = None,
+    onwards: bool = True,
+    out: Path = Path("runs/transfer"),
+    limit: int | None = None,
+    seed: int = 0,
+    loading: ModelOptions = ModelOptions(),  # noqa: B008  frozen
+    output: OutputOptions = OutputOptions(),  # noqa: B008  frozen
+) -> None:
+    """Whom images made to fool one model fool, too.
+
+    Attacks each source on the images that all models have right, and shows the 8-bit results to all models; random
+    signs of equal size are the control. Stopped at any moment, the same command goes on from there.
+
+    Parameters
+    ----------
+    data
+        As for unfool audit.
+    models
+        Addresses of the models that are shown the images; by default nine of the embedded digits. A black box is
+        file.py:function that gives a Model.
+    sources
+        Addresses of those that are attacked, "A + B" for the mean logits of several; by default all that give
+        gradients, and over the nine the mean of two of them, too.
+    attack
+        An attack as text.
+    within
+        The change allowed, such as "Linf(8/255)"; by default 0.2 on embedded data, else 8/255.
+    onwards
+        Go on climbing when the source is fooled; an image that only just fools one model fools few others.
+    out
+        The folder for the page and everything behind it.
+    limit
+        How many pictures at most, drawn by the seed.
+    seed
+        Where all random numbers come from.
+    """
+    from ...analysis.transfer import matrix
+    from ...attacks.base import Attack
+    from ...errors import InputError
+    from ...regions import Linf, Region
+    from ...report.subjects.transfer import transfer_page
+    from ...runs.transfer import Transfer, run_transfer
+    from ...spec import parse
+    from ...views import View
+
+    if not models and data not in ("unfool:digits", "unfool:digits8"):
+        raise InputError(
+            "over which models?", "name them: --models torchvision:resnet50 timm:… file.py:factory"
+        )
+    named = tuple(models or (f"{data}?{net}" for net in NINE))
+    attacked = tuple(sources or ()) if models or sources else (*named[:5], f"{named[1]} + {named[3]}")
+    networks = {address: loading.load(address) for address in dict.fromkeys((*named, *attacked))}
+    region = parse(within, Region) if within else Linf(0.2) if data.startswith("unfool:") else Linf(8 / 255)
+    plan = Transfer(named, attacked, data, parse(attack, Attack), region, onwards, limit, seed)
+    with output.watching() as watch:
+        found = run_transfer(plan, networks, opened(data), out, watch)
+    first = networks[named[0]]
+    view = next((m.view for m in networks.values() if isinstance(m.view, View)), None)
+    images = opened(data).batch(found.ids, view, first.classes).x
+    finish(transfer_page(matrix(found, images), tuple(first.classes)), out, output)

@@ -1,0 +1,99 @@
+"""What ``unfool inspect`` found of any subject: figures, numbers and one self-contained page in a folder."""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import jinja2
+from PIL import Image
+
+from ..errors import DataError
+from ..runs.work import atomically
+from ..show.image import data_uri, encoded
+from .summary import clean
+
+
+class Figure(NamedTuple):
+    """A chart as SVG text or panels as a picture, and the control that is in it."""
+
+    name: str
+    drawn: str | Image.Image
+    caption: str
+    control: str
+    """What in the figure is the control; a figure without one is not written."""
+
+
+class Grid(NamedTuple):
+    """A table of texts; the first column names its rows."""
+
+    title: str
+    header: Sequence[str]
+    rows: Sequence[Sequence[str]]
+
+
+class Section(NamedTuple):
+    """Figures and tables under one heading."""
+
+    heading: str
+    text: str
+    figures: Sequence[Figure] = ()
+    tables: Sequence[Grid] = ()
+
+
+class Page(NamedTuple):
+    """A subject as people read it: one sentence of what it shows, the evidence, and what it does not show."""
+
+    title: str
+    sentence: str
+    sections: Sequence[Section]
+    limits: Sequence[str]
+    recipe: str
+    numbers: dict[str, Any]
+    """What goes into ``inspect.json``."""
+
+    @property
+    def figures(self) -> list[Figure]:
+        return [figure for section in self.sections for figure in section.figures]
+
+
+def write_page(page: Page, folder: Path, command: str) -> None:
+    """Write ``report.html``, ``inspect.json`` and every figure as a file of its own.
+
+    Raises :class:`DataError` where a figure has no control.
+    """
+    for figure in page.figures:
+        if not figure.control.strip():
+            raise DataError(f"figure {figure.name!r} has no control", "no figure ships without one")
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise DataError(f"cannot make {folder}: {error.strerror}", "give another with --out") from None
+    for figure in page.figures:
+        _write_figure(figure, folder)
+    told = {"title": page.title, "sentence": page.sentence, "recipe": page.recipe, **page.numbers}
+    text = json.dumps(clean(told), indent=1, allow_nan=False)
+    html = _template().render(page=page, command=command)
+    atomically(folder / "inspect.json", lambda draft: draft.write_text(text, encoding="utf-8"))
+    atomically(folder / "report.html", lambda draft: draft.write_text(html, encoding="utf-8"))
+
+
+def _write_figure(figure: Figure, folder: Path) -> None:
+    drawn = figure.drawn
+    if isinstance(drawn, str):
+        whole = f'<?xml version="1.0" encoding="utf-8"?>\n{drawn}'
+        atomically(folder / f"{figure.name}.svg", lambda draft: draft.write_text(whole, encoding="utf-8"))
+    else:
+        atomically(folder / f"{figure.name}.png", lambda draft: draft.write_bytes(encoded(drawn)))
+
+
+def _shown(drawn: str | Image.Image) -> str:
+    """A figure as the page holds it."""
+    return drawn if isinstance(drawn, str) else f'<img src="{data_uri(encoded(drawn))}" alt="">'
+
+
+def _template() -> jinja2.Template:
+    loader = jinja2.PackageLoader("unfool.report", "templates")
+    environment = jinja2.Environment(loader=loader, autoescape=True, undefined=jinja2.StrictUndefined)
+    environment.filters["shown"] = _shown
+    return environment.get_template("inspect.html")
