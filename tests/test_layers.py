@@ -11,7 +11,7 @@ LAYERS = (
     "errors",
     "options",
     "spec",
-    "blackbox borrow checks hooks maps outputs rows samples views vision",
+    "blackbox borrow checks hooks maps outputs rows samples straight views vision",
     "fast region transforms",
     "model regions",
     "objectives",
