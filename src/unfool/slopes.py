@@ -149,7 +149,7 @@ class StraightThrough(Slope):
     """The gradient past functions that are flat, as if they did nothing (BPDA, Athalye et al., 2018)."""
 
     layers: tuple[str, ...] = ()
-    """Layers to pass by entirely, such as a defence that leaves torch; empty: whatever is rounded, cut off or compared."""
+    """Layers to pass by, such as a defence that leaves torch; empty: whatever is rounded, cut off or compared."""
     inner: Slope = Exact()
     """What is asked."""
 

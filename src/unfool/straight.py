@@ -3,7 +3,7 @@
 Nothing of it is left when the ``with`` ends.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from typing import Any
 
@@ -108,6 +108,6 @@ def identity(module: nn.Module, args: Any, out: Any) -> Any:
 
 
 @contextmanager
-def straightened() -> Iterator[Straightened]:
+def straightened() -> Generator[Straightened]:
     with Straightened() as mode:
         yield mode

@@ -104,7 +104,7 @@ def checkpoints(steps: int, sparse: bool) -> dict[int, int]:
     shares = [0.0, 0.22]
     while shares[-1] < 1:
         shares.append(shares[-1] + max(shares[-1] - shares[-2] - 0.03, 0.06))
-    return {b: b - a for a, b in pairwise(ceil(share * steps) for share in shares) if a < b < steps}
+    return {b: b - a for a, b in pairwise(ceil(share * steps - 1e-9) for share in shares) if a < b < steps}
 
 
 def seen(at: Climb, answer: Answer, t: int) -> tuple[Climb, Tensor]:
@@ -200,7 +200,7 @@ class TargetedAPGD(Attack):
     rivals: Count = 9
     """How many classes to try at most."""
     order: Literal["logits", "reach"] = "logits"
-    """The largest logits first, or the shortest way to go first: the gap of the logits by its slope (Melamed et al., 2024)."""
+    """Largest logits first, or shortest way first: the gap of the logits by its slope (Melamed et al., 2024)."""
     candidates: Count = 20
     """How many classes, by their logits, are put in order of reach: one backward pass each."""
     random_start: bool = True

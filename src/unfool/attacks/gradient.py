@@ -46,8 +46,8 @@ class Point(NamedTuple):
 class PGD(Attack):
     """Many small steps, projected back after each (Madry et al., 2018).
 
-    Without a random start it is the basic iterative method (Kurakin et al., 2017), then with ``momentum=1.0, reach=1.0``
-    MI-FGSM (Dong et al., 2018).
+    Without a random start it is the basic iterative method (Kurakin et al., 2017), and with ``momentum=1.0, reach=1.0``
+    then MI-FGSM (Dong et al., 2018).
     """
 
     steps: Count = 10
