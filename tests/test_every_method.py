@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from oracles import images, random_state, residual, same, state_of
+from unfool.attacks.auto import TargetedAPGD
 from unfool.attacks.base import Attack
 from unfool.attacks.gradient import FGSM, PGD
 from unfool.attacks.noise import RandomNoise
@@ -22,8 +23,9 @@ from unfool.model import Model
 from unfool.objectives import Margin
 from unfool.regions import L0, L1, L2, Linf, Mask, Region
 from unfool.rows import Batch
-from unfool.slopes import NES, Expectation
+from unfool.slopes import NES, SPSA, Expectation, ScaleInvariant, TranslationInvariant
 from unfool.spec import Spec, catalogue, options, parse
+from unfool.transforms import Shrink
 
 N = 4
 BUDGETS = {name: {"queries": 60, "tries": 10} for name in ("BoundaryWalk", "HopSkipJump", "SurFree")}
@@ -60,8 +62,20 @@ def example(cls: type[Spec]) -> Spec:
     return cls(**needed, **BUDGETS.get(cls.__name__, {}))
 
 
+BUDGETS: dict[str, dict[str, Any]] = {"APGD": {"steps": 8}, "TargetedAPGD": {"steps": 4, "rivals": 2}}
+"""Less than the default, where that takes long."""
+
+
 ATTACKS: list[Attack] = [
     *ours(Attack),
+    FGSM(start=0.5),
+    PGD(
+        steps=3,
+        momentum=1.0,
+        slope=TranslationInvariant(1, 1.0, Expectation((Shrink(0.7),), 1, ScaleInvariant(2))),
+    ),
+    PGD(steps=2, slope=SPSA(samples=2)),
+    TargetedAPGD(steps=3, rivals=2, order="reach"),
     PGD(steps=3, random_start=False, loss=Margin()),
     PGD(steps=2, slope=NES(samples=2)),
     FGSM(slope=Expectation(samples=2)),

@@ -1,3 +1,5 @@
+from .attacks.auto import APGD as APGD
+from .attacks.auto import TargetedAPGD as TargetedAPGD
 from .attacks.base import Attack as Attack
 from .attacks.base import Attacked as Attacked
 from .attacks.boundary import FAB as FAB
@@ -82,8 +84,13 @@ from .regions import Region as Region
 from .rows import Batch as Batch
 from .scenes import scenes as scenes
 from .slopes import NES as NES
+from .slopes import SPSA as SPSA
 from .slopes import Exact as Exact
 from .slopes import Expectation as Expectation
+from .slopes import Redrawn as Redrawn
+from .slopes import ScaleInvariant as ScaleInvariant
+from .slopes import StraightThrough as StraightThrough
+from .slopes import TranslationInvariant as TranslationInvariant
 from .spec import Spec as Spec
 from .spec import catalogue as catalogue
 from .spec import options as options
@@ -95,6 +102,9 @@ from .synthesis.fooling import MapElites as MapElites
 from .synthesis.genomes import Encoding as Encoding
 from .synthesis.genomes import Pixels as Pixels
 from .transforms import Camera as Camera
+from .transforms import Jitter as Jitter
+from .transforms import Noise as Noise
+from .transforms import Shrink as Shrink
 from .transforms import Transform as Transform
 from .views import View as View
 from .zoo.address import load as load

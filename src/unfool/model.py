@@ -19,7 +19,7 @@ from .borrow import borrowed, trains
 from .errors import AccessError, InputError, UnknownName
 from .fast import inference_copy
 from .hooks import has_positions, hooked, observed_calls
-from .outputs import Outputs, as_logits, as_scores, told_outputs
+from .outputs import Outputs, as_logits, as_scores, mean_logits, told_outputs
 from .spec import Spec
 
 Access = Literal["gradients", "scores", "labels"]
@@ -41,7 +41,8 @@ class Model:
     is as it was, also when the call raised. ``mean`` and ``std`` are what the network's input is normalised by, per
     channel; ``box`` the range of its pixels before that; ``outputs`` says what it returns where that cannot be
     told from the numbers; ``view`` how a picture is cut for it. ``fast`` lets searches use a private copy with folded
-    batch norm and, where the processor has it, bfloat16; what they find is judged on the network itself.
+    batch norm and, where the processor has it, bfloat16; what they find is judged on the network itself. A network that
+    draws at random is judged by the mean probability of ``draws`` answers.
     """
 
     def __init__(
@@ -57,13 +58,14 @@ class Model:
         device: str | torch.device | None = None,
         fast: bool = False,
         capacity: int = 64,
+        draws: int = 1,
         name: str = "",
     ):
         if not isinstance(net, nn.Module):
             raise InputError(
                 f"Model wraps a torch module, not {type(net).__name__}", "Model.scores(f) wraps a function"
             )
-        self.net, self.view, self.capacity = net, view, capacity
+        self.net, self.view, self.capacity, self.draws = net, view, capacity, draws
         self.classes = classes if isinstance(classes, tuple) else tuple(map(str, classes))
         self.outputs: Outputs | None = outputs
         self.access: Access = "gradients"
@@ -125,7 +127,12 @@ class Model:
     @torch.no_grad()
     def __call__(self, x: Tensor) -> Tensor:
         """The logits of images in [0, 1]: [B, K, ...]."""
-        return self.trace(x)["output"]
+        return self.drawn(lambda: self.trace(x)["output"])
+
+    def drawn(self, ask: Callable[[], Tensor]) -> Tensor:
+        """What ``ask`` gives; of several draws the logarithm of the mean probability."""
+        with self.settled():
+            return ask() if self.draws == 1 else mean_logits([ask() for _ in range(self.draws)])
 
     def trace(
         self, x: Tensor, reads: Sequence[str] = ("output",), *, leaf: str | None = None

@@ -277,10 +277,13 @@ def index_like(logits: Tensor, y: Tensor) -> Tensor:
 
 
 def spread_of(logits: Tensor, best: int) -> Tensor:
-    """How far the best logit is above the third, or with 4 above the mean of third and fourth; 1 of two classes."""
-    top = logits.topk(min(best, logits.shape[1]), dim=1).values
-    if top.shape[1] < 3:
-        return torch.ones_like(top[:, :1])
+    """How far the best logit is above the third, or with 4 above the mean of third and fourth; 1 of fewer classes.
+
+    Of three classes the fourth would be missing and the third be the rival itself: the ratio would be a constant.
+    """
+    if logits.shape[1] < best:
+        return torch.ones_like(logits[:, :1])
+    top = logits.topk(best, dim=1).values
     return (top[:, :1] - top[:, 2:].mean(1, keepdim=True)).clamp_min(1e-12)
 
 

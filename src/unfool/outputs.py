@@ -1,7 +1,8 @@
 """What networks give back, and the scores in it."""
 
+import math
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
 import torch
@@ -58,3 +59,8 @@ def as_logits(out: Tensor, outputs: Outputs) -> Tensor:
     least = torch.finfo(out.dtype).tiny
     both = torch.cat([1 - out, out], 1) if out.shape[1] == 1 else out
     return both.clamp_min(least).log()
+
+
+def mean_logits(answers: Sequence[Tensor]) -> Tensor:
+    """The logarithm of the mean probability of several answers."""
+    return torch.stack([logits.log_softmax(1) for logits in answers]).logsumexp(0) - math.log(len(answers))

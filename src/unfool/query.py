@@ -85,9 +85,10 @@ class Query:
         images: Tensor | None = None,
         who: str = "this",
         spent: "Spent | None" = None,
+        through: tuple[Change, ...] = (),
     ):
         self.model, self.objective, self.rng, self.who = model, objective, rng, who
-        self.images, self.score = images, None
+        self.images, self.score, self.through = images, None, through
         self._y = y
         self.spent = Spent.nothing(len(rng), rng.device) if spent is None else spent
 
@@ -133,7 +134,7 @@ class Query:
         spent: "Spent",
         images: Tensor | None = None,
     ) -> "Query":
-        return Query(model, objective, y, rng, images=images, who=self.who, spent=spent)
+        return Query(model, objective, y, rng, images=images, who=self.who, spent=spent, through=self.through)
 
     def __getitem__(self, keep: Tensor) -> "Query":
         spent = self.spent._replace(rows=self.spent.rows[keep])
@@ -165,6 +166,12 @@ class Query:
         if self.spent.film is not None:
             self.spent.film.append(Frame(self.spent.rows, x.detach().clone()))
 
+    def seen(self, through: Iterable[Change]) -> "Query":
+        """The same question about the images as random transforms leave them, drawn anew for every pass."""
+        other = self._with(self.model, self.objective, self._y, self.rng, self.spent)
+        other.through = (*self.through, *through)
+        return other
+
     def look(
         self, x: Tensor, reads: Sequence[str] | None = None, leaf: str | None = None
     ) -> dict[str, Tensor]:
@@ -183,22 +190,28 @@ class Query:
             else tuple(dict.fromkeys((*self.objective.reads, "output")))
         )
 
+    def _changed(self, x: Tensor, through: Iterable[Change]) -> Tensor:
+        for transform in through:
+            x = transform(x, self.rng)
+        return x
+
     @torch.no_grad()
     def ask(self, x: Tensor) -> Answer:
         """The score of each image, and whether it is done."""
         self.model.need("scores", self.who)
-        trace = self.look(x, self._reads())
+        trace = self.look(self._changed(x, self.through), self._reads())
         return Answer(self._note(x, trace), self.objective.reached(trace, self.y))
 
     @torch.no_grad()
     def reached(self, x: Tensor) -> Tensor:
         """Which images are done; labels are enough to know."""
-        return self.objective.reached(self.look(x), self.y)
+        trace = self.look(x) if self.model.draws == 1 else {"output": self.logits(x)}
+        return self.objective.reached(trace, self.y)
 
     @torch.no_grad()
     def logits(self, x: Tensor) -> Tensor:
-        """The network's answer itself: [B, K, *]."""
-        return self.look(x, ("output",))["output"]
+        """The network's answer itself, of as many draws as the model is judged by: [B, K, *]."""
+        return self.model.drawn(lambda: self.look(x, ("output",))["output"])
 
     def labels(self, x: Tensor) -> Tensor:
         return label_of(self.logits(x))
@@ -210,10 +223,8 @@ class Query:
         """
         self.model.need("gradients", self.who)
         with torch.enable_grad():
-            leaf = seen = x.detach().requires_grad_()
-            for transform in through:
-                seen = transform(seen, self.rng)
-            trace = self.look(seen, self._reads())
+            leaf = x.detach().requires_grad_()
+            trace = self.look(self._changed(leaf, (*self.through, *through)), self._reads())
             score = self._note(x, trace)
             (grad,) = torch.autograd.grad(_connected(score, self.who).sum(), leaf)
         self.spent.add("backward")

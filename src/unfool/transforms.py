@@ -181,3 +181,33 @@ class Camera(Transform):
             (self.noise, Noise),
         )
         return tuple(make(size) for size, make in makers if size)
+
+
+class Shrink(Transform):
+    """With a chance, shrink to a random size and put it anywhere on black (input diversity, Xie et al., 2019)."""
+
+    least: Fraction = 0.9
+    """The smallest size, as a share of each side."""
+    chance: Fraction = 0.5
+    """How often an image is changed at all."""
+
+    def __call__(self, x: Tensor, rng: Rng) -> Tensor:
+        lots = rng.uniform(x.new_empty(len(x), x.ndim), 0, 1)  # [B, chance, size, one place per dimension]
+        share = torch.where(lots[:, 0] < self.chance, self.least + (1 - self.least) * lots[:, 1], 1.0)
+        for axis in range(2, x.ndim):
+            x = _shrunk(x, share, lots[:, axis], axis)
+        return x
+
+
+def _shrunk(x: Tensor, share: Tensor, place: Tensor, axis: int) -> Tensor:
+    """Each row shrunk along one axis to its own share of the side, interpolated, zeros beside it."""
+    side = x.shape[axis]
+    wanted = (share * side).round().clamp_min(1)[:, None]  # [B, 1]
+    first = (place[:, None] * (side - wanted + 1)).floor().clamp(max=side - 1)
+    at = torch.arange(side, device=x.device, dtype=x.dtype)
+    source = ((at - first + 0.5) * side / wanted - 0.5).clamp(0, side - 1)  # [B, side]
+    inside = (at >= first) & (at < first + wanted)
+    weights = (1 - (source[:, :, None] - at).abs()).clamp_min(0) * inside[:, :, None]  # [B, to, from]
+    lines = x.movedim(axis, -1)
+    mixed = lines.flatten(1, -2) @ weights.mT
+    return mixed.view(lines.shape).movedim(-1, axis)

@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from oracles import SPACES, Gives, Plane, conv, half_frozen, images, residual, same
+from oracles import SPACES, Gives, Plane, Quadratic, conv, half_frozen, images, residual, same
 from unfool.attacks.base import Attack
 from unfool.attacks.gradient import FGSM, PGD
 from unfool.attacks.noise import RandomNoise
@@ -190,6 +190,64 @@ def test_a_slope_guessed_from_scores_works_where_there_are_no_gradients(digits):
     found = PGD(slope=NES(samples=20), loss=Margin())(black, x, y, within=Linf(0.2))
     assert found.success.float().mean() > 0.8
     assert "backward" not in found.cost
+
+
+# A random start, momentum.
+
+
+@pytest.mark.parametrize("share", [0.25, 0.5])
+def test_a_random_start_takes_its_share_of_the_radius_and_the_step_the_rest(share: float):
+    """x + share eps sign(noise) + (1 - share) eps sign(gradient) (Tramèr et al., 2018)."""
+    moved = (FGSM(start=share)(Model(NET), X, Y, within=Linf(0.1)).x - X).flatten(1)
+    way = (torch.where(Y == 1, -1.0, 1.0)[:, None] * NET.w.detach().sign().flatten()).expand_as(moved)
+    with_it = torch.isclose(moved, 0.1 * way, atol=1e-5)
+    against = torch.isclose(moved, (1 - 2 * share) * 0.1 * way, atol=1e-5)
+    assert (with_it | against).all()
+    assert 0.4 < with_it.float().mean() < 0.6
+
+
+def test_with_momentum_the_steps_follow_the_paper():
+    """g <- mu g + ∇ / ||∇||₁, x <- x + alpha sign(g) (Dong et al., 2018), on a curved score."""
+    net, x = Quadratic(3, 6, 6), images(2, 3, 6, 6, low=0.4, high=0.6)
+    attack = PGD(4, -Logit(), step=0.01, random_start=False, momentum=0.9)
+    found = attack(Model(net), x, target=[0, 1], within=Linf(0.1))
+    y, at, g = torch.tensor([0, 1]), x, torch.zeros_like(x)
+    for _ in range(4):
+        grad = net.gradient(at, y)
+        g = 0.9 * g + grad / grad.abs().sum((1, 2, 3), keepdim=True)
+        at = at + 0.01 * g.sign()
+    left = found.queries > 4
+    assert left.any()
+    assert torch.allclose(found.x[left], at[left].detach(), atol=1e-6)
+
+
+def test_momentum_is_normalised_for_each_row_not_across_the_batch():
+    """A neighbour whose gradient is a million times as long changes nothing."""
+    net = conv(3, 5).double()
+
+    class Louder(torch.nn.Module):
+        def forward(self, x: Tensor) -> Tensor:
+            return net(x) * (1 + 1e6 * (x[:, 0, 0, 0] > 0.999))[:, None]
+
+    x = images(4, 3, 8, 8, dtype=torch.float64, high=0.9)
+    x[1:, 0, 0, 0] = 1.0
+    y, attack = net(x).argmax(1), PGD(6, Margin(), momentum=1.0, random_start=False)
+    mask = torch.ones(4, 1, 8, 8)
+    mask[:, :, 0, 0] = 0
+    together = attack(Model(Louder()), x, y, within=Linf(0.01), mask=mask).x
+    for k in range(4):
+        alone = attack(Model(Louder()), x[k : k + 1], y[k : k + 1], within=Linf(0.01), mask=mask[:1]).x
+        assert torch.allclose(together[k], alone[0], atol=1e-9)
+
+
+def test_momentum_leaves_with_its_row(digits):
+    """Rows that flip at different steps: each goes the way it goes alone."""
+    x, y = digits.x[:12], digits.y[:12]
+    attack, how = PGD(10, momentum=1.0, random_start=False), {"within": Linf(0.12)}
+    together = attack(digits.model, x, y, **how)
+    assert together.queries.unique().numel() > 2
+    alone = torch.cat([attack(digits.model, x[k : k + 1], y[k : k + 1], **how).x for k in range(12)])
+    assert torch.allclose(together.x, alone, atol=1e-5)
 
 
 # Targets.

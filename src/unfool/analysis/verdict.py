@@ -40,9 +40,7 @@ class Judged(NamedTuple):
 def judged(audit: Audit, method: Verdict, table: Table, right: Tensor, robust: Tensor) -> Judged:
     """``right`` are the images the curve left right, in the order of the table's rows; ``robust`` all that hold."""
     by, forward, backward = (table[name] for name in ("by", "forward", "backward"))
-    lines = [
-        _line(attack, by, forward[:, k], backward[:, k], k) for k, attack in enumerate(method.attacks)
-    ]
+    lines = [_line(attack, by, forward[:, k], backward[:, k], k) for k, attack in enumerate(method.attacks)]
     first = next((k for k, line in enumerate(lines) if line.scores_only), len(lines))
     against = (by == HOLDS) | (by >= first)
     del right

@@ -69,7 +69,9 @@ class Standard(Evaluation):
             return search
         steps, times = (100, 5) if thorough else (40, 1)
         climbs: tuple[Attack, ...] = (
-            Repeated(APGD(steps, LogitRatio(), slope=self.slope), times) if thorough else APGD(steps, LogitRatio(), slope=self.slope),
+            Repeated(APGD(steps, LogitRatio(), slope=self.slope), times)
+            if thorough
+            else APGD(steps, LogitRatio(), slope=self.slope),
         )
         if not targeted:
             climbs += (TargetedAPGD(100 if thorough else 30, order="reach", slope=self.slope),)

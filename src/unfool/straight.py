@@ -1,0 +1,113 @@
+"""Letting gradients pass where a function is flat: steps count as straight lines going backward, as themselves forward.
+
+Nothing of it is left when the ``with`` ends.
+"""
+
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
+
+STEPS = frozenset(["round", "floor", "ceil", "trunc", "fix", "sign", "sgn", "heaviside"])
+COMPARED = {
+    "gt": 1,
+    "ge": 1,
+    "greater": 1,
+    "greater_equal": 1,
+    "lt": -1,
+    "le": -1,
+    "less": -1,
+    "less_equal": -1,
+}
+DIVIDED = frozenset(["floor_divide", "floordiv"])
+ARITHMETIC = frozenset(["add", "sub", "mul", "div", "truediv", "true_divide"])
+CAST = frozenset(
+    [
+        "to",
+        "type",
+        "type_as",
+        "float",
+        "double",
+        "half",
+        "bfloat16",
+        "int",
+        "long",
+        "short",
+        "char",
+        "byte",
+        "bool",
+    ]
+)
+
+SOUGHT = (
+    "round, floor, ceil, trunc, sign, heaviside, //, casts to whole numbers and comparisons cast to floats"
+)
+
+
+class Straightened(TorchFunctionMode):
+    """Every step of a forward pass with the gradient of the line it follows; ``met`` counts them."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.met = 0
+
+    def __torch_function__(
+        self, func: Callable[..., Any], types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
+    ) -> Any:
+        kwargs, name = kwargs or {}, getattr(func, "__name__", "")
+        bare, lead = name.strip("_"), args[0] if args else kwargs.get("input")
+        if bare in STEPS and rises(lead):
+            line = lead.clone() if name.endswith("_") else lead  # in place it is about to change
+            return self.passed(func(*args, **kwargs), line, name.endswith("_"))
+        out = func(*args, **kwargs)
+        if (bare in DIVIDED or kwargs.get("rounding_mode")) and any(map(rises, args)):
+            return self.passed(out, torch.true_divide(*args[:2]))
+        if bare in COMPARED and len(args) > 1 and any(map(rises, args)):
+            out.line = COMPARED[bare] * (args[0] - args[1])
+        elif bare in CAST and isinstance(out, Tensor) and isinstance(lead, Tensor):
+            return self.cast(out, lead)
+        elif (
+            bare in ARITHMETIC and name != f"{bare}_" and hasattr(lead, "line") and not any(map(rises, args))
+        ):
+            return self.kept(out, func(lead.line, *args[1:], **kwargs))
+        elif bare == "where" and len(args) == 3 and hasattr(lead, "line") and not any(map(rises, args[1:])):
+            return self.passed(out, (args[1] - args[2]) * lead.line)
+        return out
+
+    def cast(self, out: Tensor, given: Tensor) -> Tensor:
+        line = getattr(given, "line", given if rises(given) else None)
+        same = out.is_floating_point() and given.is_floating_point()
+        return out if line is None or same or out is given else self.kept(out, line)
+
+    def kept(self, out: Tensor, line: Tensor) -> Tensor:
+        """Whole numbers carry no gradient: their line goes beside them until they are floats again."""
+        if out.is_floating_point():
+            return self.passed(out, line.to(out.dtype))
+        out.line = line  # pyright: ignore[reportAttributeAccessIssue]
+        return out
+
+    def passed(self, out: Tensor, line: Tensor, in_place: bool = False) -> Tensor:
+        self.met += 1
+        zero = line - line.detach()  # nothing but a gradient
+        return out.add_(zero) if in_place else out.detach() + zero
+
+
+def rises(t: Any) -> bool:
+    return isinstance(t, Tensor) and t.requires_grad
+
+
+def identity(module: nn.Module, args: Any, out: Any) -> Any:
+    """A hook by which a module's gradient is that of doing nothing, where its output is shaped like its input."""
+    (given, *_) = args
+    if not isinstance(out, Tensor) or out.shape != given.shape:
+        return None
+    return out.detach() + (given - given.detach())
+
+
+@contextmanager
+def straightened() -> Generator[Straightened]:
+    with Straightened() as mode:
+        yield mode
