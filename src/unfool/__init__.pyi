@@ -3,6 +3,11 @@ from .attacks.base import Attacked as Attacked
 from .attacks.gradient import FGSM as FGSM
 from .attacks.gradient import PGD as PGD
 from .attacks.noise import RandomNoise as RandomNoise
+from .attacks.pixels import Exhaustive as Exhaustive
+from .attacks.pixels import OnePixel as OnePixel
+from .attacks.sparse import SimBA as SimBA
+from .attacks.sparse import SparseRS as SparseRS
+from .attacks.square import Square as Square
 from .attacks.wrappers import Best as Best
 from .attacks.wrappers import Repeated as Repeated
 from .attacks.wrappers import Smallest as Smallest

@@ -10,7 +10,7 @@ from torch import Tensor
 from ..checks import checked_images, checked_labels, row_ids
 from ..errors import InputError
 from ..method import Columns, Method, Question
-from ..model import Model
+from ..model import Access, Model
 from ..objectives import Goal, Targeted, Untargeted, label_of
 from ..query import Query
 from ..regions import L0, L1, L2, Ball, Linf, Norm, Region
@@ -52,6 +52,8 @@ class Attack(Method, ABC):
     """In which norms it can work, its own first."""
     nearest: ClassVar[bool] = False
     """Whether it looks for the smallest change: without a region it is then bounded by [0, 1] alone."""
+    asks: ClassVar[Access] = "gradients"
+    """What it has to be told, at most; attacks that count queries ask for "scores" or "labels"."""
 
     @abstractmethod
     def perturb(self, query: Query, within: Region, ball: Ball) -> Tensor:
