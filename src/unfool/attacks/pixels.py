@@ -14,11 +14,10 @@ from ..objectives import CrossEntropy, Margin, Objective, Targeted, Untargeted
 from ..query import Query
 from ..regions import L0, Ball, Region
 from ..rows import Batch, Rng
-from ..spec import Bound, Count, Natural, Positive
+from ..spec import Bound, Natural, Positive
 from .base import Attack
 from .gradient import climbing
 from .search import Boxes, choose
-from .sweep import asked
 
 Levels = Annotated[int, Bound(2)]
 STRIP = 50
@@ -56,7 +55,7 @@ class OnePixel(Attack):
     levels: Levels = 256
     """How many values a channel can have; with 256 a saved file holds what was found."""
     sure: bool = False
-    """Go on until the label has less than 5 % or the target more than 90 %, as published, or all generations are over."""
+    """Go on until the label has less than 5 %, or the target more than 90 %, as published."""
     loss: Objective = Margin()
     """What to climb; the paper's is ``CrossEntropy()``, which cannot rank candidates once the network is certain."""
 
@@ -133,7 +132,9 @@ def _others(members: Tensor, rng: Rng) -> list[Tensor]:
     """For each member three others, all different: indices [B, P, 1, 1]."""
     n = members.shape[1]
     lots = rng.uniform(members.new_empty(len(members), n, 3, dtype=torch.float64), 0, 1)
-    chosen: list[Tensor] = [torch.zeros_like(lots[..., 0], dtype=torch.long)]  # itself, as a distance round the circle
+    chosen: list[Tensor] = [
+        torch.zeros_like(lots[..., 0], dtype=torch.long)
+    ]  # itself, as a distance round the circle
     for k in range(3):
         free = (lots[..., k] * (n - 1 - k)).long().clamp_max(n - 2 - k)
         for taken in torch.stack(chosen).sort(0).values:
@@ -144,7 +145,7 @@ def _others(members: Tensor, rng: Rng) -> list[Tensor]:
 
 
 def positions(places: Tensor, ball: Ball) -> Tensor:
-    """Flat positions of places in [0, 1]: [B, k, pixels, dimensions] -> [B, k, pixels]; a place at 1 is the last one."""
+    """Flat positions of places in [0, 1], where 1 is the last: [B, k, pixels, dimensions] -> [B, k, pixels]."""
     boxes, space = Boxes.around(ball), ball.center.shape[2:]
     sides, corner = boxes.sides[:, None, None], boxes.corner[:, None, None]
     at = torch.minimum((places * sides).floor().long(), sides - 1) + corner

@@ -1,4 +1,4 @@
-"""Random search: try a change of the best so far, keep it where it is better. And boxes inside an image, one for each row."""
+"""Random search: try a change of the best so far, keep it where it is better. Boxes to try it in, one a row."""
 
 from collections.abc import Callable
 from typing import Any, NamedTuple, TypeVar, cast

@@ -23,9 +23,9 @@ DIVISORS = (2, 4, 5, 6, 8, 10, 12, 15, 20)
 class SparseRS(Attack):
     """Random search over a few pixels, or over one small patch (Croce et al., 2022).
 
-    Within ``L0(k)`` it moves some of ``k`` pixels at a time, in black, white or pure colours. As a patch it is a square of
-    the largest whole side with at most ``k`` positions (``L0(25)``: 5 x 5) at any place, so it is bounded by the same
-    region; ``Mask(L0(25), box)`` keeps either to a part of the image.
+    Within ``L0(k)`` it moves some of ``k`` pixels at a time, in black, white or pure colours. As a patch it is a square
+    of the largest whole side with at most ``k`` positions (``L0(25)``: 5 x 5) at any place, so the same region bounds
+    it; ``Mask(L0(25), box)`` keeps either to a part of the image.
     """
 
     norms = (L0,)
@@ -56,7 +56,9 @@ class SparseRS(Attack):
             budget = torch.minimum(budget, _count(lots < 2))
             chosen = chosen & (lots < 2)
         else:
-            done = sum(10_000 * t // self.queries > after for after in (50, 200, 500, 1000, 2000, 4000, 6000, 8000))
+            done = sum(
+                10_000 * t // self.queries > after for after in (50, 200, 500, 1000, 2000, 4000, 6000, 8000)
+            )
             some = (self.share / DIVISORS[done] * budget).floor().long().clamp_min(1)
             free = ~best.chosen & (lots < 2)
             some = torch.minimum(some, _count(free))
@@ -73,7 +75,9 @@ class SparseRS(Attack):
         sides = torch.minimum(_side(ball)[:, None], around.sides)
         room = around.sides - sides + 1
         if t == 0:
-            line = ball.center.new_empty(*ball.center.shape[:2], *[1] * (ball.center.ndim - 3), ball.center.shape[-1])
+            line = ball.center.new_empty(
+                *ball.center.shape[:2], *[1] * (ball.center.ndim - 3), ball.center.shape[-1]
+            )
             stripes = ((rng.sign(line) + 1) / 2).expand_as(ball.center)
             return Patch(stripes, around.corner + drawn(rng, room), sides)
         if t % (5 * (1 + t // 1000)) == 0:
@@ -157,10 +161,10 @@ class Walk(NamedTuple):
 
 
 class SimBA(Attack):
-    """One basis vector after the other, in a random order: a step along it, or back, is kept where it helps (Guo et al., 2019).
+    """A step along one basis vector after the other, or back, kept where it helps (Guo et al., 2019).
 
-    ``T`` kept steps are ``step * sqrt(T)`` long, so it is bounded in L2. The basis is single values or the waves of the
-    discrete cosine transform, the lowest first, over any number of dimensions.
+    ``T`` kept steps are ``step * sqrt(T)`` long, so it is bounded in L2. The order is random; the basis is single values
+    or the waves of the discrete cosine transform, the lowest first, over any number of dimensions.
     """
 
     norms = (L2,)
@@ -191,8 +195,13 @@ class SimBA(Attack):
             return at._replace(x=kept, score=best, turn=turn, side=side), reached
 
         query, x = climbing(query, self.loss), ball.center
-        low, turn = torch.full((len(x),), -torch.inf, dtype=torch.float64, device=x.device), torch.zeros(len(x))
-        start = Walk(x, low, self._order(ball, query.rng), turn.long().to(x.device), torch.ones_like(ball.eps), ball)
+        low, turn = (
+            torch.full((len(x),), -torch.inf, dtype=torch.float64, device=x.device),
+            torch.zeros(len(x)),
+        )
+        start = Walk(
+            x, low, self._order(ball, query.rng), turn.long().to(x.device), torch.ones_like(ball.eps), ball
+        )
         return iterate(step, start, query, self.queries, after=True)
 
     def _order(self, ball: Ball, rng: Rng) -> Tensor:

@@ -85,7 +85,7 @@ def moved_mass(rng: Rng, within: Region, ball: Ball, best: Tensor, share: float)
 
 
 def bump(offsets: list[Tensor], sides: Tensor, split: Tensor, like: Tensor) -> Tensor:
-    """Pyramids of height 1 + 1/4 + 1/9 + ..., one half of each upside down (eq. 2): ``split`` is across which dimension."""
+    """Pyramids of height 1 + 1/4 + 1/9 + ... (eq. 2), the half beyond the middle of dimension ``split`` upside down."""
     n = sides.amax(1) // 2
     shape = (-1, 1, *[1] * len(offsets))
     rings = torch.stack(
