@@ -135,7 +135,13 @@ class Attack(Method, ABC):
             name: getattr(found, name)
             for name in ("success", "label", "confidence", "l0", "l1", "l2", "linf", "queries")
         }
-        return {"adversarial": saved, **scores, "label_saved": again, "success_saved": survives}
+        return {
+            "adversarial": saved,
+            "y": wanted.cpu(),
+            **scores,
+            "label_saved": again,
+            "success_saved": survives,
+        }
 
 
 def _aim(x: Tensor, y: Any, target: Any, classes: int | None) -> tuple[Goal, Tensor]:

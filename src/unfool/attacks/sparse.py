@@ -163,8 +163,8 @@ class Walk(NamedTuple):
 class SimBA(Attack):
     """A step along one basis vector after the other, or back, kept where it helps (Guo et al., 2019).
 
-    ``T`` kept steps are ``step * sqrt(T)`` long, so it is bounded in L2. The order is random; the basis is single values
-    or the waves of the discrete cosine transform, the lowest first, over any number of dimensions.
+    ``T`` kept steps are ``step * sqrt(T)`` long, so it is bounded in L2. The order is random; the basis is single
+    values or the waves of the discrete cosine transform, the lowest first, over any number of dimensions.
     """
 
     norms = (L2,)
