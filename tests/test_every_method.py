@@ -13,6 +13,8 @@ from unfool.attacks.auto import TargetedAPGD
 from unfool.attacks.base import Attack
 from unfool.attacks.gradient import FGSM, PGD
 from unfool.attacks.noise import RandomNoise
+from unfool.attacks.pixels import OnePixel
+from unfool.attacks.sparse import SimBA, SparseRS
 from unfool.attacks.wrappers import Best, Repeated, Smallest
 from unfool.attributions.base import Attribution
 from unfool.attributions.cam import GradCAM
@@ -44,6 +46,8 @@ REGIONS = [
 ]
 
 BUDGETS: dict[str, dict[str, Any]] = {
+    "APGD": {"steps": 8},
+    "TargetedAPGD": {"steps": 4, "rivals": 2},
     "BoxLBFGS": {"steps": 6, "searches": 3},
     "CarliniWagner": {"steps": 10, "searches": 3},
     "RegularisedTargeted": {"steps": 10, "searches": 3},
@@ -57,13 +61,18 @@ def ours(kind: type[Spec]) -> list[Any]:
     return [example(cls) for cls in catalogue(kind).values() if cls.__module__.startswith("unfool.")]
 
 
+BUDGETS: dict[str, dict[str, Any]] = {
+    "OnePixel": {"population": 20, "generations": 2},
+    "SimBA": {"queries": 30},
+    "SparseRS": {"queries": 30},
+    "Square": {"queries": 30},
+}
+"""Where the defaults would take long."""
+
+
 def example(cls: type[Spec]) -> Spec:
     needed = {o.name: (FGSM(),) if o.many == "must" else FGSM() for o in options(cls) if o.required}
-    return cls(**needed, **BUDGETS.get(cls.__name__, {}))
-
-
-BUDGETS: dict[str, dict[str, Any]] = {"APGD": {"steps": 8}, "TargetedAPGD": {"steps": 4, "rivals": 2}}
-"""Less than the default, where that takes long."""
+    return cls(**needed | BUDGETS.get(cls.__name__, {}))
 
 
 ATTACKS: list[Attack] = [
@@ -80,7 +89,10 @@ ATTACKS: list[Attack] = [
     PGD(steps=2, slope=NES(samples=2)),
     FGSM(slope=Expectation(samples=2)),
     RandomNoise("gaussian", draws=3),
+    OnePixel(8, 1, sure=True),
     Repeated(PGD(steps=2), 2),
+    SimBA("dct", queries=20),
+    SparseRS("patch", queries=20),
     Best((RandomNoise(), PGD(steps=2))),
     Smallest(PGD(steps=2), halvings=3),
 ]

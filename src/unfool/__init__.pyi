@@ -29,6 +29,11 @@ from .attacks.noise import RandomNoise as RandomNoise
 from .attacks.patch import Patch as Patch
 from .attacks.penalty import RegularisedTargeted as RegularisedTargeted
 from .attacks.penalty import TargetedAscent as TargetedAscent
+from .attacks.pixels import Exhaustive as Exhaustive
+from .attacks.pixels import OnePixel as OnePixel
+from .attacks.sparse import SimBA as SimBA
+from .attacks.sparse import SparseRS as SparseRS
+from .attacks.square import Square as Square
 from .attacks.sticker import Sticker as Sticker
 from .attacks.substitute import Substitute as Substitute
 from .attacks.universal import Universal as Universal

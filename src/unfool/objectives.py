@@ -12,6 +12,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from .errors import InputError
+from .scores import gap_to_best, index_like, pick, spread_of
+from .scores import label_of as label_of
 from .spec import Spec, call_text
 
 Trace = Mapping[str, Tensor]
@@ -263,41 +265,3 @@ class Targeted(Goal):
 
     def reached(self, trace: Trace, y: Tensor) -> Tensor:
         return label_of(trace["output"]) == y
-
-
-def gap_to_best(logits: Tensor, y: Tensor) -> Tensor:
-    """The best other logit minus that of class ``y``, at each position: [B, 1, *]."""
-    index = index_like(logits, y)
-    return logits.scatter(1, index, -torch.inf).amax(1, keepdim=True) - logits.gather(1, index)
-
-
-def index_like(logits: Tensor, y: Tensor) -> Tensor:
-    """A class per row as an index into dimension 1: [B] -> [B, 1, *]."""
-    return y.view(-1, *[1] * (logits.ndim - 1)).expand(-1, 1, *logits.shape[2:])
-
-
-def spread_of(logits: Tensor, best: int) -> Tensor:
-    """How far the best logit is above the third, or with 4 above the mean of third and fourth; 1 of fewer classes.
-
-    Of three classes the fourth would be missing and the third be the rival itself: the ratio would be a constant.
-    """
-    if logits.shape[1] < best:
-        return torch.ones_like(logits[:, :1])
-    top = logits.topk(best, dim=1).values
-    return (top[:, :1] - top[:, 2:].mean(1, keepdim=True)).clamp_min(1e-12)
-
-
-def label_of(output: Tensor) -> Tensor:
-    """The class of each image; for a map of scores, of its mean over the positions: [B, K, *] -> [B]."""
-    return output.flatten(2).mean(2).argmax(1) if output.ndim > 2 else output.argmax(1)
-
-
-def pick(scores: Tensor, y: Tensor) -> Tensor:
-    """The entry ``y`` of each row, averaged over positions: [B, K, *] -> [B]."""
-    try:
-        chosen = scores[torch.arange(len(y), device=y.device), y]
-    except IndexError:
-        raise InputError(
-            f"there are {scores.shape[1]} classes or channels, {int(y.max())} is not one of them"
-        ) from None
-    return chosen.flatten(1).mean(1) if chosen.ndim > 1 else chosen

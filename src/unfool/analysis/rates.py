@@ -86,3 +86,9 @@ def spread(values: Tensor) -> Spread:
     ordered = values.double().sort().values
     low, median, high = (float(ordered[int(q * (len(ordered) - 1))]) for q in (0.25, 0.5, 0.75))
     return Spread(len(values), low, median, high, int(torch.isinf(values).sum()))
+
+
+def fooled_by(fooled: Tensor, queries: Tensor) -> list[tuple[float, Rate]]:
+    """The share of images fooled within each number of queries, from 1 to the most that were asked."""
+    ends = {1, *queries[fooled].tolist(), int(queries.max())} if len(queries) else {1}
+    return [(float(at), rate(fooled & (queries <= at))) for at in sorted(ends)]

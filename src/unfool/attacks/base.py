@@ -10,7 +10,7 @@ from torch import Tensor
 from ..checks import checked_images, checked_labels, row_ids
 from ..errors import InputError
 from ..method import Columns, Method, Question
-from ..model import Model
+from ..model import Access, Model
 from ..objectives import Goal, Targeted, Untargeted, label_of
 from ..query import Query
 from ..regions import L0, L1, L2, Ball, Linf, Norm, Region
@@ -54,6 +54,8 @@ class Attack(Method, ABC):
     """Whether it looks for the smallest change: without a region it is then bounded by [0, 1] alone."""
     anywhere: ClassVar[bool] = False
     """Whether it looks for a sure change rather than a small one: it has then no bound either, unless one is given."""
+    asks: ClassVar[Access] = "gradients"
+    """What it has to be told, at most; attacks that count queries ask for "scores" or "labels"."""
 
     @abstractmethod
     def perturb(self, query: Query, within: Region, ball: Ball) -> Tensor:
@@ -140,7 +142,8 @@ def columns_of(found: Attacked, question: Question, wanted: Tensor) -> Columns:
         name: getattr(found, name)
         for name in ("success", "label", "confidence", "l0", "l1", "l2", "linf", "queries")
     }
-    return {"adversarial": saved, **scores, "label_saved": again, "success_saved": survives}
+    known = {"adversarial": saved, "y": wanted.cpu()}
+    return {**known, **scores, "label_saved": again, "success_saved": survives}
 
 
 def aimed(x: Tensor, y: Any, target: Any, classes: int | None) -> tuple[Goal, Tensor]:

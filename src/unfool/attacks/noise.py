@@ -23,6 +23,8 @@ class RandomNoise(Attack):
     Worst of many draws is a stronger control than one: always report how many, and the number of pixels.
     """
 
+    asks = "labels"
+
     kind: Literal["sign", "gaussian", "uniform"] = "sign"
     draws: Count = 1
 

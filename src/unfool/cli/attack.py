@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from .pictures import Shown, run_over
+from .searches import counted, draw_classes, few_pixels, pixel_panels
 from .shared import ModelOptions, OutputOptions, class_number
 
 if TYPE_CHECKING:
@@ -33,6 +34,8 @@ def attack(
     original, and all numbers as table.parquet. A picture without a label is led away from the class the model predicts.
     What is learned (Universal, Patch, Sticker) is judged on pictures it has not seen, beside a random and a plain
     change of its size, shown from several angles and distances, and written so that it can be printed.
+    Attacks that ask for scores or labels only add queries.svg, with random changes as the control; attacks on a few
+    pixels ring them and add classes.svg, which class was taken for which.
 
     Parameters
     ----------
@@ -88,7 +91,9 @@ def attack(
     )
     recipe = Recipe(wanted, model, data, region, aim, limit, seed)
     shown = run_over(recipe, network, out, output, pictures)
-    shown.draw(panels)
+    shown.draw(pixel_panels if few_pixels(shown) else panels)
+    if few_pixels(shown) and aim is None:
+        draw_classes(shown)
     report(shown, output)
 
 
@@ -123,4 +128,5 @@ def report(shown: Shown, output: OutputOptions) -> None:
     ]
     output.table("", ["id", "label", "confidence", "linf", "l2", "l0", "queries", "fooled"], rows)
     output.say(f"\nfooled {done}; as 8-bit files {kept}")
-    shown.close(output, {"fooled": done.as_dict(), "fooled_as_8_bit": kept.as_dict()})
+    numbers = {"fooled": done.as_dict(), "fooled_as_8_bit": kept.as_dict()}
+    shown.close(output, numbers | counted(shown, output))

@@ -126,3 +126,44 @@ def dots(rows: Sequence[tuple[str, Interval, Interval]]) -> str:
         axes.legend(frameon=False, loc="lower left", bbox_to_anchor=(0, 1), ncols=2)
 
     return drawn(draw, height=1.2 + 0.3 * len(rows))
+
+
+def success_against_queries(curves: Mapping[str, Sequence[tuple[float, Interval]]]) -> str:
+    """The share of images fooled by each number of queries, each curve with its 95 % band."""
+
+    def draw(axes: Axes) -> None:
+        for k, (name, points) in enumerate(curves.items()):
+            queries = [at for at, _ in points]
+            values, lows, highs = (list(part) for part in zip(*(r for _, r in points), strict=True))
+            axes.step(queries, values, where="post", color=colours(k), label=name)
+            axes.fill_between(queries, lows, highs, step="post", color=colours(k), alpha=0.15, linewidth=0)
+        axes.set(xlabel="queries per image", ylabel="share fooled", ylim=(-0.02, 1.02), xscale="log")
+        axes.legend(frameon=False, loc="lower left", bbox_to_anchor=(0, 1), fontsize=8)
+
+    return drawn(draw)
+
+
+def class_grid(counts: Tensor, totals: Tensor, names: Sequence[str]) -> str:
+    """How often each class (a row of ``totals`` images) was taken for each other one: counts [K, K]."""
+
+    def draw(axes: Axes) -> None:
+        shares = counts / totals.clamp_min(1)[:, None]
+        axes.imshow(shares, cmap="Oranges", vmin=0, vmax=max(float(shares.max()), 1e-9))
+        for i, j in counts.nonzero().tolist() if len(names) <= 20 else []:
+            dark = float(shares[i, j]) > 0.6 * float(shares.max())
+            axes.text(
+                j,
+                i,
+                f"{int(counts[i, j])}",
+                ha="center",
+                va="center",
+                fontsize=8,
+                color="white" if dark else "black",
+            )
+        ticks = [f"{name[:14]} ({int(n)})" for name, n in zip(names, totals, strict=True)]
+        axes.set_xticks(range(len(names)), [name[:14] for name in names], rotation=45, ha="right")
+        axes.set_yticks(range(len(names)), ticks)
+        axes.set(xlabel="taken for, after the change", ylabel="class (number of images)")
+
+    side = 2.2 + 0.32 * min(len(names), 40)
+    return drawn(draw, width=side + 0.8, height=side)

@@ -1,0 +1,189 @@
+"""Score-only attacks beside other libraries': success, queries and time on the same images and network.
+
+    python bench/score.py DATA [--images 4] [--square-images 50] [--queries 1000]
+
+DATA is a folder with ``networks.py`` (factories ``cifar10_resnet20`` and ``mnist_plain``), ``cifar10/test2000.npz`` and
+``mnist/test.npz``. Prints a table and writes bench/score.json. Libraries that are not installed are left out.
+"""
+
+import argparse
+import importlib.util
+import json
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+import unfool
+from unfool.analysis.rates import rate
+
+HERE = Path(__file__).parent
+Images = tuple[nn.Module, Tensor, Tensor]
+
+
+class Counted(nn.Module):
+    """A network that counts the images it sees."""
+
+    def __init__(self, net: nn.Module):
+        super().__init__()
+        self.net, self.seen = net, 0
+        self.eval()
+
+    def forward(self, x: Tensor) -> Tensor:
+        self.seen += len(x)
+        return self.net(x)
+
+
+class PerImage(nn.Module):
+    """A network that notes how often it was asked about each image, found by its nearest."""
+
+    def __init__(self, net: nn.Module, x: Tensor):
+        super().__init__()
+        self.net, self.x, self.asked = net, x.flatten(1), torch.zeros(len(x))
+        self.eval()
+
+    def forward(self, x: Tensor) -> Tensor:
+        nearest = torch.cdist(x.flatten(1), self.x).argmin(1)
+        self.asked.index_add_(0, nearest, torch.ones(len(x)))
+        return self.net(x)
+
+
+def images(data: Path, name: str, n: int) -> Images:
+    """A network and images that it gets right."""
+    factory, file = {
+        "cifar10": ("cifar10_resnet20", "cifar10/test2000.npz"),
+        "mnist": ("mnist_plain", "mnist/test.npz"),
+    }[name]
+    spec = importlib.util.spec_from_file_location("networks", data / "networks.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    net: nn.Module = getattr(module, factory)().requires_grad_(False)
+    held: Any = np.load(data / file)
+    x, y = torch.from_numpy(held["x"][: 4 * n]), torch.from_numpy(held["y"][: 4 * n]).long()
+    x = x[..., None] if x.ndim == 3 else x
+    x = (x.permute(0, 3, 1, 2) if x.shape[-1] in (1, 3) else x).float() / 255
+    with torch.no_grad():
+        right = net(x).argmax(1) == y
+    return net, x[right][:n].contiguous(), y[right][:n]
+
+
+def one_pixel(who: str, population: int, generations: int, fast: bool) -> Callable[..., Tensor] | None:
+    """One pixel by differential evolution, with the same population and number of generations."""
+
+    def ours(net: nn.Module, x: Tensor, y: Tensor) -> Tensor:
+        model = unfool.Model(net, fast=fast, capacity=256)
+        return unfool.OnePixel(population, generations)(model, x, y, within=unfool.L0(1)).x
+
+    def torchattacks_(net: nn.Module, x: Tensor, y: Tensor) -> Tensor:
+        import torchattacks
+
+        return torchattacks.OnePixel(net, pixels=1, steps=generations, popsize=population, inf_batch=256)(
+            x, y
+        )
+
+    def art_(net: nn.Module, x: Tensor, y: Tensor) -> Tensor:
+        from art.attacks.evasion import PixelAttack
+
+        # its population is popsize (x, y and a value per channel make five) times max_iter generations, as SciPy counts
+        attack = PixelAttack(classifier(net, x), th=1, es=1, max_iter=generations, verbose=False)
+        return torch.from_numpy(np.asarray(attack.generate(x.numpy(), y.numpy()))).float()
+
+    return {"unfool": ours, "torchattacks": torchattacks_, "art": art_}[who]
+
+
+def classifier(net: nn.Module, x: Tensor) -> Any:
+    from art.estimators.classification import PyTorchClassifier
+
+    return PyTorchClassifier(
+        net, nn.CrossEntropyLoss(), tuple(x.shape[1:]), 10, clip_values=(0, 1), device_type="cpu"
+    )
+
+
+def square(who: str, eps: float, queries: int) -> Callable[..., Tensor]:
+    """Square in Linf with the same budget and the same first share."""
+
+    def ours(net: nn.Module, x: Tensor, y: Tensor) -> Tensor:
+        return unfool.Square(queries=queries)(unfool.Model(net), x, y, within=unfool.Linf(eps)).x
+
+    def torchattacks_(net: nn.Module, x: Tensor, y: Tensor) -> Tensor:
+        import torchattacks
+
+        return torchattacks.Square(net, norm="Linf", eps=eps, n_queries=queries, p_init=0.8)(x, y)
+
+    def art_(net: nn.Module, x: Tensor, y: Tensor) -> Tensor:
+        from art.attacks.evasion import SquareAttack
+
+        attack = SquareAttack(
+            classifier(net, x), eps=eps, max_iter=queries, p_init=0.8, batch_size=len(x), verbose=False
+        )
+        return torch.from_numpy(np.asarray(attack.generate(x.numpy(), y.numpy()))).float()
+
+    return {"unfool": ours, "torchattacks": torchattacks_, "art": art_}[who]
+
+
+def measured(task: str, who: str, run: Callable[..., Tensor], data: Images) -> dict[str, Any] | None:
+    """One row: success judged on the network itself, images asked about, seconds."""
+    net, x, y = data
+    watch = PerImage(net, x) if task.startswith("Square") else Counted(net)
+    torch.manual_seed(0)
+    np.random.seed(0)
+    start = time.perf_counter()
+    try:
+        found = run(watch, x, y)
+    except ImportError as error:
+        print(f"{task}, {who}: not installed ({error})", file=sys.stderr)
+        return None
+    seconds = time.perf_counter() - start
+    with torch.no_grad():
+        fooled = rate(net(found).argmax(1) != y)
+    row: dict[str, Any] = {"task": task, "who": who, "seconds": seconds, "fooled": fooled.as_dict()}
+    if isinstance(watch, PerImage):
+        row["median"] = float(watch.asked.median())
+        row["mean"] = float(watch.asked.mean())
+    else:
+        row["mean"] = watch.seen / len(x)
+    print(f"{task:<24} {who:<14} {seconds:8.2f} s  {fooled}  queries {row['mean']:.0f}", flush=True)
+    return row
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
+    parser.add_argument("data", type=Path)
+    parser.add_argument("--images", type=int, default=4)
+    parser.add_argument("--population", type=int, default=400)
+    parser.add_argument("--generations", type=int, default=5)
+    parser.add_argument("--square-images", type=int, default=50)
+    parser.add_argument("--queries", type=int, default=1000)
+    parser.add_argument("--who", nargs="*", default=["unfool", "torchattacks", "art"])
+    parser.add_argument("--tasks", nargs="*", default=["pixel", "cifar10", "mnist"])
+    given = parser.parse_args()
+    torch.set_num_threads(1)
+    rows: list[dict[str, Any] | None] = []
+    if "pixel" in given.tasks:
+        data = images(given.data, "cifar10", given.images)
+        for who in given.who:
+            run = one_pixel(who, given.population, given.generations, False)
+            rows.append(measured("OnePixel, cifar10", who, run, data))
+    for name, eps in (("cifar10", 2 / 255), ("mnist", 0.2)):
+        if name in given.tasks:
+            data = images(given.data, name, given.square_images)
+            for who in given.who:
+                rows.append(measured(f"Square, {name}", who, square(who, eps, given.queries), data))
+    path = HERE / "score.json"
+    known = json.loads(path.read_text()) if path.exists() else []
+    done = [row for row in rows if row]
+    new = {(row["task"], row["who"]) for row in done}
+    path.write_text(
+        json.dumps([r for r in known if (r["task"], r["who"]) not in new] + done, indent=1) + "\n"
+    )
+
+
+if __name__ == "__main__":
+    main()
