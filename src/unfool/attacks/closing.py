@@ -44,3 +44,4 @@ def closer(query: Query, within: Region, ball: Ball, found: Tensor, halvings: in
     return best
 
 
+
