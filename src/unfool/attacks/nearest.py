@@ -18,6 +18,10 @@ from .closing import Nearest, closer
 from .gradient import climbing
 
 
+START = 0.03
+"""The first size, as a share of the largest there is."""
+
+
 class Search(NamedTuple):
     """The nearest flipped image so far, and where the search is: inside a region of size ``eps``."""
 
@@ -75,13 +79,7 @@ class DDN(Attack):
             return at._replace(x=x, eps=eps), done
 
         eps = torch.full_like(ball.eps, self.size).minimum(ball.eps)
-        return searched(
-            step,
-            Search(*Nearest.nothing(ball), ball.center, eps, ball),
-            climbing(query, self.loss),
-            self,
-            within,
-        )
+        return searched(step, Search(*Nearest.nothing(ball), ball.center, eps, ball), climbing(query, self.loss), self, within)
 
 
 class FMN(Attack):
@@ -116,17 +114,18 @@ class FMN(Attack):
             gamma = cosine(self.gamma, self.last_gamma, t, self.steps)
             eps = torch.minimum(self._eps(within, at, answer, gamma), at.ball.eps)
             length = cosine(self.first, self.last, t, self.steps)
-            x = at.x + length * unit(free(answer.slope, at.x, at.ball))
+            x = at.x + column(length * self._unit(within, eps), at.x) * self._way(within, free(answer.slope, at.x, at.ball))
             return at._replace(x=within.project(x, at.ball._replace(eps=eps)), eps=eps), done
 
-        eps = torch.full_like(ball.eps, 1.0 if within.norm is L0 else torch.inf)
-        return searched(
-            step,
-            Search(*Nearest.nothing(ball), ball.center, eps, ball),
-            climbing(query, self.loss),
-            self,
-            within,
-        )
+        whole = within.size(torch.ones_like(ball.center))
+        eps = torch.ones_like(ball.eps) if within.norm is L0 else START * whole
+        return searched(step, Search(*Nearest.nothing(ball), ball.center, eps, ball), climbing(query, self.loss), self, within)
+
+    sign: float = 0.0
+    def _unit(self, within, eps):
+        return eps*self.sign if self.sign and within.norm is Linf else torch.ones_like(eps)
+    def _way(self, within, g):
+        return g.sign() if self.sign and within.norm is Linf else unit(g)
 
     def _eps(self, within: Region, at: Search, answer: Any, gamma: float) -> Tensor:
         if within.norm is L0:
@@ -136,7 +135,7 @@ class FMN(Attack):
         away = answer.score.abs() / within.gain(free(answer.slope, at.x, at.ball)).clamp_min(1e-12)
         beyond = within.size(at.x - at.ball.center) + away.to(at.size)
         less = torch.minimum(at.eps, at.size) * (1 - gamma)
-        more = torch.where(at.size.isfinite(), at.eps * (1 + gamma), beyond)
+        more = torch.where(at.size.isfinite(), at.eps * (1 + gamma), torch.minimum(beyond, at.eps * 1.1))
         return torch.where(answer.reached, less, more)
 
 
@@ -219,4 +218,5 @@ def largest(t: Tensor) -> Tensor:
 
 def searched(step: Any, at: Any, query: Query, attack: Any, within: Region) -> Tensor:
     """The best that steps have found, brought closer at the end."""
-    return closer(query, within, at.ball, iterate(step, at, query, attack.steps), attack.halvings)
+    found = iterate(step, at, query, attack.steps)
+    return closer(query, within, at.ball, found, attack.halvings)
