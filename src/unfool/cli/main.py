@@ -12,6 +12,7 @@ VERBS = {
     "audit": "How easily a model is fooled, and what it looks at: one report.",
     "attack": "Look for changed pictures that a model gets wrong.",
     "explain": "Show what a model looks at in pictures.",
+    "maximise": "Make images that a model takes for its classes.",
     "methods": "What there is: every method, its options and its paper.",
     "run": "Run a recipe from a file.",
     "report": "Write the report of a finished audit anew.",
