@@ -34,6 +34,8 @@ from .attacks.pixels import OnePixel as OnePixel
 from .attacks.sparse import SimBA as SimBA
 from .attacks.sparse import SparseRS as SparseRS
 from .attacks.square import Square as Square
+from .attacks.standard import AutoAttack as AutoAttack
+from .attacks.standard import Standard as Standard
 from .attacks.sticker import Sticker as Sticker
 from .attacks.substitute import Substitute as Substitute
 from .attacks.universal import Universal as Universal

@@ -44,8 +44,8 @@ class Film(Method):
 
     def _told(self, query: Query, x: Tensor, row: Tensor, states: list[Tensor]) -> Columns:
         """What one image's states are like."""
-        chosen = spaced(len(states), self.frames)
-        path = torch.stack(states[: self.longest])
+        states = states[: self.longest]
+        chosen, path = spaced(len(states), self.frames), torch.stack(states)
         score = torch.cat([query[row].ask(state[None]).score for state in path])
         return {
             "frames": to_uint8(torch.stack([states[k] for k in chosen])),

@@ -24,6 +24,7 @@ def attack(
     out: Path = Path("runs/attack"),
     limit: int | None = None,
     pictures: int = 24,
+    film: int = 0,
     seed: int = 0,
     loading: ModelOptions = ModelOptions(),  # noqa: B008  frozen
     output: OutputOptions = OutputOptions(),  # noqa: B008  frozen
@@ -62,6 +63,8 @@ def attack(
         How many pictures at most, drawn by the seed.
     pictures
         How many panels are written.
+    film
+        Of how many pictures the way is shown: frames of it, the goal's probability and the distance, step by step.
     seed
         Where all random numbers come from.
     """
@@ -94,6 +97,7 @@ def attack(
     shown.draw(pixel_panels if few_pixels(shown) else panels)
     if few_pixels(shown) and aim is None:
         draw_classes(shown)
+    filmed(shown, film)
     report(shown, output)
 
 
@@ -108,6 +112,17 @@ def panels(shown: Shown, k: int) -> list[tuple[str, "object"]]:
     label = name_of(shown.table, row, "label_saved", shown.model)
     stretched = 0.5 + change / (2 * size or 1)
     return [("image", image), (f"change, at most {size:.3g}", stretched), (f"{label}{survives}", found)]
+
+
+def filmed(shown: Shown, n: int) -> None:
+    """A strip of frames and a chart for each of the first ``n`` pictures."""
+    if n:
+        from ..attacks.base import Attack
+        from .film import draw_films
+
+        method = shown.recipe.method
+        assert isinstance(method, Attack)
+        draw_films(method, shown, n)
 
 
 def name_of(table: "Table", row: int, column: str, model: "Model") -> str:

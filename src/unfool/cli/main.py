@@ -13,6 +13,7 @@ VERBS = {
     "attack": "Look for changed pictures that a model gets wrong.",
     "explain": "Show what a model looks at in pictures.",
     "inspect": "Look closely at one question: transfer, directions, norms, bounds, dimensions.",
+    "maximise": "Make images that a model takes for its classes.",
     "methods": "What there is: every method, its options and its paper.",
     "run": "Run a recipe from a file.",
     "report": "Write the report of a finished audit anew.",

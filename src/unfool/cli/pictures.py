@@ -28,9 +28,7 @@ class Shown(NamedTuple):
         from ..show.grid import save_panels
 
         for k, row in enumerate(self.rows):
-            save_panels(
-                self.folder / "pictures" / f"{_file_name(self.table.ids[row])}.png", [panels(self, k)]
-            )
+            save_panels(self.folder / "pictures" / f"{file_name(self.table.ids[row])}.png", [panels(self, k)])
 
     def close(self, output: OutputOptions, numbers: dict[str, Any]) -> None:
         """Say what could not be read and where everything is."""
@@ -65,6 +63,6 @@ def run_over(recipe: "Recipe", model: "Model", folder: Path, output: OutputOptio
     return Shown(recipe, model, table, batch[torch.arange(len(rows))], rows, folder)
 
 
-def _file_name(sample: str) -> str:
+def file_name(sample: str) -> str:
     """A sample's id as a file name."""
     return "".join(c if c.isalnum() or c in "-_." else "_" for c in sample).strip(".") or "sample"

@@ -167,3 +167,62 @@ def class_grid(counts: Tensor, totals: Tensor, names: Sequence[str]) -> str:
 
     side = 2.2 + 0.32 * min(len(names), 40)
     return drawn(draw, width=side + 0.8, height=side)
+
+
+def confidence_by_step(history: Tensor, sure: float) -> str:
+    """How sure a network becomes, as the odds against it: the median over rows [N, T], and its quartiles."""
+
+    def draw(axes: Axes) -> None:
+        doubt = (1 - history.double()).clamp_min(1e-7)
+        low, middle, high = (torch.quantile(doubt, q, dim=0).tolist() for q in (0.25, 0.5, 0.75))
+        steps = range(history.shape[1])
+        axes.fill_between(steps, low, high, color=colours(0), alpha=0.15, linewidth=0, label="quartiles")
+        axes.plot(steps, middle, color=colours(0), label=f"median of {len(history)}")
+        axes.axhline(1 - sure, color=GREY, linewidth=0.8, linestyle=":")
+        axes.set(xlabel="step or generation", ylabel="confidence", yscale="log", ylim=(1.2, 0.8e-7))
+        ticks = [1.0, 0.1, 1e-2, 1e-4, 1e-6]
+        axes.set_yticks(ticks, ["0", "90 %", "99 %", "99.99 %", "99.9999 %"])
+        axes.minorticks_off()
+        axes.legend(frameon=False, loc="lower right")
+
+    return drawn(draw)
+
+
+def climb(probability: Tensor, l2: Tensor, goal: str) -> str:
+    """The goal's probability and the distance from the image at each state of one attack."""
+
+    def draw(axes: Axes) -> None:
+        seen = probability.isfinite()
+        steps = range(int(seen.sum()))
+        axes.plot(steps, probability[seen].tolist(), color=colours(0))
+        axes.set(xlabel="step", ylim=(-0.02, 1.02))
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+        axes.set_ylabel(f"probability of {goal}", color=colours(0))
+        far = axes.twinx()
+        far.spines[["top"]].set_visible(False)
+        far.plot(steps, l2[seen].tolist(), color=colours(1), linestyle="--")
+        far.set_ylabel("L2 distance from the image", color=colours(1))
+        far.set_ylim(bottom=0)
+
+    return drawn(draw, width=5.6, height=3)
+
+
+def price_of_distance(prices: Sequence[float], success: Sequence[Interval], distance: Sequence[float]) -> str:
+    """How success, with its interval, and distance fall as distance gets dearer."""
+
+    def draw(axes: Axes) -> None:
+        values, lows, highs = (list(part) for part in zip(*success, strict=True))
+        axes.plot(prices, values, color=colours(0), marker="o", markersize=3)
+        axes.fill_between(prices, lows, highs, color=colours(0), alpha=0.15, linewidth=0)
+        axes.set(xlabel="price of distance (lambda)", ylim=(-0.02, 1.02))
+        axes.set_ylabel("share that succeeds", color=colours(0))
+        axes.set_xscale("symlog", linthresh=min(p for p in prices if p > 0))
+        axes.set_xticks(list(prices), [f"{p:.3g}" for p in prices])
+        axes.minorticks_off()
+        far = axes.twinx()
+        far.spines[["top"]].set_visible(False)
+        far.plot(prices, distance, color=colours(1), marker="s", markersize=3, linestyle="--")
+        far.set_ylabel("mean L2 of those", color=colours(1))
+        far.set_ylim(bottom=0)
+
+    return drawn(draw, width=5.6, height=3)

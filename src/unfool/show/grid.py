@@ -36,9 +36,9 @@ def _fitting(text: str, width: int, font: ImageFont.FreeTypeFont | ImageFont.Ima
     return text + "…"
 
 
-def save_panels(path: Path, rows: Sequence[Sequence[Panel]]) -> None:
+def save_panels(path: Path, rows: Sequence[Sequence[Panel]], side: int = 224) -> None:
     """Rows of panels, one under the other, as one PNG."""
-    pictures = [panel_row(row) for row in rows]
+    pictures = [panel_row(row, side) for row in rows]
     sheet = Image.new("RGB", (max(p.width for p in pictures), sum(p.height for p in pictures)), "white")
     top = 0
     for picture in pictures:
