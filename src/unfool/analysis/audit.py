@@ -15,6 +15,7 @@ from ..runs.table import Table, read_table
 from ..spec import parse
 from .masking import Masking, Signs, diagnose
 from .rates import Rate, Spread, rate, size_text, spread
+from .verdict import Judged, flipped, judged
 
 CURVES = {
     "fgsm": "FGSM",
@@ -77,6 +78,7 @@ class Audited(NamedTuple):
     audit: Audit
     classes: tuple[str, ...]
     weights: str
+    ids: tuple[str, ...]
     n: int
     unreadable: dict[str, str]
     labelled: bool
@@ -85,6 +87,9 @@ class Audited(NamedTuple):
     curves: dict[str, tuple[Rate, ...]]  # accuracy at each radius, by run
     radius: Tensor  # [n] smallest change that flips; 0 wrong to begin with, inf not flipped
     along: dict[str, Tensor]  # first flip along a straight direction, by direction
+    robust: Rate
+    """What is right at the audited radius after every attack."""
+    verdict: Judged | None
     masking: Masking
     groups: dict[str, tuple[Group, ...]]
     sanity: tuple[Sanity, ...]
@@ -100,6 +105,15 @@ class Audited(NamedTuple):
                 f"the audit has no {run}@{size_text(eps)}", f"there is {', '.join(self.curves)} at {shown}"
             )
         return self.curves[run][nearest]
+
+    @property
+    def flipped_by(self) -> tuple[str, ...]:
+        """The strongest attack needed for each image at the audited radius: the curve's own, the verdict's, or none."""
+        later = {} if self.verdict is None else self.verdict.by
+        held = (self.radius > self.audit.eps * (1 + 1e-6)).tolist()
+        wrong = (self.radius == 0).tolist()
+        own = ["wrong to begin with" if w else repr(self.audit.strong) for w in wrong]
+        return tuple(later.get(i, "" if h else name) for i, h, name in zip(self.ids, held, own, strict=True))
 
     @property
     def median_radius(self) -> Spread:
@@ -124,12 +138,16 @@ def read_audit(folder: Path) -> Audited:
         "class": _class_names(parts["predict"]["y"][fine], classes),
         **_kept(parts["predict"].groups, fine),
     }
-    robust = curves["pgd"][:, [0.0, *audit.grid].index(audit.eps)]
+    curve = curves["pgd"][:, [0.0, *audit.grid].index(audit.eps)]
+    ids = [i for i, keep in zip(parts["predict"].ids, fine.tolist(), strict=True) if keep]
+    verdict = judged(folder / "parts" / "verdict", parts["verdict"]) if "verdict" in parts else None
+    robust = curve & ~flipped(ids, parts.get("verdict"))
     known = bool((parts["predict"]["y"][fine] >= 0).any())
     return Audited(
         audit,
         classes,
         manifest["weights"],
+        tuple(ids),
         int(fine.sum()),
         parts["predict"].errors,
         known,
@@ -138,7 +156,9 @@ def read_audit(folder: Path) -> Audited:
         {run: tuple(rate(right[:, k]) for k in range(right.shape[1])) for run, right in curves.items()},
         radius,
         {name[6:]: table["radius"] for name, table in parts.items() if name.startswith("along-")},
-        diagnose(_signs(parts, fine, audit, curves, robust), region_text(audit)),
+        rate(robust),
+        verdict,
+        diagnose(_signs(parts, fine, audit, curves, verdict), region_text(audit)),
         {name: _groups(values, curves["pgd"][:, 0], robust, radius) for name, values in members.items()},
         tuple(_sanity(repr(method), parts[f"sanity-{k}"]) for k, method in enumerate(audit.attributions)),
         tuple(_cases(audit, parts, _axes(folder))),
@@ -147,7 +167,7 @@ def read_audit(folder: Path) -> Audited:
 
 
 def _signs(
-    parts: dict[str, Table], fine: Tensor, audit: Audit, curves: dict[str, Tensor], robust: Tensor
+    parts: dict[str, Table], fine: Tensor, audit: Audit, curves: dict[str, Tensor], verdict: Judged | None
 ) -> Signs:
     at = [0.0, *audit.grid].index(audit.eps)
     right = curves["pgd"][:, 0]
@@ -156,11 +176,12 @@ def _signs(
         gradients=parts["gradients"]["cross_entropy_gradient"][fine][right],
         gaps=parts["predict"]["gap"][fine],
         one_step=curves["fgsm"][:, at],
-        many_steps=robust,
+        many_steps=curves["pgd"][:, at],
         cross_entropy=left["cross-entropy"],
-        margin=robust,
+        margin=curves["pgd"][:, at],
         random=curves["worst-random"][:, at],
         whole_box=left["whole-box"],
+        by_scores=torch.zeros(0) if verdict is None else verdict.by_scores,
         classes=int(parts["logits"]["free"].shape[-1]),
     )
 

@@ -4,10 +4,9 @@ from typing import NamedTuple
 
 from torch import Tensor
 
+from ..measures.gradients import FLAT
 from .rates import Rate, percent, rate
 
-FLAT = 1e-10
-"""A gradient shorter than this leads nowhere in float32."""
 SATURATED = 30.0
 """Gaps between logits beyond which a float32 softmax is 1 and its cross-entropy flat."""
 
@@ -39,6 +38,8 @@ class Signs(NamedTuple):
     margin: Tensor
     random: Tensor
     whole_box: Tensor
+    by_scores: Tensor
+    """Of images that held against every gradient: flipped by a search that asks for scores alone."""
     classes: int
 
 
@@ -51,6 +52,7 @@ def diagnose(signs: Signs, eps: str) -> Masking:
         _steps(rate(signs.one_step), rate(signs.many_steps), eps),
         _random(rate(signs.random), rate(signs.many_steps), eps),
         _whole_box(rate(signs.whole_box), signs.classes),
+        *([_scores(rate(signs.by_scores))] if len(signs.by_scores) else []),
     )
     alarms = [e for e in evidence if e.alarm]
     if not alarms:
@@ -98,6 +100,11 @@ def _steps(one: Rate, many: Rate, eps: str) -> Evidence:
 def _random(random: Rate, many: Rate, eps: str) -> Evidence:
     finding = f"the worst random change leaves {percent(random.value)} right at {eps}, gradients {percent(many.value)}"
     return Evidence("random against gradient", finding, random.high < many.low)
+
+
+def _scores(found: Rate) -> Evidence:
+    finding = f"of {found.n} images that held against every gradient a search by scores alone flips {found.k}"
+    return Evidence("scores against gradients", finding, found.low > 0.05)
 
 
 def _whole_box(left: Rate, classes: int) -> Evidence:

@@ -1,12 +1,17 @@
 """What a chain of attacks found: which flipped how many, and what that took."""
 
+from collections.abc import Sequence
+from pathlib import Path
 from typing import NamedTuple
 
+import torch
 from torch import Tensor
 
 from ..attacks.verdict import HOLDS, Verdict
 from ..runs.audit import Audit
+from ..runs.recipe import Recipe
 from ..runs.table import Table
+from ..spec import parse
 from .rates import Rate, rate
 
 
@@ -18,40 +23,48 @@ class Line(NamedTuple):
     flipped: int
     forward: float
     backward: float
-    scores_only: bool
 
 
 class Judged(NamedTuple):
-    """The verdict on the images that were still right after the curve's own attack."""
+    """The verdict on the images that the curve's own attack left right."""
 
     lines: tuple[Line, ...]
-    robust: Rate
-    by_scores: Rate
-    """Of the images that held against every gradient, how many a search by scores alone flips."""
-    untried: tuple[str, ...]
+    by_scores: Tensor
+    """Flags of the images that held against every gradient: flipped by a search that asks for scores alone."""
+    by: dict[str, str]
+    """The attack that flipped each image."""
 
     @property
-    def strongest(self) -> str:
-        """The attack that flipped most of what the curve's own had left."""
-        best = max(self.lines, key=lambda line: line.flipped, default=None)
-        return best.attack if best and best.flipped else ""
+    def scores_rate(self) -> Rate:
+        return rate(self.by_scores)
 
 
-def judged(audit: Audit, method: Verdict, table: Table, right: Tensor, robust: Tensor) -> Judged:
-    """``right`` are the images the curve left right, in the order of the table's rows; ``robust`` all that hold."""
+def judged(folder: Path, table: Table) -> Judged:
+    """What the parts of a verdict in ``folder`` say."""
+    method = parse((folder / "recipe.txt").read_text(), Recipe).method
+    assert isinstance(method, Verdict)
     by, forward, backward = (table[name] for name in ("by", "forward", "backward"))
     lines = [_line(attack, by, forward[:, k], backward[:, k], k) for k, attack in enumerate(method.attacks)]
-    first = next((k for k, line in enumerate(lines) if line.scores_only), len(lines))
-    against = (by == HOLDS) | (by >= first)
-    del right
-    return Judged(tuple(lines), rate(robust), rate(by[against] >= first), untried(audit))
+    scores = torch.tensor([k for k, attack in enumerate(method.attacks) if attack.asks != "gradients"])
+    found = torch.isin(by, scores)
+    names = {i: lines[k].attack for i, k in zip(table.ids, by.tolist(), strict=True) if k >= 0}
+    against = found[found | (by == HOLDS)] if len(scores) else torch.zeros(0, dtype=torch.bool)
+    return Judged(tuple(lines), against, names)
 
 
 def _line(attack: object, by: Tensor, forward: Tensor, backward: Tensor, k: int) -> Line:
     tried = (by == HOLDS) | (by >= k)
     n = max(1, int(tried.sum()))
     spent = float(forward.sum()) / n, float(backward.sum()) / n
-    return Line(repr(attack), int(tried.sum()), int((by == k).sum()), *spent, not bool(backward.any()))
+    return Line(repr(attack), int(tried.sum()), int((by == k).sum()), *spent)
+
+
+def flipped(ids: Sequence[str], table: Table | None) -> Tensor:
+    """Which of ``ids`` the verdict flipped: [N] bool."""
+    if table is None:
+        return torch.zeros(len(ids), dtype=torch.bool)
+    gone = {i for i, flag in zip(table.ids, table["flipped"].tolist(), strict=True) if flag}
+    return torch.tensor([i in gone for i in ids])
 
 
 def untried(audit: Audit) -> tuple[str, ...]:

@@ -4,8 +4,9 @@ import json
 import re
 import shlex
 import sys
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, NamedTuple
+from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple
 
 from cyclopts import Parameter
 
@@ -24,6 +25,8 @@ def audit(
     within: str | None = None,
     out: Path = Path("runs/audit"),
     fail_under: Annotated[list[str] | None, Parameter(negative="")] = None,
+    level: Literal["quick", "standard", "thorough"] = "standard",
+    protocol: Literal["unfool", "autoattack"] = "unfool",
     radii: str | None = None,
     limit: int | None = None,
     steps: int = 40,
@@ -49,8 +52,13 @@ def audit(
     out
         The folder for the report and everything behind it.
     fail_under
-        A gate such as "pgd@8/255>=0.3": exit code 1 where it does not hold. Names: clean, fgsm, pgd, random,
-        worst-random. May be given several times.
+        A gate such as "robust>=0.3" or "pgd@8/255>=0.3": exit code 1 where it does not hold. Names: clean; robust, at
+        within after every attack; fgsm, pgd, random, worst-random at any radius. May be given several times.
+    level
+        What is tried on pictures that the curve's attack leaves right: nothing more (quick), rival classes one by one
+        and a search by scores (standard), or that from several starts, longer, and FAB (thorough).
+    protocol
+        autoattack runs the published suite in its published order instead, for comparison.
     radii
         Where accuracy is measured, such as "1/255, 2/255, 4/255"; by default an eighth to four times within.
     limit
@@ -72,7 +80,8 @@ def audit(
     region = region_for(within, model)
     wanted = tuple(parse_number(part) for part in radii.split(",")) if radii else ()
     extra = tuple(gate.eps for gate in gates if gate.eps)
-    plan = Audit(model, data_for(data, model), region, wanted, extra, steps, restarts, limit=limit, seed=seed)
+    how: Any = {"level": level, "protocol": protocol, "steps": steps, "restarts": restarts}
+    plan = Audit(model, data_for(data, model), region, wanted, extra, **how, limit=limit, seed=seed)
     with output.watching() as watch:
         run_audit(plan, network, source, out, watch)
     found = read_audit(out)
@@ -93,7 +102,9 @@ def write_all(found: "Audited", out: Path, command: str) -> None:
     text = json.dumps(summary(found), indent=1, allow_nan=False)
     atomically(out / "audit.json", lambda draft: draft.write_text(text))
     both = read_table(out / "parts" / "predict").joined(read_table(out / "parts" / "pgd"))
-    write_parquet(both, out / "table.parquet")
+    names = dict(zip(found.ids, found.flipped_by, strict=True))
+    by = {"flipped_by": tuple(names.get(i, "") for i in both.ids)}
+    write_parquet(replace(both, groups=both.groups | by), out / "table.parquet")
 
 
 class Gate(NamedTuple):
@@ -114,8 +125,11 @@ def read_gate(text: str) -> Gate:
     if not found:
         raise SpecError(f"{text!r} is not a gate", 'write it as "pgd@8/255>=0.3" or "clean>=0.9"')
     run, eps, sign, value = found.groups()
-    if run not in ("clean", "fgsm", "pgd", "random", "worst-random") or (eps is None) != (run == "clean"):
-        raise SpecError(f"{text!r} is not a gate", "clean>=…, or fgsm, pgd, random, worst-random with @eps")
+    alone = run in ("clean", "robust")
+    if not (alone or run in ("fgsm", "pgd", "random", "worst-random")) or (eps is None) != alone:
+        raise SpecError(
+            f"{text!r} is not a gate", "clean>=…, robust>=…, or fgsm, pgd, random, worst-random with @eps"
+        )
     return Gate(text, run, parse_number(eps) if eps else None, sign == ">=", parse_number(value))
 
 
@@ -132,7 +146,7 @@ def judge(found: "Audited", gates: list[Gate], output: OutputOptions) -> int:
     """1 where a gate does not hold, with one line why."""
     failed = 0
     for gate in gates:
-        rate = found.clean if gate.eps is None else found.at(gate.run, gate.eps)
+        rate = found.at(gate.run, gate.eps) if gate.eps else getattr(found, gate.run)
         holds = rate.value >= gate.value if gate.over else rate.value <= gate.value
         failed |= not holds
         if not holds:
@@ -154,8 +168,15 @@ def show(found: "Audited", output: OutputOptions, out: Path) -> None:
     ]
     name = type(found.audit.within).__name__
     output.table(f"accuracy in %, 95 % Wilson intervals, n = {found.n}", [name, *names], rows)
-    robust, spread = found.at("pgd", found.audit.eps), found.median_radius
-    output.say(f"\nclean     {found.clean}\n{'at ' + size_text(found.audit.eps):<9} {robust}")
+    spread = found.median_radius
+    output.say(
+        f"\nclean     {found.clean}\n{'at ' + size_text(found.audit.eps):<9} {found.robust}, after every attack"
+    )
+    for line in found.verdict.lines if found.verdict else ():
+        output.say(
+            f"          {line.attack} flips {line.flipped} of {line.tried}: {line.forward:.0f} forward and "
+            f"{line.backward:.0f} backward passes an image"
+        )
     output.say(
         f"smallest change that flips: median {spread.median:.3g} of {spread.n} ({spread.infinite} never flipped)"
     )

@@ -7,6 +7,7 @@ import jinja2
 
 from ..analysis.audit import CURVES, Audited, Group, Sanity, region_text
 from ..analysis.rates import Rate, percent, size_text
+from ..analysis.verdict import untried
 from ..errors import DataError
 from ..runs.work import atomically
 from ..show.chart import Interval, accuracy_curves, distributions, dots, logits_along
@@ -58,6 +59,7 @@ def page_values(found: Audited, command: str) -> dict[str, Any]:
         "within": region_text(found.audit),
         "region": type(found.audit.within).__name__,
         "headline": headline(found),
+        "untried": untried(found.audit),
         "names": {run: curve_name(found, run) for run in found.curves},
         "curve_chart": accuracy_curves(
             {r: size_text(r) for r in found.radii},
@@ -84,7 +86,7 @@ def page_values(found: Audited, command: str) -> dict[str, Any]:
 
 
 def headline(found: Audited) -> str:
-    robust = found.at("pgd", found.audit.eps)
+    robust = found.robust
     return (
         f"Within {region_text(found.audit)}, {robust.k} of {robust.n} images stay right: accuracy falls from "
         f"{percent(found.clean.value)} to {percent(robust.value)}."

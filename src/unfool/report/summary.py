@@ -5,6 +5,7 @@ from typing import Any
 
 from ..analysis.audit import Audited, Group, Sanity
 from ..analysis.rates import Spread
+from ..analysis.verdict import untried
 
 
 def summary(found: Audited) -> dict[str, Any]:
@@ -17,6 +18,9 @@ def summary(found: Audited) -> dict[str, Any]:
             "unreadable": found.unreadable,
             "labelled": found.labelled,
             "clean": found.clean.as_dict(),
+            "robust": found.robust.as_dict(),
+            "verdict": None if found.verdict is None else [line._asdict() for line in found.verdict.lines],
+            "untried": untried(found.audit),
             "radii": found.radii,
             "accuracy": {run: [rate.as_dict() for rate in rates] for run, rates in found.curves.items()},
             "smallest_change": _spread(found.median_radius),

@@ -7,7 +7,7 @@ from contextlib import AbstractContextManager, contextmanager
 from hashlib import sha256
 from importlib.metadata import version
 from pathlib import Path
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import torch
 from torch import Tensor
@@ -29,12 +29,13 @@ from ..measures.predict import Predict
 from ..measures.sanity import Randomised
 from ..method import Method, Question
 from ..model import Model
-from ..objectives import Margin
+from ..objectives import CrossEntropy, Margin
 from ..regions import Linf, Region
 from ..rows import stable_number
 from ..spec import Count, Natural, Positive, Spec
 from ..views import View
 from .cases import CaseStudy
+from .evaluation import chosen_verdict
 from .recipe import Recipe
 from .table import Table, read_table
 from .work import OTHER_FOLDER, Progress, answered, atomically, claim_folder, work
@@ -63,6 +64,11 @@ class Audit(Spec):
     """Where accuracy is measured; by default an eighth of ``within`` to four times it."""
     gates: tuple[Positive, ...] = ()
     """Radii at which a gate wants to know the accuracy, too."""
+    level: Literal["quick", "standard", "thorough"] = "standard"
+    """What is tried on images that the curve's own attack leaves right: nothing more, rival classes one by one and a
+    search by scores, or all of it from several starts, longer, and FAB."""
+    protocol: Literal["unfool", "autoattack"] = "unfool"
+    """Whose attacks: with autoattack the published suite in its published order, on every image that is right."""
     steps: Count = 40
     """Steps of the strong attack."""
     restarts: Count = 3
@@ -125,7 +131,13 @@ def population_steps(audit: Audit, ids: Sequence[str], image: Tensor) -> list[St
         Step("random", Sweep(RandomNoise(), grid), ids, within, many),
         Step("worst-random", Sweep(RandomNoise(draws=audit.draws), grid), ids, within, many),
         Step("gradients", GradientHealth(), ids, within, many),
-        Step("cross-entropy", Sweep(PGD(steps=audit.steps), (audit.eps,)), ids, within, many),
+        Step(
+            "cross-entropy",
+            Sweep(PGD(steps=audit.steps, loss=CrossEntropy()), (audit.eps,)),
+            ids,
+            within,
+            many,
+        ),
         Step("whole-box", Sweep(strong, (float(box.radius),)), ids, box, many),  # pyright: ignore[reportArgumentType]
     ]
     some = ids[: audit.sample]
@@ -180,9 +192,20 @@ def run_audit(audit: Audit, model: Model, source: Source, folder: Path, watch: W
 
     tables = {step.name: do(step) for step in population_steps(audit, ids, image)}
     usable = [i for i, fine in zip(ids, tables["predict"].readable, strict=True) if fine]
+    if (verdict := verdict_step(audit, model, tables, image)) is not None:
+        do(verdict)
     cases = telling_cases(tables["predict"], tables["pgd"], audit)
     for step in close_steps(audit, cases, usable, image):
         do(step)
+
+
+def verdict_step(audit: Audit, model: Model, tables: dict[str, Table], image: Tensor) -> Step | None:
+    """The evaluation of the images that are still right: after the curve, or for a protocol to begin with."""
+    health, pgd = tables["gradients"], tables["pgd"]
+    method = chosen_verdict(audit.level, audit.protocol, model, audit.within, health, image)
+    at = 0 if audit.protocol == "autoattack" else [0.0, *audit.grid].index(audit.eps)
+    left = ids_where(pgd.ids, ~pgd["flipped"][:, at].bool() & pgd.readable)
+    return Step("verdict", method, left, audit.within, at_once(image)) if method and left else None
 
 
 def chosen(ids: Sequence[str], limit: int | None, seed: int) -> tuple[str, ...]:
