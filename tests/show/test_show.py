@@ -90,7 +90,9 @@ def test_a_picture_that_cannot_be_written_is_one_sentence(tmp_path):
 
 def charts():
     rate = (0.5, 0.4, 0.6)
-    yield accuracy_curves((0.0, 0.1, 0.2), {"PGD": [rate] * 3, "FGSM": [(1.0, 0.9, 1.0)] * 3}, 0.1, "Linf")
+    yield accuracy_curves(
+        {0.0: "0", 0.1: "0.1", 0.2: "0.2"}, {"PGD": [rate] * 3, "FGSM": [(1.0, 0.9, 1.0)] * 3}, 0.1, "Linf"
+    )
     yield distributions({"PGD": torch.tensor([0.0, 0.1, 0.2, torch.inf])}, "Linf", 0.1)
     yield logits_along(torch.linspace(-1, 1, 9), torch.randn(9, 10), torch.randn(9, 10), 3, "three")
     yield dots([("a <b> & c", rate, rate), ("d", rate, rate)])
