@@ -196,3 +196,13 @@ def test_the_document_for_programs_is_json_without_nan(found):
     assert document["n"] == found.n
     assert document["smallest_change"]["median"] is None
     assert clean({"a": [float("nan"), (1.0,)]}) == {"a": [None, [1.0]]}
+
+
+@pytest.mark.parametrize("net", ["mlp", "linear"])
+def test_a_network_without_positions_is_audited_without_maps_of_them(net, tmp_path):
+    address = f"unfool:digits8?net={net}"
+    plan = replace(PLAN, model=address, data="unfool:digits8", limit=8)
+    run_audit(plan, load(address), open_data("unfool:digits8"), tmp_path)
+    audit = read_audit(tmp_path)
+    assert [repr(method) for method in audit.audit.attributions] == ["Gradient()", "SmoothGrad()"]
+    write_report(audit, tmp_path / "report.html", "")

@@ -24,9 +24,8 @@ def file_network(path: str, factory: str) -> Found | Model:
     except UnfoolError:
         raise
     except Exception as error:
-        raise DataError(
-            f"{path}:{factory} fails: {type(error).__name__}: {error}", "it is called without arguments"
-        ) from error
+        hint = "it is called without arguments" if isinstance(error, TypeError) else ""
+        raise DataError(f"{path}:{factory} fails: {type(error).__name__}: {error}", hint) from error
     if isinstance(net, Model):
         return net
     if not isinstance(net, nn.Module):
