@@ -601,3 +601,22 @@ def test_half_precision_and_double_images_are_taken_as_they_are():
     for dtype in (torch.bfloat16, torch.float64):
         assert Gradient()(Model(conv()), X.to(dtype), 0).heat.dtype == dtype
         assert FGSM()(Model(frozen(conv())), X.to(dtype), 0).x.dtype == dtype
+
+
+@pytest.mark.parametrize("error", [ValueError("my own bug"), KeyError("key"), TypeError(), IndexError("far")])
+def test_whatever_a_network_raises_is_one_sentence(error):
+    class Broken(torch.nn.Module):
+        def forward(self, x):
+            raise error
+
+    with pytest.raises(InputError, match="Broken fails on images of shape"):
+        Model(Broken())(X)
+
+
+def test_a_network_that_answers_nan_is_one_sentence():
+    class Broken(torch.nn.Module):
+        def forward(self, x):
+            return x.flatten(1)[:, :3] * float("nan")
+
+    with pytest.raises(InputError, match="answers NaN"):
+        Model(Broken())(X)

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from .blackbox import BlackBox
 from .borrow import borrowed, trains
-from .errors import AccessError, InputError, UnknownName
+from .errors import AccessError, InputError, UnfoolError, UnknownName
 from .fast import inference_copy
 from .hooks import has_positions, hooked, observed_calls
 from .outputs import Outputs, as_logits, as_scores, mean_logits, told_outputs
@@ -185,13 +185,13 @@ class Model:
     def _run(self, x: Tensor) -> Tensor:
         try:
             out = as_scores(self.net(self._dressed(x)))
-        except torch.OutOfMemoryError:
+        except (UnfoolError, _Enough, MemoryError, torch.OutOfMemoryError):
             raise
-        except RuntimeError as error:
+        except Exception as error:  # whatever a network of the user's own raises
             if self._channels_last and "contiguous" in str(error):  # as Tensor.view says
                 self._channels_last = False
                 raise _Again from error
-            reason = str(error).split("\n")[0]
+            reason = str(error).split("\n")[0] or type(error).__name__
             raise InputError(f"{self.name} fails on images of shape {list(x.shape)}: {reason}") from error
         return self._count(self._as_logits(out if out.dtype == torch.float64 else out.float()))
 

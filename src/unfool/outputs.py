@@ -34,6 +34,11 @@ def as_scores(out: Any) -> Tensor:
 def told_outputs(out: Tensor) -> Outputs:
     """Whether these are logits or probabilities, as far as the numbers tell."""
     with torch.no_grad():
+        if out.isnan().any():
+            raise InputError(
+                "the network answers NaN to images in [0, 1]",
+                "are its weights whole, is its normalisation right?",
+            )
         inside = bool(((out >= 0) & (out <= 1)).all())
         if out.shape[1] == 1:
             if inside:

@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from unfool.analysis.rates import rate, spread
+from unfool.analysis.rates import rate, size_text, spread
 
 
 @pytest.mark.parametrize(("k", "n"), [(0, 10), (10, 10), (3, 7), (98, 500)])
@@ -35,3 +35,23 @@ def test_the_interval_covers_the_truth():
 def test_a_spread_counts_what_never_flipped():
     found = spread(torch.tensor([1.0, 2.0, 3.0, math.inf, math.inf]))
     assert (found.median, found.infinite, found.n) == (3.0, 2, 5)
+
+
+@pytest.mark.parametrize(
+    ("size", "text"),
+    [
+        (8 / 255, "8/255"),
+        (2 / 255 / 8, "0.25/255"),
+        (0.1, "0.1"),
+        (0.0125, "0.0125"),
+        (0, "0"),
+        (1 / 3, "0.333"),
+    ],
+)
+def test_sizes_are_written_as_people_do(size, text):
+    assert size_text(size) == text
+
+
+def test_a_rate_in_a_table_fits_its_column():
+    assert rate(torch.ones(60)).brief == "100 [94.0–100]"
+    assert rate(torch.arange(500) < 235).brief == "47.0 [42.7–51.4]"

@@ -2,6 +2,7 @@
 
 import json
 import re
+from dataclasses import replace
 from html.parser import HTMLParser
 
 import pytest
@@ -10,6 +11,7 @@ import torch
 from unfool.analysis.audit import read_audit
 from unfool.data.address import open_data
 from unfool.errors import DataError
+from unfool.regions import L2, Linf
 from unfool.report.audit import write_report
 from unfool.report.summary import clean, summary
 from unfool.runs.audit import Audit, run_audit
@@ -104,6 +106,27 @@ def test_every_rate_carries_n_and_its_interval(page, found):
         assert re.search(r"[\d.]+ % to [\d.]+ %, n = \d+", part), part
 
 
+def test_the_accuracies_are_one_line_for_each_radius_so_that_they_fit_a_page(page, found):
+    table = re.findall(r"<table>.*?</table>", page, re.S)[0]
+    assert len(re.findall(r'scope="col"', table)) == 1 + len(found.curves)
+    assert len(re.findall(r'scope="row"', table)) == len(found.radii)
+
+
+def test_the_region_reads_as_it_was_asked_for(found, tmp_path):
+    audit = replace(found.audit, within=Linf(2 / 255), radii=(1 / 255,))
+    changed = found._replace(audit=audit, radii=(0.0, 1 / 255, 2 / 255))
+    curves = {run: rates[:3] for run, rates in found.curves.items()}
+    write_report(changed._replace(curves=curves), tmp_path / "r.html", "")
+    text = (tmp_path / "r.html").read_text()
+    assert "Within Linf(2/255)" in text
+    assert ">1/255</th>" in text
+
+
+def test_no_change_is_larger_than_the_images_are_wide():
+    assert Audit(within=Linf(0.3)).grid[-1] == 1
+    assert Audit(within=L2(0.5)).grid[-1] == 2
+
+
 def test_no_report_without_its_controls(found, tmp_path):
     curves = {run: rates for run, rates in found.curves.items() if run != "worst-random"}
     with pytest.raises(DataError, match="worst-random is missing"):
@@ -173,3 +196,13 @@ def test_the_document_for_programs_is_json_without_nan(found):
     assert document["n"] == found.n
     assert document["smallest_change"]["median"] is None
     assert clean({"a": [float("nan"), (1.0,)]}) == {"a": [None, [1.0]]}
+
+
+@pytest.mark.parametrize("net", ["mlp", "linear"])
+def test_a_network_without_positions_is_audited_without_maps_of_them(net, tmp_path):
+    address = f"unfool:digits8?net={net}"
+    plan = replace(PLAN, model=address, data="unfool:digits8", limit=8)
+    run_audit(plan, load(address), open_data("unfool:digits8"), tmp_path)
+    audit = read_audit(tmp_path)
+    assert [repr(method) for method in audit.audit.attributions] == ["Gradient()", "SmoothGrad()"]
+    write_report(audit, tmp_path / "report.html", "")

@@ -177,6 +177,21 @@ def test_a_file_that_cannot_be_imported_says_why(tmp_path):
         load(f"{tmp_path / 'net.py'}:make")
 
 
+def test_a_factory_that_raises_says_why(tmp_path):
+    (tmp_path / "net.py").write_text(
+        "def broken():\n    raise KeyError('weights')\ndef needs(n):\n    return n\n"
+    )
+    for factory, reason in (("broken", "KeyError: 'weights'"), ("needs", "missing 1 required")):
+        with pytest.raises(DataError, match=reason):
+            load(f"{tmp_path / 'net.py'}:{factory}")
+
+
+def test_an_option_nobody_has_says_what_was_meant():
+    with pytest.raises(SpecError) as caught:
+        load("unfool:digits?nett=mlp")
+    assert "did you mean net?" in caught.value.hint
+
+
 def test_torchvision_networks_come_with_their_preparation(tmp_path):
     save_file(
         {k: v.contiguous() for k, v in torch_squeezenet().state_dict().items()}, tmp_path / "w.safetensors"

@@ -30,7 +30,10 @@ class Rate(NamedTuple):
     @property
     def brief(self) -> str:
         """In per cent, for tables that give n themselves."""
-        return f"{100 * self.value:.1f} [{100 * self.low:.1f}–{100 * self.high:.1f}]"
+        value, low, high = (
+            f"{100 * v:.1f}".replace("100.0", "100") for v in (self.value, self.low, self.high)
+        )
+        return f"{value} [{low}–{high}]"
 
     def as_dict(self) -> dict[str, float]:
         return {"k": self.k, "n": self.n, "rate": self.value, "low": self.low, "high": self.high}
@@ -65,8 +68,8 @@ def percent(value: float) -> str:
 def size_text(size: float) -> str:
     """A size of change as people write it: 0.1, or 8/255 where that is what was meant."""
     short, levels = f"{size:.3g}", size * 255
-    whole = abs(8 * levels - round(8 * levels)) < 1e-6 and 0 < size <= 1
-    return f"{levels:.5g}/255" if whole and abs(float(short) - size) > 1e-9 else short
+    whole = abs(8 * levels - round(8 * levels)) < 1e-3 and 0 < levels <= 64
+    return f"{levels:.5g}/255" if whole and abs(float(short) - size) > 1e-6 * size else short
 
 
 class Spread(NamedTuple):

@@ -2,6 +2,7 @@
 
 import os
 import sys
+import warnings
 from collections.abc import Sequence
 from importlib.metadata import version
 from typing import NoReturn
@@ -25,6 +26,7 @@ PURPOSE = "Find what fools a vision network, see what it looks at, fix it."
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """Run one command; 0 is success, 1 a gate that failed, 2 something the user can put right, 130 Ctrl-C."""
+    warnings.formatwarning = lambda message, *_where, **_line: f"warning: {message}\n"
     sys.exit(run(sys.argv[1:] if arguments is None else list(arguments)))
 
 

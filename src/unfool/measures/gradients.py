@@ -7,7 +7,6 @@ from ..model import Model
 from ..objectives import CrossEntropy, Margin
 from ..rows import Batch
 
-
 FLAT = 1e-10
 """A gradient shorter than this leads nowhere in float32."""
 

@@ -4,6 +4,7 @@ import json
 import math
 from collections.abc import Callable, Generator, Sequence
 from contextlib import AbstractContextManager, contextmanager
+from dataclasses import replace
 from hashlib import sha256
 from importlib.metadata import version
 from pathlib import Path
@@ -18,7 +19,7 @@ from ..attacks.noise import RandomNoise
 from ..attacks.sweep import Sweep, Threshold
 from ..attacks.wrappers import Repeated
 from ..attributions.base import Attribution
-from ..attributions.cam import GradCAM
+from ..attributions.cam import CAM, GradCAM
 from ..attributions.gradient import Gradient
 from ..attributions.wrappers import SmoothGrad
 from ..data.base import Source
@@ -174,10 +175,11 @@ def close_steps(audit: Audit, cases: Sequence[str], ids: Sequence[str], image: T
 
 def run_audit(audit: Audit, model: Model, source: Source, folder: Path, watch: Watch = unwatched) -> None:
     """Do what is missing of an audit in ``folder``; stopped at any moment, it goes on from there."""
-    claim(folder, repr(audit), model)
     view = model.view if isinstance(model.view, View) else None
     ids = chosen(source.ids(), audit.limit, audit.seed)
     image = first_image(source, ids, view, model)
+    audit = fitting(audit, model, image)
+    claim(folder, repr(audit), model)
 
     def do(step: Step) -> Table:
         question = Question(model, step.within, seed=audit.seed)
@@ -206,6 +208,17 @@ def verdict_step(audit: Audit, model: Model, tables: dict[str, Table], image: Te
     at = 0 if audit.protocol == "autoattack" else [0.0, *audit.grid].index(audit.eps)
     left = ids_where(pgd.ids, ~pgd["flipped"][:, at].bool() & pgd.readable)
     return Step("verdict", method, left, audit.within, at_once(image)) if method and left else None
+
+
+def fitting(audit: Audit, model: Model, image: Tensor) -> Audit:
+    """The audit without maps that a network without positions in its layers cannot have, such as an MLP."""
+    if not any(isinstance(method, CAM) for method in audit.attributions):
+        return audit
+    try:
+        model.last_spatial_layer(image[None])
+    except InputError:
+        return replace(audit, attributions=tuple(m for m in audit.attributions if not isinstance(m, CAM)))
+    return audit
 
 
 def chosen(ids: Sequence[str], limit: int | None, seed: int) -> tuple[str, ...]:

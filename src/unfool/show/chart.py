@@ -97,10 +97,8 @@ def logits_along(amplitudes: Tensor, free: Tensor, clipped: Tensor, label: int, 
         for k in others[:40]:
             axes.plot(amplitudes, free[:, k], color=GREY, linewidth=0.6, alpha=0.5)
         axes.plot(amplitudes, free[:, best], color=colours(1), linewidth=1.4, label="strongest other")
-        axes.plot(amplitudes, free[:, label], color=colours(0), linewidth=2, label=name)
-        axes.plot(
-            amplitudes, clipped[:, label], color=colours(0), linestyle="--", label=f"{name}, kept in [0, 1]"
-        )
+        axes.plot(amplitudes, free[:, label], color=colours(0), linewidth=2, label=name[:28])
+        axes.plot(amplitudes, clipped[:, label], color=colours(0), linestyle="--", label="kept in [0, 1]")
         axes.axvline(0, color=GREY, linewidth=0.8, linestyle=":")
         axes.set(xlabel="± times the sign of the gradient", ylabel="logit")
         axes.legend(frameon=False, fontsize=8, loc="lower left", bbox_to_anchor=(0, 1), ncols=3)

@@ -7,7 +7,7 @@ from torch import nn
 
 from ..data.address import split_address
 from ..data.labels import ClassNames, read_classes
-from ..errors import DataError, InputError, SpecError, UnknownName
+from ..errors import DataError, InputError, SpecError, UnknownName, suggestion
 from ..model import Model
 from ..outputs import Outputs
 from ..views import View
@@ -47,7 +47,10 @@ def load(
     if isinstance(found, Model):
         return found
     if options:
-        raise SpecError(f"{address} has no option {next(iter(options))!r}", "there is weights")
+        known = ["weights", *(("net", "robust") if kind == "unfool" else ())]
+        raise SpecError(
+            f"{address} has no option {next(iter(options))!r}", suggestion(next(iter(options)), known)
+        )
     if own is not None:
         load_weights(found.net, Path(own), trust)
     return Model(

@@ -7,7 +7,7 @@ from types import ModuleType
 
 from torch import nn
 
-from ..errors import DataError, UnknownName
+from ..errors import DataError, UnfoolError, UnknownName
 from ..model import Model
 from .found import Found
 from .sklearn import sklearn_model
@@ -20,7 +20,13 @@ def file_network(path: str, factory: str) -> Found | Model:
     if not callable(made):
         known = [n for n, v in vars(module).items() if callable(v) and not n.startswith("_")]
         raise UnknownName(f"function in {path}", factory, known)
-    net = made()
+    try:
+        net = made()
+    except UnfoolError:
+        raise
+    except Exception as error:
+        hint = "it is called without arguments" if isinstance(error, TypeError) else ""
+        raise DataError(f"{path}:{factory} fails: {type(error).__name__}: {error}", hint) from error
     if isinstance(net, Model):
         return net
     if not isinstance(net, nn.Module) and hasattr(net, "predict"):

@@ -46,10 +46,9 @@ def _read(path: Path, trust: bool) -> Any:
         if path.suffix == ".safetensors":
             return load_file(path)
         return _unpickled(path) if trust else torch.load(path, weights_only=True, map_location="cpu")
-    except (UnpicklingError, AttributeError) as error:
-        reason = str(error).split("\n")[0][:160]
+    except (UnpicklingError, AttributeError):
         raise DataError(
-            f"{path} needs unpickling, which can run any code in it ({reason})",
+            f"{path} needs unpickling, which can run any code in it",
             "save its state_dict, or --trust",
         ) from None
     except (SafetensorError, RuntimeError, OSError, EOFError, ValueError) as error:
