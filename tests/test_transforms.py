@@ -7,10 +7,10 @@ from torch import Tensor
 from oracles import images
 from unfool.rows import Rng
 from unfool.spec import catalogue
-from unfool.transforms import Brightness, Jitter, Noise, Rotate, Scale, Transform
+from unfool.transforms import Brightness, Jitter, Noise, Rotate, Scale, Shrink, Transform
 
 TRANSFORMS = list(catalogue(Transform).values())
-SMALLEST = [Jitter(0), Noise(1e-9), Scale(1e-9), Rotate(1e-6), Brightness(1e-9)]
+SMALLEST = [Jitter(0), Noise(1e-9), Scale(1e-9), Rotate(1e-6), Brightness(1e-9), Shrink(1.0)]
 
 
 def rng(*ids: int) -> Rng:
@@ -93,3 +93,34 @@ def test_brightness_multiplies_and_noise_adds_with_the_spread_it_says():
     assert 0.9 <= ratio.min() < 0.93
     assert 1.07 < ratio.max() <= 1.1 + 1e-6
     assert (Noise(0.05)(x, Rng.seeded(0, range(50))) - x).std().item() == pytest.approx(0.05, rel=0.03)
+
+
+@pytest.mark.parametrize("space", [(20,), (20, 30), (20, 10, 30)])
+def test_shrink_puts_a_smaller_picture_anywhere_on_black(space: tuple[int, ...]):
+    x = torch.ones(60, 2, *space)
+    found = Shrink(0.5, 1.0)(x, Rng.seeded(0, range(60)))
+    assert set(found.round(decimals=5).unique().tolist()) == {0.0, 1.0}
+    for axis, side in enumerate(space, 2):
+        lines = found.movedim(axis, 1).flatten(2).amax(2)  # [B, side]
+        length, first = lines.sum(1), lines.argmax(1)
+        assert torch.equal(length, lines.cumsum(1).amax(1))
+        assert length.min() >= 0.5 * side - 1e-4
+        assert length.max() <= side
+        assert length.unique().numel() > 4
+        assert first.unique().numel() > 3
+
+
+def test_shrink_leaves_as_many_images_alone_as_it_says():
+    x = images(400, 1, 12, 12, low=0.1)
+    changed = (Shrink(0.5, 0.3)(x, Rng.seeded(0, range(400))) != x).flatten(1).any(1)
+    assert 0.22 < changed.float().mean() < 0.38
+
+
+def test_a_picture_shrunk_to_half_is_the_mean_of_neighbours():
+    x = images(1, 1, 8, 8)
+    torch.manual_seed(0)
+    found = next(
+        f for k in range(2000) if (f := Shrink(0.5, 1.0)(x, Rng.seeded(k, [0])))[0, 0].any(1).sum() == 4
+    )
+    here = found[0, 0][found[0, 0].any(1)][:, found[0, 0].any(0)]
+    assert torch.allclose(here, torch.nn.functional.avg_pool2d(x, 2)[0, 0], atol=1e-5)
