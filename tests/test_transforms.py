@@ -17,6 +17,7 @@ from unfool.transforms import (
     Rotate,
     Scale,
     Shift,
+    Shrink,
     Transform,
     posed,
 )
@@ -32,6 +33,7 @@ SMALLEST = [
     Shift(1e-9),
     Gain(1.0),
     Bias(1e-9),
+    Shrink(1.0),
 ]
 SMALLEST += [STILL, Gain(1.0, "pixel"), Bias(1e-9, "pixel")]
 
@@ -166,3 +168,34 @@ def test_a_camera_is_its_parts_one_after_the_other():
     for part in camera.parts():
         by_hand = part(by_hand, stream)
     assert torch.equal(camera(x, Rng.seeded(3, range(5))), by_hand.clamp(0, 1))
+
+
+@pytest.mark.parametrize("space", [(20,), (20, 30), (20, 10, 30)])
+def test_shrink_puts_a_smaller_picture_anywhere_on_black(space: tuple[int, ...]):
+    x = torch.ones(60, 2, *space)
+    found = Shrink(0.5, 1.0)(x, Rng.seeded(0, range(60)))
+    assert set(found.round(decimals=5).unique().tolist()) == {0.0, 1.0}
+    for axis, side in enumerate(space, 2):
+        lines = found.movedim(axis, 1).flatten(2).amax(2)  # [B, side]
+        length, first = lines.sum(1), lines.argmax(1)
+        assert torch.equal(length, lines.cumsum(1).amax(1))
+        assert length.min() >= 0.5 * side - 1e-4
+        assert length.max() <= side
+        assert length.unique().numel() > 4
+        assert first.unique().numel() > 3
+
+
+def test_shrink_leaves_as_many_images_alone_as_it_says():
+    x = images(400, 1, 12, 12, low=0.1)
+    changed = (Shrink(0.5, 0.3)(x, Rng.seeded(0, range(400))) != x).flatten(1).any(1)
+    assert 0.22 < changed.float().mean() < 0.38
+
+
+def test_a_picture_shrunk_to_half_is_the_mean_of_neighbours():
+    x = images(1, 1, 8, 8)
+    torch.manual_seed(0)
+    found = next(
+        f for k in range(2000) if (f := Shrink(0.5, 1.0)(x, Rng.seeded(k, [0])))[0, 0].any(1).sum() == 4
+    )
+    here = found[0, 0][found[0, 0].any(1)][:, found[0, 0].any(0)]
+    assert torch.allclose(here, torch.nn.functional.avg_pool2d(x, 2)[0, 0], atol=1e-5)

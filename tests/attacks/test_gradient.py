@@ -223,20 +223,24 @@ def test_with_momentum_the_steps_follow_the_paper():
 
 def test_momentum_is_normalised_for_each_row_not_across_the_batch():
     """A neighbour whose gradient is a million times as long changes nothing."""
-    net = conv(3, 5).double()
 
     class Louder(torch.nn.Module):
-        def forward(self, x: Tensor) -> Tensor:
-            return net(x) * (1 + 1e6 * (x[:, 0, 0, 0] > 0.999))[:, None]
+        def __init__(self) -> None:
+            super().__init__()
+            self.net = conv(3, 5).double()
 
+        def forward(self, x: Tensor) -> Tensor:
+            return self.net(x) * (1 + 1e6 * (x[:, 0, 0, 0] > 0.999))[:, None]
+
+    loud = Louder().eval()
     x = images(4, 3, 8, 8, dtype=torch.float64, high=0.9)
     x[1:, 0, 0, 0] = 1.0
-    y, attack = net(x).argmax(1), PGD(6, Margin(), momentum=1.0, random_start=False)
+    y, attack = loud(x).argmax(1), PGD(6, Margin(), momentum=1.0, random_start=False)
     mask = torch.ones(4, 1, 8, 8)
     mask[:, :, 0, 0] = 0
-    together = attack(Model(Louder()), x, y, within=Linf(0.01), mask=mask).x
+    together = attack(Model(loud), x, y, within=Linf(0.01), mask=mask).x
     for k in range(4):
-        alone = attack(Model(Louder()), x[k : k + 1], y[k : k + 1], within=Linf(0.01), mask=mask[:1]).x
+        alone = attack(Model(loud), x[k : k + 1], y[k : k + 1], within=Linf(0.01), mask=mask[:1]).x
         assert torch.allclose(together[k], alone[0], atol=1e-9)
 
 

@@ -8,6 +8,8 @@ from .searches import counted, draw_classes, few_pixels, pixel_panels
 from .shared import ModelOptions, OutputOptions, class_number
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
     from ..model import Model
     from ..runs.table import Table
 
@@ -102,16 +104,32 @@ def attack(
 
 
 def panels(shown: Shown, k: int) -> list[tuple[str, "object"]]:
-    """Image, change and changed image of one row, as the file holds it."""
+    """Image, signs of the change, the change as large as it is, and the changed image of one row, as the file holds it.
+
+    Labels and confidences are those of the image and of the file.
+    """
     from ..views import from_uint8
 
     image, found = shown.batch.x[k], from_uint8(shown.table["adversarial"][shown.rows[k]])
     change, row = found - image, shown.rows[k]
-    size = float(change.abs().max())
-    survives = "" if shown.table["success_saved"][row] == shown.table["success"][row] else " (float only)"
-    label = name_of(shown.table, row, "label_saved", shown.model)
-    stretched = 0.5 + change / (2 * size or 1)
-    return [("image", image), (f"change, at most {size:.3g}", stretched), (f"{label}{survives}", found)]
+    before, after = (sure_of(shown.model, x) for x in (image, found))
+    lost = shown.table["success"][row] and not shown.table["success_saved"][row]
+    return [
+        (before, image),
+        ("signs of the change", 0.5 + change.sign() / 2),
+        (f"the change itself, at most {float(change.abs().max()):.3g}", 0.5 + change),
+        (f"→ {after}{' (float only)' if lost else ''}", found),
+    ]
+
+
+def sure_of(model: "Model", image: "Tensor") -> str:
+    """What a model takes an image for, and how sure it is: 57.7 % panda."""
+    from ..objectives import label_of
+
+    logits = model(image[None])
+    label = int(label_of(logits))
+    means = logits.flatten(2).mean(2) if logits.ndim > 2 else logits
+    return f"{float(means.softmax(1)[0, label]):.1%} {model.label_name(label)}".replace("%", " %", 1)
 
 
 def filmed(shown: Shown, n: int) -> None:

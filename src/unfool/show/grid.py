@@ -1,6 +1,7 @@
 """Panels side by side with their captions, as PNG."""
 
 from collections.abc import Sequence
+from functools import cache
 from pathlib import Path
 
 from PIL import Image, ImageDraw, ImageFont
@@ -19,12 +20,20 @@ def panel_row(panels: Sequence[Panel], side: int = 224) -> Image.Image:
     pictures = [(text, to_picture(enlarged(drawable(image), side)).convert("RGB")) for text, image in panels]
     width = sum(p.width for _, p in pictures) + GAP * (len(pictures) + 1)
     row = Image.new("RGB", (width, max(p.height for _, p in pictures) + LINE + 2 * GAP), "white")
-    draw, font, left = ImageDraw.Draw(row), ImageFont.load_default(size=13), GAP
+    draw, font, left = ImageDraw.Draw(row), caption_font(), GAP
     for text, picture in pictures:
         draw.text((left, GAP // 2), _fitting(text, picture.width, font), fill=(40, 40, 40), font=font)
         row.paste(picture, (left, LINE + GAP // 2))
         left += picture.width + GAP
     return row
+
+
+@cache
+def caption_font() -> ImageFont.FreeTypeFont:
+    """Matplotlib's font: it has arrows and most alphabets."""
+    import matplotlib
+
+    return ImageFont.truetype(Path(matplotlib.get_data_path()) / "fonts" / "ttf" / "DejaVuSans.ttf", 12)
 
 
 def _fitting(text: str, width: int, font: ImageFont.FreeTypeFont | ImageFont.ImageFont) -> str:
