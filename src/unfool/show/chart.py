@@ -8,6 +8,7 @@ import matplotlib as mpl
 import torch
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 from torch import Tensor
 
 from .image import PALETTE
@@ -152,6 +153,7 @@ def climb(probability: Tensor, l2: Tensor, goal: str) -> str:
         steps = range(int(seen.sum()))
         axes.plot(steps, probability[seen].tolist(), color=colours(0))
         axes.set(xlabel="step", ylim=(-0.02, 1.02))
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         axes.set_ylabel(f"probability of {goal}", color=colours(0))
         far = axes.twinx()
         far.spines[["top"]].set_visible(False)
