@@ -13,7 +13,8 @@ from unfool.cli.methods import families
 from unfool.spec import catalogue
 
 ROOT = Path(__file__).parents[1]
-PAGES = [ROOT / "README.md", ROOT / "docs" / "guide.md", ROOT / "docs" / "attacks-gradient.md"]
+MADE = {"commands.md", "methods.md"}
+PAGES = [ROOT / "README.md", *sorted(p for p in (ROOT / "docs").glob("*.md") if p.name not in MADE)]
 
 
 def python_blocks():

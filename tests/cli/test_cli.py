@@ -17,6 +17,7 @@ from torch import nn
 from unfool.cli.audit import read_gate
 from unfool.cli.main import VERBS, run
 from unfool.errors import SpecError
+from unfool.zoo.address import load
 
 QUICK = ["--steps", "3", "--restarts", "1", "--limit", "12", "--quiet"]
 
@@ -239,3 +240,30 @@ def test_data_of_ones_own_are_halved_into_what_is_learned_from_and_what_is_judge
     assert "limit=6" in Path("u/applied/recipe.txt").read_text()
     np.savez("one.npz", x=x[:1], y=y[:1])
     assert "learned from and judged on" in refused(capsys, "attack", "Patch", "one.npz", "--out", "o")
+
+
+def test_maximise_writes_images_that_are_as_sure_as_it_says(capsys):
+    code, out, _ = said(
+        capsys, "maximise", "MapElites(generations=5)", "--model", "unfool:digits8", "--out", "m", "--json",
+        "--only", "3,5", "--noise", "50",
+    )  # fmt: skip
+    found = json.loads(out)
+    assert code == 0
+    assert found["classes"] == [3, 5]
+    assert found == json.loads(Path("m/maximise.json").read_text()) | {"folder": "m"}
+    assert sorted(p.name for p in Path("m/pictures").iterdir()) == ["3.png", "5.png"]
+    image = torch.from_numpy(np.asarray(Image.open("m/pictures/3.png")).copy()).float()[None, None] / 255
+    assert abs(float(load("unfool:digits8")(image).softmax(1)[0, 3]) - found["confidence"][0]) < 1e-6
+    assert min(os.path.getsize(f"m/{name}") for name in ("grid.png", "curve.svg", "images.npz")) > 0
+    assert found["noise"][0]["n"] == 50
+    assert found["median_by_step"] == sorted(found["median_by_step"])
+
+
+def test_a_film_of_an_attack_is_a_strip_and_a_chart(capsys):
+    code, _, err = said(
+        capsys, "attack", "TargetedAscent", "unfool:digits8", "--limit", "3", "--target", "3", "--film", "2",
+        "--out", "f",
+    )  # fmt: skip
+    assert code == 0, err
+    assert len(list(Path("f/pictures").glob("*-film.png"))) == 2
+    assert all("<svg" in p.read_text() for p in Path("f/pictures").glob("*-film.svg"))

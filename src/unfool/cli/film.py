@@ -25,10 +25,15 @@ def draw_films(attack: "Attack", shown: Shown, n: int) -> None:
     for k, sample in enumerate(batch.ids):
         goal = away[k] if recipe.target is None else shown.model.label_name(recipe.target)
         chance, far, steps = film["probability"][k], film["l2"][k], film["frame_steps"][k].tolist()
+        frames = dict(
+            zip(steps, film["frames"][k], strict=True)
+        )  # a short way has the same state several times
         panels: list[Panel] = [
             (f"step {t}: {100 * float(chance[t]):.1f} %, {float(far[t]):.2f}", from_uint8(frame))
-            for t, frame in zip(steps, film["frames"][k], strict=True)
+            for t, frame in frames.items()
         ]
         place = shown.folder / "pictures" / f"{file_name(sample)}-film"
-        save_panels(place.with_suffix(".png"), [panels[:4], panels[4:]], side=160)
+        save_panels(
+            place.with_suffix(".png"), [panels[i : i + 4] for i in range(0, len(panels), 4)], side=160
+        )
         place.with_suffix(".svg").write_text(climb(chance, far, goal), encoding="utf-8")
