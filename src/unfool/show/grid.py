@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
+import matplotlib as mpl
 from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 
@@ -12,6 +13,8 @@ from .image import drawable, enlarged
 
 Panel = tuple[str, Tensor]
 GAP, LINE = 12, 22
+FONT = Path(mpl.get_data_path()) / "fonts" / "ttf" / "DejaVuSans.ttf"
+"""It has arrows and the letters of many languages, and comes with matplotlib."""
 
 
 def panel_row(panels: Sequence[Panel], side: int = 224) -> Image.Image:
@@ -19,7 +22,7 @@ def panel_row(panels: Sequence[Panel], side: int = 224) -> Image.Image:
     pictures = [(text, to_picture(enlarged(drawable(image), side)).convert("RGB")) for text, image in panels]
     width = sum(p.width for _, p in pictures) + GAP * (len(pictures) + 1)
     row = Image.new("RGB", (width, max(p.height for _, p in pictures) + LINE + 2 * GAP), "white")
-    draw, font, left = ImageDraw.Draw(row), ImageFont.load_default(size=13), GAP
+    draw, font, left = ImageDraw.Draw(row), ImageFont.truetype(FONT, 12), GAP
     for text, picture in pictures:
         draw.text((left, GAP // 2), _fitting(text, picture.width, font), fill=(40, 40, 40), font=font)
         row.paste(picture, (left, LINE + GAP // 2))
