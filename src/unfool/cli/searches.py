@@ -77,7 +77,7 @@ def bound(shown: Shown) -> "Region":
 
 def pixel_panels(shown: Shown, k: int) -> list[tuple[str, Any]]:
     """The image, the changed one with rings round its pixels, and where one pixel is enough."""
-    from ..show.heat import map_picture
+    from ..show.heat import overlay
     from ..show.pixels import ringed
     from ..views import from_uint8
 
@@ -88,7 +88,10 @@ def pixel_panels(shown: Shown, k: int) -> list[tuple[str, Any]]:
     works = working(shown, k)
     if works is None:
         return panels
-    return [*panels, (f"one pixel works at {int((works > 0).sum())} of {works.numel()}", map_picture(works))]
+    return [
+        *panels,
+        (f"one pixel works at {int((works > 0).sum())} of {works.numel()}", overlay(image, works)),
+    ]
 
 
 def says(shown: Shown, image: Any) -> str:

@@ -147,7 +147,7 @@ def class_grid(counts: Tensor, totals: Tensor, names: Sequence[str]) -> str:
 
     def draw(axes: Axes) -> None:
         shares = counts / totals.clamp_min(1)[:, None]
-        axes.imshow(shares, cmap="Oranges", vmin=0, vmax=max(float(shares.max()), 1e-9))
+        axes.imshow(shares.numpy(), cmap="Oranges", vmin=0, vmax=max(float(shares.max()), 1e-9))
         for i, j in counts.nonzero().tolist() if len(names) <= 20 else []:
             dark = float(shares[i, j]) > 0.6 * float(shares.max())
             axes.text(

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 
+import matplotlib as mpl
 from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 
@@ -13,6 +14,8 @@ from .image import drawable, enlarged
 
 Panel = tuple[str, Tensor]
 GAP, LINE = 12, 22
+FONT = Path(mpl.get_data_path()) / "fonts" / "ttf" / "DejaVuSans.ttf"
+"""It has arrows and the letters of many languages, and comes with matplotlib."""
 
 
 def panel_row(panels: Sequence[Panel], side: int = 224) -> Image.Image:
@@ -30,10 +33,7 @@ def panel_row(panels: Sequence[Panel], side: int = 224) -> Image.Image:
 
 @cache
 def caption_font() -> ImageFont.FreeTypeFont:
-    """Matplotlib's font: it has arrows and most alphabets."""
-    import matplotlib
-
-    return ImageFont.truetype(Path(matplotlib.get_data_path()) / "fonts" / "ttf" / "DejaVuSans.ttf", 12)
+    return ImageFont.truetype(FONT, 12)
 
 
 def _fitting(text: str, width: int, font: ImageFont.FreeTypeFont | ImageFont.ImageFont) -> str:
