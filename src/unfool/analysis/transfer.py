@@ -12,9 +12,10 @@ from ..attacks.noise import RandomNoise
 from ..attacks.substitute import Substitute
 from ..errors import InputError
 from ..model import Model
-from ..objectives import label_of
+from ..objectives import Goal, Trace, label_of
+from ..query import Query
 from ..regions import Linf
-from ..rows import Batch
+from ..rows import Batch, Rng
 from ..views import from_uint8, to_uint8
 from .rates import Rate, rate
 
@@ -91,6 +92,13 @@ def study(
     return Transfer(points, sizes, judge.evasions(best), eps, points[-1].asked, len(right))
 
 
+class _Onwards(Goal):
+    """Leave class ``y`` and go on: what the substitute only just gets wrong, the oracle gets right."""
+
+    def score(self, trace: Trace, y: Tensor) -> Tensor:
+        return self.loss.score(trace, y)
+
+
 class _Shown(NamedTuple):
     saved: Tensor
     label: Tensor
@@ -107,13 +115,16 @@ class _Judge(NamedTuple):
 
     def shown(self, model: Model, attack: Attack, eps: float) -> _Shown:
         """The images attacked at ``model``, saved, and the oracle's labels of them."""
-        found = [
-            attack(model, some.x, y, within=Linf(eps), seed=self.seed, ids=some.ids).x
-            for some, y in self._parts()
-        ]
-        saved = to_uint8(torch.cat(found))
+        saved = to_uint8(torch.cat([self._changed(model, attack, eps, *part) for part in self._parts()]))
         label = _told(self.oracle, from_uint8(saved))
         return _Shown(saved, label, label != self.y)
+
+    def _changed(self, model: Model, attack: Attack, eps: float, some: Batch, y: Tensor) -> Tensor:
+        x, within = some.x.to(model.device), Linf(eps)
+        rng = Rng.seeded(self.seed, some.ids, model.device)
+        query = Query(model, _Onwards(), y.to(model.device), rng, who=type(attack).__name__)
+        with model.settled():
+            return attack.found(query, within, within.around(x)).cpu()
 
     def _parts(self) -> list[tuple[Batch, Tensor]]:
         rows = torch.arange(len(self.batch)).split(64)
