@@ -9,10 +9,9 @@ import pytest
 import torch
 
 from oracles import Plane, images
-from unfool.analysis.transfer import study
+from unfool.analysis.transfer import disjoint, study
 from unfool.attacks.substitute import Substitute
 from unfool.cli.main import run
-from unfool.cli.substitute import disjoint
 from unfool.data.address import open_data
 from unfool.errors import InputError
 from unfool.model import Model

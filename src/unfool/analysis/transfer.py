@@ -10,13 +10,15 @@ from ..attacks.base import Attack
 from ..attacks.gradient import FGSM, PGD
 from ..attacks.noise import RandomNoise
 from ..attacks.substitute import Substitute
+from ..data.base import Source
 from ..errors import InputError
 from ..model import Model
 from ..objectives import Goal, Trace, label_of
 from ..query import Query
 from ..regions import Linf
 from ..rows import Batch, Rng
-from ..views import from_uint8, to_uint8
+from ..runs.audit import chosen
+from ..views import View, from_uint8, to_uint8
 from .rates import Rate, rate
 
 
@@ -90,6 +92,25 @@ def study(
         done(last.asked)
     sizes, best = judge.sizes(substitute, how, eps)
     return Transfer(points, sizes, judge.evasions(best), eps, points[-1].asked, len(right))
+
+
+def disjoint(source: Source, model: Model, n: int, limit: int | None, seed: int) -> tuple[Batch, Batch]:
+    """The seeds, each class as often as it goes, and what is left to score on."""
+    ids, turns = chosen(source.ids(), None, seed), dict[object, int]()
+    order: list[tuple[int, str]] = []
+    for i in ids:
+        label = source.label(i)
+        turns[label] = turns.get(label, -1) + 1
+        order.append((turns[label], i))
+    ranked = [i for _, i in sorted(order, key=lambda pair: pair[0])]
+    if len(ranked) <= n:
+        raise InputError(
+            f"{n} seeds of {len(ranked)} images leave none to score on", "Substitute(seeds=…) of fewer"
+        )
+    view = model.view if isinstance(model.view, View) else None
+    rest = ranked[n:] if limit is None else ranked[n : n + limit]
+    first, second = (source.batch(some, view, model.classes).readable() for some in (ranked[:n], rest))
+    return first, second
 
 
 class _Onwards(Goal):
