@@ -10,12 +10,15 @@ from ..attacks.base import Attack
 from ..attacks.gradient import FGSM, PGD
 from ..attacks.noise import RandomNoise
 from ..attacks.substitute import Substitute
+from ..data.base import Source
 from ..errors import InputError
 from ..model import Model
-from ..objectives import label_of
+from ..objectives import Goal, Trace, label_of
+from ..query import Query
 from ..regions import Linf
-from ..rows import Batch
-from ..views import from_uint8, to_uint8
+from ..rows import Batch, Rng
+from ..runs.audit import chosen
+from ..views import View, from_uint8, to_uint8
 from .rates import Rate, rate
 
 
@@ -91,6 +94,32 @@ def study(
     return Transfer(points, sizes, judge.evasions(best), eps, points[-1].asked, len(right))
 
 
+def disjoint(source: Source, model: Model, n: int, limit: int | None, seed: int) -> tuple[Batch, Batch]:
+    """The seeds, each class as often as it goes, and what is left to score on."""
+    ids, turns = chosen(source.ids(), None, seed), dict[object, int]()
+    order: list[tuple[int, str]] = []
+    for i in ids:
+        label = source.label(i)
+        turns[label] = turns.get(label, -1) + 1
+        order.append((turns[label], i))
+    ranked = [i for _, i in sorted(order, key=lambda pair: pair[0])]
+    if len(ranked) <= n:
+        raise InputError(
+            f"{n} seeds of {len(ranked)} images leave none to score on", "Substitute(seeds=…) of fewer"
+        )
+    view = model.view if isinstance(model.view, View) else None
+    rest = ranked[n:] if limit is None else ranked[n : n + limit]
+    first, second = (source.batch(some, view, model.classes).readable() for some in (ranked[:n], rest))
+    return first, second
+
+
+class _Onwards(Goal):
+    """Leave class ``y`` and go on: what the substitute only just gets wrong, the oracle gets right."""
+
+    def score(self, trace: Trace, y: Tensor) -> Tensor:
+        return self.loss.score(trace, y)
+
+
 class _Shown(NamedTuple):
     saved: Tensor
     label: Tensor
@@ -107,13 +136,16 @@ class _Judge(NamedTuple):
 
     def shown(self, model: Model, attack: Attack, eps: float) -> _Shown:
         """The images attacked at ``model``, saved, and the oracle's labels of them."""
-        found = [
-            attack(model, some.x, y, within=Linf(eps), seed=self.seed, ids=some.ids).x
-            for some, y in self._parts()
-        ]
-        saved = to_uint8(torch.cat(found))
+        saved = to_uint8(torch.cat([self._changed(model, attack, eps, *part) for part in self._parts()]))
         label = _told(self.oracle, from_uint8(saved))
         return _Shown(saved, label, label != self.y)
+
+    def _changed(self, model: Model, attack: Attack, eps: float, some: Batch, y: Tensor) -> Tensor:
+        x, within = some.x.to(model.device), Linf(eps)
+        rng = Rng.seeded(self.seed, some.ids, model.device)
+        query = Query(model, _Onwards(), y.to(model.device), rng, who=type(attack).__name__)
+        with model.settled():
+            return attack.found(query, within, within.around(x)).cpu()
 
     def _parts(self) -> list[tuple[Batch, Tensor]]:
         rows = torch.arange(len(self.batch)).split(64)

@@ -9,10 +9,8 @@ from .shared import OutputOptions, opened
 if TYPE_CHECKING:
     from ..analysis.substitute import Transfer
     from ..attacks.substitute import Substitute
-    from ..data.base import Source
     from ..model import Model
     from ..regions import Region
-    from ..rows import Batch
 
 
 def attack_by_substitute(
@@ -27,7 +25,7 @@ def attack_by_substitute(
     output: OutputOptions,
 ) -> None:
     """One study, its tables on the terminal and its files in ``out``."""
-    from ..analysis.substitute import study
+    from ..analysis.substitute import disjoint, study
     from ..regions import Linf
     from ..report.substitute import write_study
     from ..runs.work import claim_folder
@@ -56,30 +54,6 @@ def attack_by_substitute(
         output.say(f"black box: {memory}")
     output.say(f"curves, loop, numbers and evasions in {out}")
     output.document({"attack": repr(how), **numbers, "folder": str(out)})
-
-
-def disjoint(
-    source: "Source", model: "Model", n: int, limit: int | None, seed: int
-) -> tuple["Batch", "Batch"]:
-    """The seeds, each class as often as it goes, and what is left to score on."""
-    from ..runs.audit import chosen
-    from ..views import View
-
-    ids, turns = chosen(source.ids(), None, seed), dict[object, int]()
-    order: list[tuple[int, str]] = []
-    for i in ids:
-        label = source.label(i)
-        turns[label] = turns.get(label, -1) + 1
-        order.append((turns[label], i))
-    ranked = [i for _, i in sorted(order, key=lambda pair: pair[0])]
-    if len(ranked) <= n:
-        raise InputError(
-            f"{n} seeds of {len(ranked)} images leave none to score on", "Substitute(seeds=…) of fewer"
-        )
-    view = model.view if isinstance(model.view, View) else None
-    rest = ranked[n:] if limit is None else ranked[n : n + limit]
-    first, second = (source.batch(some, view, model.classes).readable() for some in (ranked[:n], rest))
-    return first, second
 
 
 def _tables(found: "Transfer", output: OutputOptions) -> None:

@@ -24,6 +24,7 @@ from ..objectives import label_of
 
 BATCH = 64
 """How many images the black box is given at a time; after each its answers are on disk."""
+START = b'{"unfool answers of'
 HEAD, TAIL = struct.Struct("<16s1sI"), struct.Struct("<I")
 KINDS = {b"f": np.dtype("<f4"), b"d": np.dtype("<f8"), b"i": np.dtype("<i8")}
 
@@ -88,7 +89,7 @@ def _opened(path: Path, of: str) -> dict[bytes, Any]:
         content = path.read_bytes() if path.exists() else b""
         first, line, rest = content.partition(b"\n")
         if not line:  # a new file, or one torn in its first line
-            if content and not content.startswith(b'{"unfool'):
+            if not START.startswith(content[: len(START)]):
                 raise DataError(f"{path} is no file of answers", "give a new file to --remember")
             path.write_bytes(json.dumps({"unfool answers of": of}).encode() + b"\n")
             return {}
