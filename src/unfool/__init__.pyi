@@ -13,6 +13,7 @@ from .attacks.gradient import FGSM as FGSM
 from .attacks.gradient import PGD as PGD
 from .attacks.hide import Hid as Hid
 from .attacks.hide import Hidden as Hidden
+from .attacks.hide import Inside as Inside
 from .attacks.hide import detector as detector
 from .attacks.hide import hide as hide
 from .attacks.hide import look_for as look_for

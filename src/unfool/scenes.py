@@ -33,7 +33,7 @@ class Scenes(NamedTuple):
 @cache
 def scenes(split: Split = "test") -> Scenes:
     """Every scene has one octagon and up to two other shapes; colours tell octagons from the rest only in part."""
-    n = {"train": 1500, "test": 200}[split]
+    n = {"train": 800, "test": 200}[split]
     rng = np.random.default_rng([17, n])
     made = [_scene(rng) for _ in range(n)]
     x = torch.from_numpy(np.stack([scene[0] for scene in made]))

@@ -85,6 +85,30 @@ class Hidden(Goal):
         return (shared >= self.least) & (found[:, LABEL] == y[:, 4:].to(found))
 
 
+class Inside(Objective):
+    """An objective of a map of scores, asked inside a box of it alone: hides a class in one part of a segmentation."""
+
+    inner: Objective
+    box: tuple[Fraction, ...] = (0.25, 0.25, 0.75, 0.75)
+    """(top, left, bottom, right) as shares of the map's last two dimensions."""
+
+    @property
+    def reads(self) -> tuple[str, ...]:
+        return self.inner.reads
+
+    def score(self, trace: Trace, y: Tensor) -> Tensor:
+        out = trace["output"]
+        if out.ndim < 4 or len(self.box) != 4:
+            raise InputError(
+                f"Inside needs a map of scores and a box of four shares, not {list(out.shape)}, {self.box}"
+            )
+        top, left, bottom, right = (
+            round(share * side)
+            for share, side in zip(self.box, (*out.shape[-2:], *out.shape[-2:]), strict=True)
+        )
+        return self.inner.score({**trace, "output": out[..., top:bottom, left:right]}, y)
+
+
 class Hid(NamedTuple):
     """What hiding came to: the images, which objects are not seen any more, and the best score left on each."""
 

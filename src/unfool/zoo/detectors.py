@@ -77,12 +77,12 @@ def build_detector(name: str) -> nn.Module:
     return net.eval()
 
 
-def train(net: SingleShot, data: Scenes, epochs: int = 30) -> None:
+def train(net: SingleShot, data: Scenes, epochs: int = 60) -> None:
     """Adam down a cosine on scenes whose shapes may be partly covered, so that not any sticker hides them."""
     x = from_uint8(data.x)
     wanted = [targets(net, boxes, labels) for boxes, labels in zip(data.boxes, data.labels, strict=True)]
     classes, boxes = (torch.stack(part) for part in zip(*wanted, strict=True))
-    adam = torch.optim.Adam(net.parameters(), lr=4e-3, weight_decay=1e-5)
+    adam = torch.optim.Adam(net.parameters(), lr=3e-3, weight_decay=1e-5)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(adam, epochs * -(-len(x) // 50))
     for epoch in range(epochs):
         for rows in torch.randperm(len(x), generator=torch.Generator().manual_seed(epoch)).split(50):
@@ -124,7 +124,7 @@ def loss_of(net: SingleShot, x: Tensor, classes: Tensor, boxes: Tensor) -> Tenso
     error = F.binary_cross_entropy_with_logits(logits, classes, reduction="none")
     hard = (logits.sigmoid() - classes).abs().square()  # easy cells are many and should not count
     place = ((told - boxes).abs().mean(2) / TYPICAL * hit).sum()
-    return (4 * (error * hard).sum() + 2 * place) / hit.sum()
+    return (4 * (error * hard * (1 + 3 * classes)).sum() + 2 * place) / hit.sum()
 
 
 def retrain(name: str) -> None:
