@@ -7,7 +7,14 @@ import math
 import pytest
 import torch
 
-from unfool.analysis.bounds import cap_share, cube_bound, cube_distances, sparse_bound, sphere_bound, sphere_distances
+from unfool.analysis.bounds import (
+    cap_share,
+    cube_bound,
+    cube_distances,
+    sparse_bound,
+    sphere_bound,
+    sphere_distances,
+)
 from unfool.analysis.inevitable import Bounds, bound_at, class_densities, limit_decades, measure_bounds
 from unfool.errors import InputError
 from unfool.samples import digits8
@@ -29,7 +36,7 @@ def test_the_cap_is_known_on_the_circle_and_the_ball():
 
 @pytest.mark.parametrize("d", DIMENSIONS)
 def test_half_spaces_on_sphere_and_cube_lie_above_the_bounds(d):
-    curves = [curve for curve in measure_bounds(Bounds((d,), 2000)).curves]
+    curves = measure_bounds(Bounds((d,), 2000)).curves
     assert {curve.space for curve in curves} == {"sphere", "L2", "Linf", "L1", "L0"}
     assert all(curve.holds for curve in curves)
     assert all(any(not bound.vacuous for bound in curve.bound) for curve in curves)
@@ -52,7 +59,9 @@ def test_the_published_form_is_the_one_of_mills_and_never_better(p, eps):
     d = 64
     ours, theirs = cube_bound(eps, d, p), cube_bound(eps, d, p, published=True)
     power = min(p, 2.0)
-    formula = math.exp(-math.pi * d ** (1 - 2 / power) * eps**2) / (2 * math.pi * eps * d ** (0.5 - 1 / power))
+    formula = math.exp(-math.pi * d ** (1 - 2 / power) * eps**2) / (
+        2 * math.pi * eps * d ** (0.5 - 1 / power)
+    )
     assert theirs.raw == pytest.approx(1 - formula)
     assert ours.raw >= theirs.raw
 
@@ -66,7 +75,9 @@ def test_a_bound_below_zero_is_vacuous_and_clipped():
     assert sphere_bound(1.0, 512).share == pytest.approx(1.0)
 
 
-@pytest.mark.parametrize(("space", "eps", "d"), [("L2", 1.0, 64), ("Linf", 0.3, 64), ("L1", 9.0, 64), ("L0", 20, 64)])
+@pytest.mark.parametrize(
+    ("space", "eps", "d"), [("L2", 1.0, 64), ("Linf", 0.3, 64), ("L1", 9.0, 64), ("L0", 20, 64)]
+)
 def test_the_limit_is_the_density_at_which_the_bound_becomes_empty(space, eps, d):
     density = 10 ** limit_decades(space, eps, d)
     assert not bound_at(space, eps, d, density * 0.99).vacuous
@@ -74,7 +85,7 @@ def test_the_limit_is_the_density_at_which_the_bound_becomes_empty(space, eps, d
 
 
 def test_distances_inside_the_cube_reach_the_boundary_exactly():
-    """Lowering every value by the Linf distance, none below 0, takes the sum to half of d; one position fewer does not."""
+    """Lowering every value by the Linf distance, none below 0, takes the sum to half of d."""
     d, n = 16, 50
     x = torch.rand(n, d, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
     x = torch.where((x.sum(1) >= d / 2)[:, None], x, 1 - x)
