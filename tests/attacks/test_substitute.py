@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from oracles import Plane, images
-from unfool.analysis.transfer import disjoint, study
+from unfool.analysis.substitute import disjoint, study
 from unfool.attacks.substitute import Substitute
 from unfool.cli.main import run
 from unfool.data.address import open_data

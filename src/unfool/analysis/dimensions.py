@@ -13,7 +13,6 @@ from typing import Literal, NamedTuple
 import numpy as np
 import torch
 import torch.nn.functional as F
-from scipy.stats import t as student
 from torch import Tensor
 
 from ..attacks.gradient import PGD
@@ -26,6 +25,7 @@ from ..spec import Count, Natural, Positive, Spec
 from ..views import from_uint8
 from ..zoo.embedded import train
 from ..zoo.nets import linear, mlp
+from .rates import Mean, mean_of
 
 Law = Literal["equal", "normal", "sparse"]
 
@@ -61,26 +61,17 @@ class Unit(NamedTuple):
     random_formula: float  # eps ||w||_2
 
 
-class Estimate(NamedTuple):
-    """A mean over seeds with its 95 % interval by Student's t."""
-
-    mean: float
-    low: float
-    high: float
-    seeds: int
-
-
 class Trend(NamedTuple):
     """Median flip radii against the number of dimensions, and their slope on two logarithmic axes."""
 
     name: str
     d: tuple[int, ...]
-    linf: tuple[Estimate, ...]
-    l2: tuple[Estimate, ...]
-    accuracy: tuple[Estimate, ...]
-    slope: Estimate
-    slope_l2: Estimate
-    product: tuple[Estimate, ...]
+    linf: tuple[Mean, ...]
+    l2: tuple[Mean, ...]
+    accuracy: tuple[Mean, ...]
+    slope: Mean
+    slope_l2: Mean
+    product: tuple[Mean, ...]
     """Median Linf radius times sqrt(d)."""
 
 
@@ -184,11 +175,11 @@ def trend(name: str, d: Sequence[int], radii: Callable[[int, int], Radii], seeds
     """``radii(d, seed)`` over all sizes and seeds."""
     found = {(n, s): radii(n, s) for n in d for s in seeds}
 
-    def over_seeds(read: Callable[[Radii, int], float]) -> tuple[Estimate, ...]:
-        return tuple(estimate([read(found[n, s], n) for s in seeds]) for n in d)
+    def over_seeds(read: Callable[[Radii, int], float]) -> tuple[Mean, ...]:
+        return tuple(mean_of([read(found[n, s], n) for s in seeds]) for n in d)
 
-    def slopes(read: Callable[[Radii], Tensor]) -> Estimate:
-        return estimate([slope(d, [float(read(found[n, s]).median()) for n in d]) for s in seeds])
+    def slopes(read: Callable[[Radii], Tensor]) -> Mean:
+        return mean_of([slope(d, [float(read(found[n, s]).median()) for n in d]) for s in seeds])
 
     return Trend(
         name,
@@ -205,15 +196,6 @@ def trend(name: str, d: Sequence[int], radii: Callable[[int, int], Radii], seeds
 def slope(x: Sequence[float], y: Sequence[float]) -> float:
     """The slope of log y against log x by least squares."""
     return float(np.polyfit(np.log(np.asarray(x)), np.log(np.asarray(y)), 1)[0])
-
-
-def estimate(values: Sequence[float]) -> Estimate:
-    """Mean and 95 % interval; of a single value there is no interval, and it has none."""
-    mean, n = float(np.mean(values)), len(values)
-    if n < 2:
-        return Estimate(mean, mean, mean, n)
-    half = float(student.ppf(0.975, n - 1) * np.std(values, ddof=1) / math.sqrt(n))
-    return Estimate(mean, mean - half, mean + half, n)
 
 
 class Measured(NamedTuple):

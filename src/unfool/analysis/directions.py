@@ -12,7 +12,7 @@ from torch import Tensor
 
 from ..runs.inspect import Directions, Tables
 from ..runs.table import Table
-from .rates import Rate, rate
+from .rates import Mean, Rate, mean_of, rate
 
 
 class Lines(NamedTuple):
@@ -24,19 +24,19 @@ class Lines(NamedTuple):
     loss: Tensor  # [N, points] cross-entropy of the label, of the unclipped images
     loss_clipped: Tensor
     fit: Tensor  # [N] R² of a straight line through the label's logit
-    right_down: Rate  # still right, of all places where the gradient is followed downwards
-    right_up: Rate
-    right_down_clipped: Rate
-    right_up_clipped: Rate
+    right_down: Mean  # share of places still right where the line goes down, over images
+    right_up: Mean
+    right_down_clipped: Mean
+    right_up_clipped: Mean
 
 
 class Plane(NamedTuple):
     """Shares of wrong predictions along the half-axes of planes through right images, at every place but the middle."""
 
-    up: Rate
-    down: Rate
-    across: Rate  # along the random axis
-    control: Rate  # along the first axis of a plane of two random directions
+    up: Mean
+    down: Mean
+    across: Mean  # along the random axis
+    control: Mean  # along the first axis of a plane of two random directions
 
 
 class Along(NamedTuple):
@@ -110,7 +110,7 @@ def _lines(plan: Directions, table: Table, y: Tensor, right: Tensor) -> Lines:
     own = free[torch.arange(len(y)), :, y.clamp_min(0)]
     correct = {name: (v.argmax(2) == y[:, None])[right] for name, v in (("free", free), ("clipped", clipped))}
     down, up = amplitudes < 0, amplitudes > 0
-    sides = [rate(correct[name][:, side].flatten()) for name in correct for side in (down, up)]
+    sides = [share(correct[name][:, side]) for name in correct for side in (down, up)]
     return Lines(
         amplitudes,
         free,
@@ -144,11 +144,17 @@ def _plane(windows: dict[str, Tensor], y: Tensor) -> Plane:
     control = windows["plane-random"] != y[:, None, None]
     rest = [k for k in range(side) if k != middle]
     return Plane(
-        rate(wrong[0, :, middle, middle + 1 :].flatten()),
-        rate(wrong[0, :, middle, :middle].flatten()),
-        rate(wrong[:, :, rest, middle].flatten()),
-        rate(control[:, middle, rest].flatten()),
+        share(wrong[0, :, middle, middle + 1 :]),
+        share(wrong[0, :, middle, :middle]),
+        share(wrong[:, :, rest, middle].transpose(0, 1)),
+        share(control[:, middle, rest]),
     )
+
+
+def share(flags: Tensor) -> Mean:
+    """The share of places, over images: places of one image depend on each other, so it is images that count."""
+    found = mean_of(flags.flatten(1).double().mean(1).tolist())
+    return found._replace(low=max(0.0, found.low), high=min(1.0, found.high))
 
 
 def _along(name: str, radii: Tensor) -> Along:

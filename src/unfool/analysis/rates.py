@@ -1,10 +1,12 @@
 """Rates with their number and interval: no rate goes without."""
 
 import math
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import torch
 from scipy.stats import binomtest
+from scipy.stats import t as student
 from torch import Tensor
 
 
@@ -95,3 +97,23 @@ def fooled_by(fooled: Tensor, queries: Tensor) -> list[tuple[float, Rate]]:
     """The share of images fooled within each number of queries, from 1 to the most that were asked."""
     ends = {1, *queries[fooled].tolist(), int(queries.max())} if len(queries) else {1}
     return [(float(at), rate(fooled & (queries <= at))) for at in sorted(ends)]
+
+
+class Mean(NamedTuple):
+    """A mean with its 95 % interval by Student's t; one value alone has none."""
+
+    mean: float
+    low: float
+    high: float
+    n: int
+
+
+def mean_of(values: Sequence[float]) -> Mean:
+    """Of values that do not depend on each other, such as one for each image or seed."""
+    n = len(values)
+    mean = sum(values) / n if n else math.nan
+    if n < 2:
+        return Mean(mean, mean, mean, n)
+    spread = math.sqrt(sum((v - mean) ** 2 for v in values) / (n - 1))
+    half = float(student.ppf(0.975, n - 1)) * spread / math.sqrt(n)
+    return Mean(mean, mean - half, mean + half, n)

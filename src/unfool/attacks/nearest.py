@@ -17,7 +17,6 @@ from .base import Attack
 from .closing import Nearest, closer
 from .gradient import climbing
 
-
 START = 0.03
 """The first size, as a share of the largest there is."""
 

@@ -1,7 +1,7 @@
 """Tables of rates as a heat map with its numbers, and a strip of answers."""
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from matplotlib.axes import Axes
 from matplotlib.colors import LinearSegmentedColormap
@@ -71,7 +71,9 @@ def answer_strip(answers: Answers) -> str:
     def draw(axes: Axes) -> None:
         for r, (texts, flags) in enumerate(zip(answers.texts, answers.wrong, strict=True)):
             for k, (text, wrong) in enumerate(zip(texts, flags, strict=True)):
-                fill = {"facecolor": colours(1), "alpha": 0.85} if wrong else {"facecolor": "none"}
+                fill: dict[str, Any] = (
+                    {"facecolor": colours(1), "alpha": 0.85} if wrong else {"facecolor": "none"}
+                )
                 axes.add_patch(Rectangle((k - 0.46, r - 0.42), 0.92, 0.84, edgecolor=GREY, **fill))
                 axes.text(k, r, text, ha="center", va="center", fontsize=9, color="white" if wrong else GREY)
         axes.set_yticks(range(len(answers.rows)), answers.rows)

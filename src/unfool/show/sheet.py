@@ -9,7 +9,7 @@ from torch import Tensor
 from ..views import to_picture
 from .image import colour, enlarged
 
-INK, SOFT, ALARM = (40, 40, 40), (120, 120, 120), (178, 58, 0)
+INK, SOFT, ALARM, EDGE = (40, 40, 40), (120, 120, 120), (178, 58, 0), (200, 200, 200)
 GAP, LINE, MARGIN = 14, 17, 10
 
 
@@ -43,6 +43,9 @@ def sheet(titles: Sequence[str], rows: Sequence[tuple[str, Sequence[Cell]]], sid
             if r == 0:
                 draw.text((at, MARGIN - 4), titles[k], fill=SOFT, font=strong)
             whole.paste(pictures[r][k], (at, top))
+            draw.rectangle(
+                (at - 1, top - 1, at + pictures[r][k].width, top + pictures[r][k].height), outline=EDGE
+            )
             for i, line in enumerate(cell.lines):
                 tint = (ALARM if cell.wrong else INK) if i == 0 else SOFT
                 place = (at, top + pictures[r][k].height + 2 + i * LINE)

@@ -12,11 +12,11 @@ AXES = {
     "L0": "positions changed",
 }
 SPACES = {
-    "sphere": "the unit sphere",
-    "L2": "the cube in L2",
-    "Linf": "the cube in Linf",
-    "L1": "the cube in L1",
-    "L0": "the cube, changed positions",
+    "sphere": "The unit sphere",
+    "L2": "The cube in L2",
+    "Linf": "The cube in Linf",
+    "L1": "The cube in L1",
+    "L0": "The cube, positions changed",
 }
 
 
@@ -34,10 +34,13 @@ def bounds_page(found: Shown) -> Page:
 LIMITS = (
     "Nothing about any data set: the density U of natural images, relative to the uniform one, is unknown and "
     "astronomically large, and for U beyond the limits in the table the bound is empty.",
-    "A bound is on wrong or nearly wrong images of one class that is given at most half of the space; it says nothing "
+    "A bound is on wrong or nearly wrong images of one class that is given at most half "
+    "of the space; it says nothing "
     "of the other classes.",
-    "In Linf the cube's bound does not grow with the number of dimensions; half-spaces do far worse than it says.",
-    "Monte-Carlo cannot prove a bound. Sphere: compared with exact caps, which are extreme. Cube and sparse: proved in "
+    "In Linf the cube's bound does not grow with the number of dimensions; half-spaces do "
+    "far worse than it says.",
+    "Monte-Carlo cannot prove a bound. Sphere: compared with exact caps, which are "
+    "extreme. Cube and sparse: proved in "
     "unfool.analysis.bounds.",
 )
 
@@ -46,9 +49,11 @@ def sentence(found: Shown) -> str:
     held = sum(curve.holds for curve in found.curves)
     least = min(one.decades for one in found.classes)
     return (
-        f"For the thinnest classes there can be, a classifier that is never wrong still has its images near the boundary as "
-        f"the bounds say ({held} of {len(found.curves)} curves lie above); for real digits, denser than uniform by more "
-        f"than 10^{least:.0f}, the bounds say nothing."
+        "Of the thinnest classes there can be, even a classifier that is never wrong has as "
+        "many images near the boundary "
+        f"as the bounds promise ({held} of {len(found.curves)} curves lie above); for real "
+        f"digits, at least 10^{least:.0f} "
+        "times denser, the bounds promise nothing."
     )
 
 
@@ -60,9 +65,12 @@ def _curves(found: Shown) -> Section:
             figures.append(_figure(space, classifier, [c for c in some if c.classifier == classifier]))
     return Section(
         "Half-spaces that are never wrong",
-        f"A class that fills one half of the space evenly (density {found.plan.density:g} times uniform) and a half-space "
-        f"that is right about all of it. Share of {found.plan.points} points within a distance of the boundary, with 95 % "
-        "Wilson intervals, and under it what the theorem promises for any classifier (dashed). On the sphere the "
+        f"A class that fills one half of the space evenly (density {found.plan.density:g} "
+        "times uniform) and a half-space "
+        f"that is right about all of it. Share of {found.plan.points} points within a distance "
+        "of the boundary, with 95 % "
+        "Wilson intervals, and under it what the theorem promises for any classifier "
+        "(dashed). On the sphere the "
         "half-space is the worst case; in the cube the single pixel touches the bound at 0.",
         figures,
     )
@@ -94,9 +102,7 @@ def _figure(space: str, classifier: str, curves: list[Curve]) -> Figure:
     }[classifier]
     drawn = lines(series, AXES[space], "share of the class", share=True, width=6.4, height=3.2)
     name = f"{space}-{classifier.replace(' ', '-')}".lower()
-    return Figure(
-        name, drawn, f"{SPACES[space].capitalize()}: {told}.", "the measured half-space above each bound"
-    )
+    return Figure(name, drawn, f"{SPACES[space]}: {told}.", "the measured half-space above each bound")
 
 
 def _density(found: Shown) -> Section:
@@ -115,9 +121,12 @@ def _density(found: Shown) -> Section:
     )
     return Section(
         "When the bounds say nothing",
-        "U is the class's largest density relative to the uniform one. Below: the U from which on each bound is empty, and "
-        "the least U of real classes: that of an even class in the smallest box that holds its images. Pixels that never "
-        "change make it infinite; they are left out. Real classes fill next to nothing of their box, so the true U is larger "
+        "U is the class's largest density relative to the uniform one. Below: the U from "
+        "which on each bound is empty, and "
+        "the least U of real classes: that of an even class in the smallest box that holds "
+        "its images. Pixels that never "
+        "change make it infinite; they are left out. Real classes fill next to nothing of "
+        "their box, so the true U is larger "
         "by far.",
         tables=[limits, dense],
     )

@@ -1,6 +1,7 @@
 """The page on dimensions: the linear unit, and what more of them do to two kinds of data."""
 
-from ...analysis.dimensions import Estimate, Measured, Trend, Unit
+from ...analysis.dimensions import Measured, Trend, Unit
+from ...analysis.rates import Mean
 from ...show.lines import Series, lines
 from ..page import Figure, Grid, Page, Section
 
@@ -19,7 +20,7 @@ def dimensions_page(found: Measured) -> Page:
 LIMITS = (
     "Two kinds of data, chosen because they lie at the two ends; photographs lie somewhere between.",
     "Radii on digits are those PGD found: upper bounds. On Gaussian data they are exact.",
-    "Matrices of weights: a layer's Jacobian has the shape of a matrix, so x + eps W has no meaning; one unit is shown.",
+    "One unit: a layer's Jacobian is a matrix, and x + eps W then has no meaning.",
     "Intervals are over seeds of training and data, few of them.",
 )
 
@@ -27,7 +28,8 @@ LIMITS = (
 def sentence(found: Measured) -> str:
     best, real = found.gaussian[0], found.digits[-1]
     return (
-        f"Where every dimension brings a signal of its own, the Linf change that flips falls as d^{best.slope.mean:.2f}; "
+        "Where every dimension brings a signal of its own, the Linf radius that flips falls "
+        f"as d^{best.slope.mean:.2f}; "
         f"on digits repeated over ever more pixels it hardly does (d^{real.slope.mean:.2f}), "
         "so it is independent signals that count, not pixels."
     )
@@ -54,13 +56,15 @@ def _unit(found: Measured) -> Section:
     drawn = lines(series, "number of inputs d", "change of w·x, or length", log=True, ticks=d, width=8.4)
     return Section(
         "One linear unit",
-        f"y = w·x, weights drawn {found.plan.law}, every input changed by at most {found.plan.eps:g}. Dots are measured "
-        f"by making the change ({found.plan.draws} random sign patterns, root mean square), lines are the formulas.",
+        f"y = w·x, weights drawn {found.plan.law}, every input changed by at most "
+        f"{found.plan.eps:g}. Dots are measured "
+        f"by making the change ({found.plan.draws} random sign patterns, root mean square), "
+        "lines are the formulas.",
         [
             Figure(
                 "unit",
                 drawn,
-                "The sign of w adds up over inputs, random signs cancel.",
+                "The sign of w adds up, random signs cancel.",
                 "random signs of equal size",
             )
         ],
@@ -86,17 +90,22 @@ def _unit_table(units: tuple[Unit, ...]) -> Grid:
 def _data(found: Measured) -> Section:
     return Section(
         "The change that flips, on two kinds of data",
-        "Left, Gaussian features that are each a little informative, the best possible accuracy the same for all d. "
-        "Right, 8x8 digits with every pixel repeated, networks trained anew at each size. Bands are 95 % over seeds.",
+        "First, Gaussian features that are each a little informative, the best possible "
+        "accuracy the same for all d. "
+        "Then 8x8 digits with every pixel repeated, networks trained anew at each size. Bands "
+        "are 95 % over seeds.",
         [
             Figure(
                 "gaussian",
                 _chart(found.gaussian),
                 "Independent informative features.",
-                "a line of slope -1/2 (Linf) and 0 (L2), dotted",
+                "slopes -1/2 and 0 from the first point, dotted",
             ),
             Figure(
-                "digits", _chart(found.digits), "The same digits on finer grids.", "the same dotted lines"
+                "digits",
+                _chart(found.digits),
+                "The same digits on finer grids.",
+                "slopes -1/2 and 0 from the first point, dotted",
             ),
         ],
     )
@@ -156,10 +165,8 @@ def _rates(found: Measured) -> Section:
     return Section("Slopes and radii", text, tables=[Grid("", header, rows), *grids])
 
 
-def told(one: Estimate) -> str:
-    return (
-        f"{one.mean:.3g} ({one.low:.3g} to {one.high:.3g})" if one.seeds > 1 else f"{one.mean:.3g} (one seed)"
-    )
+def told(one: Mean) -> str:
+    return f"{one.mean:.3g} ({one.low:.3g} to {one.high:.3g})" if one.n > 1 else f"{one.mean:.3g} (one seed)"
 
 
 def numbers(found: Measured) -> dict[str, object]:

@@ -1,7 +1,7 @@
 """The page on straight lines and planes through images."""
 
 from ...analysis.directions import Lines, Studied
-from ...analysis.rates import Rate
+from ...analysis.rates import Mean, Rate
 from ...show.image import class_colours, enlarged
 from ...show.lines import Radii, Series, lines, radius_histogram
 from ...show.sheet import Cell, sheet
@@ -21,10 +21,13 @@ def directions_page(found: Studied) -> Page:
 
 
 LIMITS = (
-    "That adversarial images form continuous manifolds: flipped images are contiguous along the gradient direction in "
+    "That adversarial images form continuous manifolds: flipped images are contiguous "
+    "along the gradient direction in "
     "the plotted slice, which is all that one- and two-dimensional slices can show.",
-    "That random changes are harmless: of enough draws one flips the image, the sooner the fewer pixels there are.",
-    "First flips along one fixed direction are not the smallest changes; an attack that turns finds smaller ones.",
+    "That random changes are harmless: of enough draws one flips the image, the sooner "
+    "the fewer pixels there are.",
+    "First flips along one fixed direction are not the smallest changes; an attack that "
+    "turns finds smaller ones.",
     "Directions are those of one model; another model's gradient points elsewhere.",
 )
 
@@ -33,7 +36,9 @@ def sentence(found: Studied) -> str:
     sign, random = found.along[0], found.along[1]
     return (
         f"Along the sign of the gradient half of the images flip by {sign.median:.2g}, along random signs by "
-        f"{random.median:.2g} ({told(random.never)} never): a ratio of {found.ratio:.1f} in {found.d} dimensions (√d = {found.d**0.5:.1f})."
+        f"{random.median:.2g} ({100 * random.never.value:.0f} % never do): a ratio of "
+        f"{found.ratio:.1f} in {found.d} "
+        f"dimensions (√d = {found.d**0.5:.1f})."
     )
 
 
@@ -52,13 +57,15 @@ def _lines(found: Studied) -> Section:
     ]
     return Section(
         "Along the sign of the gradient",
-        f"All logits of x + eps sign(g) for {found.plan.points} values of eps in ±{found.plan.limit:g}, g the gradient of "
-        "the cross-entropy of the label, and the cross-entropy itself below. Whole lines are x + eps sign(g) as such, dashed "
+        f"All logits of x + eps sign(g) for {found.plan.points} values of eps in "
+        f"±{found.plan.limit:g}, g the gradient of "
+        "the cross-entropy of the label, and the cross-entropy itself below. Whole lines are "
+        "x + eps sign(g) as such, dashed "
         "ones kept in [0, 1].",
         line_figures(found, _shown(found)),
         [
             Grid(
-                "Images that are right to begin with; shares over images and places of the line",
+                "Images that are right to begin with: mean share of places of the line, intervals over images",
                 ["", "sign of the gradient", "random signs"],
                 rows,
             )
@@ -82,7 +89,8 @@ def _planes(found: Studied) -> Section:
     ]
     return Section(
         "Planes through images",
-        f"The predicted class at x + a u + b v, a to the right and b upwards, both up to {found.plan.reach:g} in L2; u the "
+        "The predicted class at x + a u + b v, a to the right and b upwards, both up to "
+        f"{found.plan.reach:g} in L2; u the "
         "unit gradient, v random at right angles. White is right, every other class has its colour.",
         [
             Figure(
@@ -94,7 +102,7 @@ def _planes(found: Studied) -> Section:
         ],
         [
             Grid(
-                f"Wrong along the half-axes, all places of {len(found.window_ids)} images together",
+                "Wrong along the half-axes: mean share of places, intervals over images",
                 ["", "wrong"],
                 rates,
             )
@@ -118,8 +126,10 @@ def _flips(found: Studied) -> Section:
     ]
     return Section(
         "First flips, the gradient against chance",
-        f"The first radius that flips each image along one straight direction, kept in [0, 1]; every direction of the same L2 "
-        f"length. Were the model linear and the box endless the ratio would be about √d = {found.d**0.5:.1f} times a constant near "
+        "The first radius that flips each image along one straight direction, kept in [0, 1]; "
+        "every direction of the same L2 "
+        "length. Were the model linear and the box endless the ratio would be about √d = "
+        f"{found.d**0.5:.1f} times a constant near "
         "1; the box and other classes bring it down.",
         [
             Figure(
@@ -150,8 +160,10 @@ def _draws(found: Studied) -> Section:
     drawn = lines([once, worst], "n draws", "share still right", share=True, width=6.8)
     return Section(
         "How many random draws",
-        f"Random signs of Linf size {found.plan.eps:g} on {found.n} images in {found.d} dimensions: an image counts as wrong when any "
-        "of its n draws flips it. That a random change is harmless holds for few draws and many dimensions only.",
+        f"Random signs of Linf size {found.plan.eps:g} on {found.n} images in {found.d} "
+        "dimensions: an image counts as wrong when any "
+        "of its n draws flips it. That a random change is harmless holds for few draws and "
+        "many dimensions only.",
         [
             Figure(
                 "draws",
@@ -164,8 +176,9 @@ def _draws(found: Studied) -> Section:
     )
 
 
-def told(rate: Rate) -> str:
-    return f"{100 * rate.value:.1f} % ({100 * rate.low:.1f} to {100 * rate.high:.1f}, n = {rate.n})"
+def told(found: Rate | Mean) -> str:
+    value = found.value if isinstance(found, Rate) else found.mean
+    return f"{100 * value:.1f} % ({100 * found.low:.1f} to {100 * found.high:.1f}, n = {found.n})"
 
 
 def numbers(found: Studied) -> dict[str, object]:
@@ -175,7 +188,7 @@ def numbers(found: Studied) -> dict[str, object]:
         "d": found.d,
         "along_gradient": _line(found.lines),
         "along_random": _line(found.random),
-        "wrong_in_planes": {name: getattr(planes, name).as_dict() for name in planes._fields},
+        "wrong_in_planes": {name: getattr(planes, name)._asdict() for name in planes._fields},
         "first_flips": {
             a.name: {"median": a.median, "n": len(a.radii), "never": a.never.as_dict()} for a in found.along
         },
@@ -186,6 +199,6 @@ def numbers(found: Studied) -> dict[str, object]:
 
 
 def _line(line: Lines) -> dict[str, object]:
-    rates = {name: getattr(line, name).as_dict() for name in line._fields if name.startswith("right")}
+    rates = {name: getattr(line, name)._asdict() for name in line._fields if name.startswith("right")}
     fit = {"median": float(line.fit.median()), "tenth": float(line.fit.quantile(0.1)), "n": len(line.fit)}
     return {"straightness": fit, **rates}

@@ -14,7 +14,8 @@ def norms_page(found: Compared) -> Page:
         [
             Section(
                 "The same image, other budgets",
-                "Changed images and, under them, the change itself about grey at its true size: half-grey to white is "
+                "Changed images and, under them, the change itself about grey at its true size: "
+                "half-grey to white is "
                 "a change of 0.5. Labels and confidences are of 8-bit files.",
                 cases,
             ),
@@ -27,7 +28,8 @@ def norms_page(found: Compared) -> Page:
 
 
 LIMITS = (
-    "Budgets of different norms cannot be compared by their numbers: which change looks smaller is for the eye.",
+    "Budgets of different norms cannot be compared by their numbers: which change looks "
+    "smaller is for the eye.",
     "A share that was not flipped was not flipped by this attack; another may do better, most of all in L0.",
     "Images shown are the first that every region's attack flips, so they look easier than the rates say.",
 )
@@ -36,7 +38,10 @@ LIMITS = (
 def sentence(found: Compared) -> str:
     told = ", ".join(f"{100 * b.success.value:.0f} % within {b.region!r}" for b in found.budgets)
     noise = ", ".join(f"{100 * b.random.value:.0f} %" for b in found.budgets)
-    return f"One attack, {len(found.budgets)} norms: it flips {told} of {found.n} images; random changes of equal size {noise}."
+    return (
+        f"One attack, {len(found.budgets)} norms: it flips {told} of {found.n} images; "
+        f"random changes with the same budget {noise}."
+    )
 
 
 def _figure(found: Compared, case: Case, k: int) -> Figure:
@@ -53,7 +58,7 @@ def _figure(found: Compared, case: Case, k: int) -> Figure:
         f"image-{k + 1}",
         sheet(["image", *names], rows),
         f"Image {case.id}.",
-        "the lower two rows, a random change of equal size in each norm",
+        "the lower two rows, random changes of the same budget, less what pixels at 0 or 1 cannot take",
     )
 
 
@@ -88,7 +93,8 @@ def _rates(found: Compared) -> Section:
         for b in found.budgets
     ]
     text = (
-        f"Of the {found.n} images that the model has right ({found.right}), with 95 % Wilson intervals; sizes are of "
+        f"Of the {found.n} images that the model has right ({found.right}), with 95 % Wilson "
+        "intervals; sizes are of "
         "the changes that succeeded."
     )
     return Section("How often, and how large", text, tables=[Grid("", header, rows)])

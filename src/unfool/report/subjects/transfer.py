@@ -26,7 +26,8 @@ LIMITS = (
     "A column whose random row is high says little: that model is fooled by noise, not by the transfer.",
     "Only images that every model has right are counted; on others models may differ more.",
     "Only these models on these images: models alike in training and form share more than strangers would.",
-    "An attack made to transfer (momentum, ensembles, transforms) would carry further; these are no upper bounds.",
+    "An attack made to transfer (momentum, ensembles, transforms) would carry further; "
+    "these are no upper bounds.",
 )
 
 
@@ -35,7 +36,8 @@ def sentence(found: Matrix) -> str:
     quiet, loud = spread_of_rates(found.cells[RANDOM])
     return (
         f"Images made to fool one model fool others {percent(low)} to {percent(high)} of the time; "
-        f"random signs of the same size {percent(quiet)} to {percent(loud)} ({found.common} images all models had right)."
+        f"random signs of the same size {percent(quiet)} to {percent(loud)}. All models had "
+        f"the {found.common} images right."
     )
 
 
@@ -50,7 +52,8 @@ def _matrix(found: Matrix) -> Section:
         apart=1,
     )
     caption = (
-        f"Per cent of {found.common} images (of {found.n}, those that all models have right) that the victim gets "
+        f"Per cent of {found.common} images (of {found.n}, those that all models have right) "
+        "that the victim gets "
         "wrong; ringed where the victim is the source or part of it."
     )
     text = "Each row is an attack made on one model, each column a model that is shown the result as an 8-bit file."
