@@ -9,7 +9,7 @@ from torch import Tensor
 
 from ..errors import InputError
 from ..loop import iterate
-from ..objectives import Between, CrossEntropy, Objective, Untargeted, label_of
+from ..objectives import Between, LogitRatio, Objective, Untargeted, label_of
 from ..query import Answer, Query
 from ..region import only
 from ..regions import L1, L2, Ball, Linf, Region
@@ -58,8 +58,8 @@ class APGD(Attack):
 
     steps: Count = 100
     """How many steps to take at most; an image that has flipped takes no more."""
-    loss: Objective = CrossEntropy()
-    """What to climb; ``LogitRatio()`` and ``Margin()`` do not mind how large the logits are."""
+    loss: Objective = LogitRatio()
+    """What to climb; the paper's other loss is ``CrossEntropy()``, which minds how large the logits are."""
     random_start: bool = True
     """Start anywhere in the region rather than at the image."""
     momentum: Fraction = 0.25

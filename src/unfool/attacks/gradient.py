@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from ..loop import iterate
-from ..objectives import CrossEntropy, Goal, Objective
+from ..objectives import Goal, LogOdds, Objective
 from ..query import Query
 from ..regions import L1, L2, Ball, Linf, Region
 from ..rows import column, per_row
@@ -20,8 +20,8 @@ class FGSM(Attack):
 
     norms = (Linf, L2, L1)
 
-    loss: Objective = CrossEntropy()
-    """What to climb."""
+    loss: Objective = LogOdds()
+    """What to climb; the papers' cross-entropy rises the same way, until its slope vanishes where the network is sure."""
     start: Fraction = 0.0
     """The share of the radius that goes in a random direction first; the step takes the rest (Tramèr et al., 2018)."""
     slope: Slope = Exact()
@@ -52,8 +52,8 @@ class PGD(Attack):
 
     steps: Count = 10
     """How many steps to take at most; an image that has flipped takes no more."""
-    loss: Objective = CrossEntropy()
-    """What to climb."""
+    loss: Objective = LogOdds()
+    """What to climb; the papers' cross-entropy rises the same way, until its slope vanishes where the network is sure."""
     step: PerRow | None = None
     """Length of a step; by default ``reach * eps / steps``."""
     reach: Positive = 2.5
