@@ -30,7 +30,7 @@ from unfool.regions import L1, L2, Ball, Linf, Region
 NET = Plane(3, 6, 6)
 X = images(8, 3, 6, 6, low=0.45, high=0.55)
 Y = NET.label(X)
-ATTACKS = [APGD(steps=20), APGD(20, Margin()), APGD(20, LogitRatio()), TargetedAPGD(20)]
+ATTACKS = [APGD(steps=12), APGD(12, Margin()), APGD(12, LogitRatio()), TargetedAPGD(12)]
 attacks = pytest.mark.parametrize("attack", ATTACKS, ids=repr)
 
 

@@ -14,9 +14,17 @@ import torch
 from PIL import Image
 from torch import nn
 
+from unfool.cli.attack import panels
 from unfool.cli.audit import read_gate
 from unfool.cli.main import VERBS, run
+from unfool.cli.pictures import Shown
+from unfool.data.address import open_data
 from unfool.errors import SpecError
+
+
+
+from unfool.rows import Batch
+from unfool.views import from_uint8, to_uint8
 from unfool.zoo.address import load
 
 QUICK = ["--steps", "3", "--restarts", "1", "--limit", "12", "--quiet"]
@@ -83,6 +91,28 @@ def test_attack_and_explain_write_pictures(capsys):
         assert len(pictures) == 3
         with Image.open(f"{folder}/pictures/{pictures[0]}") as picture:
             assert picture.width > 100
+
+
+def test_panels_show_the_file_and_say_what_the_model_makes_of_it(tmp_path):
+    model, x = load("unfool:digits8"), open_data("unfool:digits8").batch(["test/0", "test/1"]).x
+    saved = to_uint8((x + 0.2 * torch.tensor([1.0, -1.0]).repeat(32).view(8, 8)).clamp(0, 1))
+    table = {
+        "adversarial": saved,
+        "success": torch.tensor([True, True]),
+        "success_saved": torch.tensor([True, False]),
+    }
+    shown = Shown(None, model, table, Batch(("a", "b"), x, torch.zeros(2)), [0, 1], tmp_path)  # type: ignore[arg-type]
+    for k in range(2):
+        (before, image), (_, signs), (size, change), (after, found) = panels(shown, k)
+        here = from_uint8(saved[k])
+        sure = model(torch.stack([x[k], here])).softmax(1).max(1)
+        assert before == f"{100 * sure.values[0]:.1f} % {sure.indices[0]}"
+        assert after == f"→ {100 * sure.values[1]:.1f} % {sure.indices[1]}" + " (float only)" * k
+        assert torch.equal(image, x[k])
+        assert torch.equal(found, here)
+        assert torch.equal(signs * 2 - 1, (here - x[k]).sign())
+        assert torch.allclose(change - 0.5, here - x[k])
+        assert size.endswith(f"at most {float((here - x[k]).abs().max()):.3g}")
 
 
 def test_one_picture_can_be_attacked_and_explained(capsys):
