@@ -119,9 +119,10 @@ def _told(shown: Compared, control: "list[Sureness]", output: OutputOptions) -> 
         for k in range(len(sure))
     ]
     output.table("", ["class", "confidence of the file", "L2 to the nearest real", "which"], rows)
-    many = int((sure >= SURE).sum())
+    many, alike = int((sure >= SURE).sum()), shown.batch.y[near.which] == made.y
     output.say(f"\n{many} of {len(sure)} at {SURE} or more, median {float(sure.median()):.6f}")
     output.say(f"a real picture is {usual:.3g} from the nearest other (median of {len(ids)})")
+    output.say(f"the nearest real picture is of the class itself for {int(alike.sum())} of {len(alike)}")
     for level in control:
         output.say(f"plain noise at {level.confidence:.7g} or more, for any class: {level.noise}")
     return {
@@ -129,6 +130,7 @@ def _told(shown: Compared, control: "list[Sureness]", output: OutputOptions) -> 
         "confidence_unrounded": made.confidence.tolist(),
         "sure": many,
         "nearest": which,
+        "nearest_is_of_the_class": alike.tolist(),
         "distance": near.distance.tolist(),
         "usual_distance": usual,
         "noise": [{"confidence": level.confidence, **level.noise.as_dict()} for level in control],
