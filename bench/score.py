@@ -3,7 +3,8 @@
     python bench/score.py DATA [--images 4] [--square-images 50] [--queries 1000]
 
 DATA is a folder with ``networks.py`` (factories ``cifar10_resnet20`` and ``mnist_plain``), ``cifar10/test2000.npz`` and
-``mnist/test.npz``. Prints a table and writes bench/score.json. Libraries that are not installed are left out.
+``mnist/test.npz``. Prints a table, writes bench/score.json and its table in bench/README.md. Libraries that are not
+installed are left out.
 """
 
 import argparse
@@ -23,6 +24,7 @@ import unfool
 from unfool.analysis.rates import rate
 
 HERE = Path(__file__).parent
+MARKS = "<!-- score: written by bench/score.py from score.json -->", "<!-- /score -->"
 Images = tuple[nn.Module, Tensor, Tensor]
 
 
@@ -153,6 +155,22 @@ def measured(task: str, who: str, run: Callable[..., Tensor], data: Images) -> d
     return row
 
 
+def write_table(rows: list[dict[str, Any]]) -> None:
+    """The rows between the marks of bench/README.md."""
+    header = "| task | library | seconds | fooled | 95 % interval | n | queries, mean | median |"
+    lines = [header, "|---" * 8 + "|"]
+    for row in rows:
+        fooled, median = row["fooled"], row.get("median")
+        ends = f"{100 * fooled['low']:.1f} % to {100 * fooled['high']:.1f} %"
+        told = [row["task"], row["who"], f"{row['seconds']:.1f}", f"{100 * fooled['rate']:.1f} %", ends]
+        told += [str(fooled["n"]), f"{row['mean']:.0f}", "–" if median is None else f"{median:.0f}"]
+        lines.append(f"| {' | '.join(told)} |")
+    page = HERE / "README.md"
+    head, rest = page.read_text().split(MARKS[0])
+    table, tail = "\n".join(lines), rest.split(MARKS[1])[1]
+    page.write_text(f"{head}{MARKS[0]}\n\n{table}\n\n{MARKS[1]}{tail}")
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
     parser.add_argument("data", type=Path)
@@ -165,24 +183,24 @@ def main() -> None:
     parser.add_argument("--tasks", nargs="*", default=["pixel", "cifar10", "mnist"])
     given = parser.parse_args()
     torch.set_num_threads(1)
-    rows: list[dict[str, Any] | None] = []
+    told: list[dict[str, Any] | None] = []
     if "pixel" in given.tasks:
         data = images(given.data, "cifar10", given.images)
         for who in given.who:
             run = one_pixel(who, given.population, given.generations, False)
-            rows.append(measured("OnePixel, cifar10", who, run, data))
+            told.append(measured("OnePixel, cifar10", who, run, data))
     for name, eps in (("cifar10", 2 / 255), ("mnist", 0.2)):
         if name in given.tasks:
             data = images(given.data, name, given.square_images)
             for who in given.who:
-                rows.append(measured(f"Square, {name}", who, square(who, eps, given.queries), data))
+                told.append(measured(f"Square, {name}", who, square(who, eps, given.queries), data))
     path = HERE / "score.json"
     known = json.loads(path.read_text()) if path.exists() else []
-    done = [row for row in rows if row]
+    done = [row for row in told if row]
     new = {(row["task"], row["who"]) for row in done}
-    path.write_text(
-        json.dumps([r for r in known if (r["task"], r["who"]) not in new] + done, indent=1) + "\n"
-    )
+    rows = [r for r in known if (r["task"], r["who"]) not in new] + done
+    path.write_text(json.dumps(rows, indent=1) + "\n")
+    write_table(rows)
 
 
 if __name__ == "__main__":

@@ -80,3 +80,11 @@ def test_rows_that_leave_end_where_they_would_have_alone(random_start: bool):
     assert torch.equal(together.success, torch.cat([one.success for one in alone]))
     assert len({one.cost["backward"] for one in alone}) > 1
     assert sum(one.cost["backward"] for one in alone) == together.cost["backward"] < 60
+
+
+def test_with_after_a_row_is_returned_as_the_step_that_was_done_left_it():
+    def step(query: Query, at: State, t: int) -> tuple[State, Tensor]:
+        return at._replace(x=at.x + at.speed), at.x + at.speed >= at.goal
+
+    start = State(torch.zeros(3), torch.tensor([1.0, 2.0, 1.0]), torch.tensor([3.0, 4.0, 99.0]))
+    assert iterate(step, start, query(3), 5, after=True).tolist() == [3, 4, 5]

@@ -59,7 +59,8 @@ def test_the_command_rings_pixels_and_draws_the_curve_beside_its_control(tmp_pat
     assert (folder / "classes.svg").read_text().startswith("<svg")
     pictures = list((folder / "pictures").glob("*.png"))
     assert len(pictures) == 2
-    assert Image.open(pictures[0]).width > 224 + 320
+    with Image.open(pictures[0]) as picture:
+        assert picture.width > 224 + 320
     control = read_table(folder / "control")
     assert int(control["queries"].max()) <= int(read_table(folder)["queries"].max())
     assert (control["l0"] <= 1).all()
