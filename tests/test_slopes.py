@@ -85,3 +85,17 @@ def test_the_mean_over_a_shift_is_the_mean_of_shifted_gradients():
     grad = one.gradient(X[:1], (Jitter(1),)).slope[0]
     rolls = [W.roll((i, j), (1, 2)) for i in (-1, 0, 1) for j in (-1, 0, 1)]
     assert any(torch.allclose(grad, roll, atol=1e-6) for roll in rolls)
+
+
+def test_a_slope_that_looks_through_transforms_may_stop_later_or_never():
+    through = (Noise(1.0),)
+    by_image, by_copies, never = (
+        Expectation(through, samples=6, stop=stop)(query(), X)
+        for stop in ("image", "copies", "never")  # type: ignore[arg-type]
+    )
+    assert not (by_copies.reached & ~by_image.reached).any()
+    assert by_copies.reached.sum() < by_image.reached.sum()
+    assert not never.reached.any()
+    assert same(never.slope, by_image.slope)
+    still = Expectation((Jitter(0),), samples=2, stop="copies")
+    assert same(still(query(), X).reached, query().ask(X).reached)
