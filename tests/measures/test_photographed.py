@@ -21,7 +21,7 @@ from unfool.zoo.address import load
 NET = Plane(3, 6, 6)
 X = images(12, 3, 6, 6, low=0.45, high=0.55)
 BATCH = Batch(tuple(map(str, range(12))), X, NET.label(X))
-QUESTION = Question(Model(NET), Linf(0.1))
+QUESTION = Question(Model(NET), Linf(0.03))
 
 
 def test_a_camera_that_does_nothing_undoes_nothing():
