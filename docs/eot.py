@@ -20,4 +20,6 @@ question = Question(model, unfool.Linf(0.25), target=3)
 for name, attack in ATTACKS.items():
     found = unfool.Photographed(attack, VIEWS, samples=30).columns(question, batch[batch.y != 3])
     undone = found["undone"][found["fooled"] & found["right_before"]]
-    print(f"{name}: {rate(found['fooled'])}; fresh {mean_share(found['survives'])}; undone {mean_share(undone)}")
+    print(
+        f"{name}: {rate(found['fooled'])}; fresh {mean_share(found['survives'])}; undone {mean_share(undone)}"
+    )

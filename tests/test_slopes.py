@@ -267,3 +267,17 @@ def test_the_slope_over_several_draws_is_steadier_than_over_one():
 
     assert spread(16) < 0.5 * spread(1)
     assert about(net, y).model.draws == 1
+
+
+def test_a_slope_that_looks_through_transforms_may_stop_later_or_never():
+    through = (Noise(1.0),)
+    by_image, by_copies, never = (
+        Expectation(through, samples=6, stop=stop)(query(), X)
+        for stop in ("image", "copies", "never")  # type: ignore[arg-type]
+    )
+    assert not (by_copies.reached & ~by_image.reached).any()
+    assert by_copies.reached.sum() < by_image.reached.sum()
+    assert not never.reached.any()
+    assert same(never.slope, by_image.slope)
+    still = Expectation((Jitter(0),), samples=2, stop="copies")
+    assert same(still(query(), X).reached, query().ask(X).reached)

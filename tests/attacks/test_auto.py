@@ -154,7 +154,7 @@ def test_cross_entropy_is_blind_to_saturated_logits_and_ratio_and_margin_are_not
     far = images(8, 3, 6, 6)
     y, within = NET.label(far), Linf(1.5 * float(NET.radius(far, "Linf").max()))
     loud = Model(Plane(3, 6, 6, scale=1e4))
-    assert not APGD(20, random_start=False)(loud, far, y, within=within).success.any()
+    assert not APGD(20, CrossEntropy(), random_start=False)(loud, far, y, within=within).success.any()
     for attack in (APGD(20, LogitRatio()), APGD(20, Margin()), TargetedAPGD(20)):
         assert attack(loud, far, y, within=within).success.all()
 

@@ -155,7 +155,7 @@ def test_a_scale_of_the_logits_changes_the_margin_attack_of_a_trained_network_in
     attack, how = PGD(loss=Margin()), {"within": Linf(0.15)}
     expected = attack(digits.model, digits.x, digits.y, **how)
     assert same(attack(loud, digits.x, digits.y, **how).x, expected.x)
-    blind = PGD()(loud, digits.x, digits.y, **how)
+    blind = PGD(loss=CrossEntropy())(loud, digits.x, digits.y, **how)
     assert blind.success.sum() < expected.success.sum()
 
 

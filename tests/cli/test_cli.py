@@ -20,9 +20,6 @@ from unfool.cli.main import VERBS, run
 from unfool.cli.pictures import Shown
 from unfool.data.address import open_data
 from unfool.errors import SpecError
-
-
-
 from unfool.rows import Batch
 from unfool.views import from_uint8, to_uint8
 from unfool.zoo.address import load
