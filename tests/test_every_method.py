@@ -40,6 +40,16 @@ REGIONS = [
 ]
 
 
+BUDGETS: dict[str, dict[str, Any]] = {
+    "DDN": {"steps": 10},
+    "DeepFool": {"steps": 5},
+    "FAB": {"steps": 5, "restarts": 1},
+    "FMN": {"steps": 10},
+    "SigmaZero": {"steps": 10},
+}
+"""What makes a method quick enough for these tests."""
+
+
 def ours(kind: type[Spec]) -> list[Any]:
     """The package's own classes, each with its defaults and the least it needs."""
     return [example(cls) for cls in catalogue(kind).values() if cls.__module__.startswith("unfool.")]
@@ -47,7 +57,7 @@ def ours(kind: type[Spec]) -> list[Any]:
 
 def example(cls: type[Spec]) -> Spec:
     needed = {o.name: (FGSM(),) if o.many == "must" else FGSM() for o in options(cls) if o.required}
-    return cls(**needed)
+    return cls(**needed, **BUDGETS.get(cls.__name__, {}))
 
 
 ATTACKS: list[Attack] = [

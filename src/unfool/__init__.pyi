@@ -1,7 +1,7 @@
 from .attacks.base import Attack as Attack
 from .attacks.base import Attacked as Attacked
-from .attacks.boundary import DeepFool as DeepFool
 from .attacks.boundary import FAB as FAB
+from .attacks.boundary import DeepFool as DeepFool
 from .attacks.gradient import FGSM as FGSM
 from .attacks.gradient import PGD as PGD
 from .attacks.nearest import DDN as DDN

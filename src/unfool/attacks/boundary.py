@@ -9,7 +9,7 @@ from ..loop import iterate
 from ..objectives import Between, Goal, Margin, Targeted, Untargeted
 from ..query import Query
 from ..regions import L0, L1, L2, Ball, Linf, Region
-from ..rows import column, take
+from ..rows import column
 from ..spec import Count, Fraction, Natural, Positive
 from .base import Attack
 from .closing import Nearest, closer
@@ -17,7 +17,7 @@ from .planes import crossing
 
 
 class Planes(NamedTuple):
-    """The nearest of a row's boundaries to first order: how far the score is below it, negative beyond, and its slope."""
+    """The nearest of a row's boundaries to first order: how far below the score is, and its slope."""
 
     gap: Tensor
     slope: Tensor
@@ -41,7 +41,9 @@ def nearest_plane(query: Query, within: Region, x: Tensor, others: Tensor, ball:
         return Planes(-answer.score, answer.slope, answer.score > 0)
     pairs = [torch.stack((query.y, rival), 1) for rival in others.T]
     scores, slopes = query.instead(Untargeted(Between())).gradients(x, pairs)
-    gains = torch.stack([_gain(within, x, score, slope, ball) for score, slope in zip(scores, slopes, strict=True)])
+    gains = torch.stack(
+        [_gain(within, x, score, slope, ball) for score, slope in zip(scores, slopes, strict=True)]
+    )
     away = torch.where(gains > 0, scores.abs() / gains.clamp_min(torch.finfo(gains.dtype).tiny), torch.inf)
     best, rows = away.argmin(0), torch.arange(len(x), device=x.device)
     return Planes(-scores[best, rows], slopes[best, rows], (scores > 0).any(0))
@@ -69,7 +71,7 @@ class Walk(NamedTuple):
 
 
 class DeepFool(Attack):
-    """Steps to the nearest of the boundaries as if they were planes, until one is crossed (Moosavi-Dezfooli et al., 2016).
+    """Steps to the nearest of the boundaries as if planes, until one is crossed (Moosavi-Dezfooli et al., 2016).
 
     Unlike there, a step goes to where the plane meets [0, 1], so that values of 0 and 1 do no harm. It is quick, and
     its changes are the largest of those of the attacks that look for small ones.
@@ -92,7 +94,9 @@ class DeepFool(Attack):
             return at._replace(x=within.project(at.x + change, at.ball)), plane.flipped
 
         query = by_margin(query)
-        return iterate(step, Walk(ball.center, ball, rivals(query, ball.center, self.candidates)), query, self.steps)
+        return iterate(
+            step, Walk(ball.center, ball, rivals(query, ball.center, self.candidates)), query, self.steps
+        )
 
 
 class Shuttle(NamedTuple):
@@ -135,14 +139,15 @@ class FAB(Attack):
         query = by_margin(query)
         others = rivals(query, ball.center, self.candidates)
         runs = others.split(1, 1) if self.apart else [others]
-        best = Nearest.nothing(ball)
+        best, wrong = Nearest.nothing(ball), query.reached(ball.center)
         for again in range(self.restarts + 1):
             for some in runs:
                 start = ball.center if again == 0 else self._elsewhere(query, within, ball, best)
                 found = self._walk(query, within, ball, some, start)
                 size = within.size(found - ball.center)
                 best = best.or_nearer(found, size, size > 0)
-        return closer(query, within, ball, best.x, self.halvings)
+        found = torch.where(column(wrong, best.x), ball.center, best.x)
+        return closer(query, within, ball, found, self.halvings)
 
     def _elsewhere(self, query: Query, within: Region, ball: Ball, best: Nearest) -> Tensor:
         near = torch.minimum(best.size, ball.eps) / 2
@@ -164,7 +169,9 @@ class FAB(Attack):
         rest = torch.where(plane.flipped, self.back, 1.0).to(at.x)
         x = center + column(rest, at.x) * (at.x - center)
         here = crossing(within.norm, x, plane.slope, plane.gap - _rise(plane.slope, x - at.x), mask)
-        there = crossing(within.norm, center, plane.slope, plane.gap - _rise(plane.slope, center - at.x), mask)
+        there = crossing(
+            within.norm, center, plane.slope, plane.gap - _rise(plane.slope, center - at.x), mask
+        )
         far, near = within.size(there), within.size(here)
         pull = (near / (near + far).clamp_min(torch.finfo(near.dtype).tiny)).clamp_max(self.pull)
         step = torch.lerp(x + self.extrapolation * here, center + self.extrapolation * there, column(pull, x))

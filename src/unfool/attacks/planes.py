@@ -9,9 +9,7 @@ from ..regions import L0, L1, L2, Linf, Norm
 from ..rows import column
 
 
-def crossing(
-    norm: type[Norm], x: Tensor, slope: Tensor, gap: Tensor, mask: Tensor | None = None
-) -> Tensor:
+def crossing(norm: type[Norm], x: Tensor, slope: Tensor, gap: Tensor, mask: Tensor | None = None) -> Tensor:
     """The smallest change of ``x`` inside [0, 1] that raises ``slope * change`` to each row's ``gap``.
 
     Every value moves in its own sign's direction as far as it has room. Where all together cannot reach the gap, the
