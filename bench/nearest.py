@@ -229,7 +229,7 @@ def merged(rows: list[dict[str, Any]], path: Path) -> list[dict[str, Any]]:
 
     old = json.loads(path.read_text()) if path.exists() else []
     return sorted(
-        {key(row): row for row in (*old, *rows)}.values(), key=lambda row: key(row)[:3] + (row["median"],)
+        {key(row): row for row in (*old, *rows)}.values(), key=lambda row: (*key(row)[:3], row["median"])
     )
 
 

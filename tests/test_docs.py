@@ -13,7 +13,7 @@ from unfool.cli.methods import families
 from unfool.spec import catalogue
 
 ROOT = Path(__file__).parents[1]
-PAGES = [ROOT / "README.md", ROOT / "docs" / "guide.md"]
+PAGES = [ROOT / "README.md", ROOT / "docs" / "guide.md", ROOT / "docs" / "attacks-nearest.md"]
 
 
 def python_blocks():

@@ -145,7 +145,7 @@ class FMN(Attack):
             more = torch.maximum(at.eps + 1, (at.eps * (1 + gamma)).floor())
             return torch.where(answer.reached, less, more).clamp_min(1)
         away = answer.score.abs() / within.gain(free(answer.slope, at.x, at.ball)).clamp_min(1e-12)
-        beyond = within.size(at.x - at.ball.center) + away.to(at.size)
+        beyond = (within.size(at.x - at.ball.center) + away.to(at.size)) * (1 + gamma)
         if within.norm is not L1:
             beyond = torch.minimum(beyond, at.eps * 1.1)
         less = torch.minimum(at.eps, at.size) * (1 - gamma)
