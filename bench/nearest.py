@@ -1,7 +1,8 @@
 """Who finds the smallest changes: median sizes at the same number of passes through a network, forward and backward.
 
 Every result is judged by the same code, in float32 on the network itself; an image that was not flipped counts as
-infinitely far. Rivals that are not installed are left out. Results are merged into nearest.json, the table into README.md.
+infinitely far. Rivals that are not installed are left out. Results are merged into nearest.json,
+the table into README.md.
 
     python bench/nearest.py unfool:digits=unfool:digits --images 50 --budget 200
     python bench/nearest.py FOLDER/networks.py:mnist_plain=FOLDER/mnist/test.npz --norms L2 L1
@@ -228,7 +229,7 @@ def merged(rows: list[dict[str, Any]], path: Path) -> list[dict[str, Any]]:
 
     old = json.loads(path.read_text()) if path.exists() else []
     return sorted(
-        {key(row): row for row in (*old, *rows)}.values(), key=lambda row: key(row)[:3] + (row["median"],)
+        {key(row): row for row in (*old, *rows)}.values(), key=lambda row: (*key(row)[:3], row["median"])
     )
 
 
@@ -288,12 +289,7 @@ def main() -> None:
     for address in args.settings:
         for norm in args.norms:
             for row in compare(address, norm, args.budget, args.images, args.only):
-                print(
-                    "{net:<16} {norm:<5} {who:<28} {median:9.4f} mean {mean:8.4f} {found}/{n}, {passes} passes".format(
-                        **row
-                    ),
-                    flush=True,
-                )
+                print(*row.values(), sep="  ", flush=True)
                 rows.append(row)
     if not args.dry:
         write(rows)

@@ -47,27 +47,27 @@ REGIONS = [
 
 BUDGETS: dict[str, dict[str, Any]] = {
     "APGD": {"steps": 8},
-    "TargetedAPGD": {"steps": 4, "rivals": 2},
     "BoxLBFGS": {"steps": 6, "searches": 3},
     "CarliniWagner": {"steps": 10, "searches": 3},
+    "DDN": {"steps": 10},
+    "DeepFool": {"steps": 5},
+    "FAB": {"steps": 5, "restarts": 1},
+    "FMN": {"steps": 10},
+    "OnePixel": {"population": 20, "generations": 2},
     "RegularisedTargeted": {"steps": 10, "searches": 3},
+    "SigmaZero": {"steps": 10},
+    "SimBA": {"queries": 30},
+    "SparseRS": {"queries": 30},
+    "Square": {"queries": 30},
+    "TargetedAPGD": {"steps": 4, "rivals": 2},
     "TargetedAscent": {"steps": 20},
 }
-"""Where the defaults would take too long here."""
+"""Less than the defaults, where those take long."""
 
 
 def ours(kind: type[Spec]) -> list[Any]:
     """The package's own classes, each with its defaults and the least it needs."""
     return [example(cls) for cls in catalogue(kind).values() if cls.__module__.startswith("unfool.")]
-
-
-BUDGETS: dict[str, dict[str, Any]] = {
-    "OnePixel": {"population": 20, "generations": 2},
-    "SimBA": {"queries": 30},
-    "SparseRS": {"queries": 30},
-    "Square": {"queries": 30},
-}
-"""Where the defaults would take long."""
 
 
 def example(cls: type[Spec]) -> Spec:

@@ -1,4 +1,4 @@
-"""The smallest change that raises w·δ to a gap inside the box: against linear programs, and a fine search in L2 and L0."""
+"""The smallest change that raises w·δ to a gap inside the box: by linear programs and other solvers."""
 
 from itertools import combinations
 
@@ -40,7 +40,12 @@ def least(norm: type[Norm], x: np.ndarray, w: np.ndarray, gap: float) -> float:
     if norm is L2:
         plane = {"type": "eq", "fun": lambda d: w @ d - gap, "jac": lambda d: w}
         start, box = np.zeros(n), list(zip(-x, 1 - x, strict=True))
-        how = {"method": "SLSQP", "constraints": plane, "bounds": box, "options": {"ftol": 1e-14, "maxiter": 500}}
+        how = {
+            "method": "SLSQP",
+            "constraints": plane,
+            "bounds": box,
+            "options": {"ftol": 1e-14, "maxiter": 500},
+        }
         return float(np.sqrt(2 * minimize(lambda d: d @ d / 2, start, jac=lambda d: d, **how).fun))
     way = w * np.sign(gap)
     gain = (np.abs(way) * np.where(way > 0, 1 - x, x)).reshape(SHAPE[0], -1).sum(0)

@@ -17,7 +17,7 @@ from .planes import crossing
 
 
 class Planes(NamedTuple):
-    """The nearest of a row's boundaries to first order: how far the score is below it, negative beyond, and its slope."""
+    """The nearest of a row's boundaries to first order: how far below the score is, and its slope."""
 
     gap: Tensor
     slope: Tensor
@@ -71,7 +71,7 @@ class Walk(NamedTuple):
 
 
 class DeepFool(Attack):
-    """Steps to the nearest of the boundaries as if they were planes, until one is crossed (Moosavi-Dezfooli et al., 2016).
+    """Steps to the nearest of the boundaries as if planes, until one is crossed (Moosavi-Dezfooli et al., 2016).
 
     Unlike there, a step goes to where the plane meets [0, 1], so that values of 0 and 1 do no harm. It is quick, and
     its changes are the largest of those of the attacks that look for small ones.
@@ -139,14 +139,15 @@ class FAB(Attack):
         query = by_margin(query)
         others = rivals(query, ball.center, self.candidates)
         runs = others.split(1, 1) if self.apart else [others]
-        best = Nearest.nothing(ball)
+        best, wrong = Nearest.nothing(ball), query.reached(ball.center)
         for again in range(self.restarts + 1):
             for some in runs:
                 start = ball.center if again == 0 else self._elsewhere(query, within, ball, best)
                 found = self._walk(query, within, ball, some, start)
                 size = within.size(found - ball.center)
                 best = best.or_nearer(found, size, size > 0)
-        return closer(query, within, ball, best.x, self.halvings)
+        found = torch.where(column(wrong, best.x), ball.center, best.x)
+        return closer(query, within, ball, found, self.halvings)
 
     def _elsewhere(self, query: Query, within: Region, ball: Ball, best: Nearest) -> Tensor:
         near = torch.minimum(best.size, ball.eps) / 2

@@ -42,6 +42,3 @@ def closer(query: Query, within: Region, ball: Ball, found: Tensor, halvings: in
         best = torch.where(column(flipped, tried), tried, best)
         low, high = torch.where(flipped, low, middle), torch.where(flipped, middle, high)
     return best
-
-
-

@@ -43,7 +43,7 @@ def cosine(start: float, end: float, t: int, steps: int) -> float:
 
 
 class DDN(Attack):
-    """Steps of a length that shrinks, each followed by a change of the allowed size (Rony et al., 2019, arXiv:1811.09600).
+    """Steps that shrink, each followed by a change of the allowed size (Rony et al., 2019, arXiv:1811.09600).
 
     The size grows by ``gamma`` while the image keeps its label and shrinks by it while flipped.
     """
@@ -78,14 +78,22 @@ class DDN(Attack):
             return at._replace(x=x, eps=eps), done
 
         eps = torch.full_like(ball.eps, self.size).minimum(ball.eps)
-        return searched(step, Search(*Nearest.nothing(ball), ball.center, eps, ball), climbing(query, self.loss), self, within)
+        return searched(
+            step,
+            Search(*Nearest.nothing(ball), ball.center, eps, ball),
+            climbing(query, self.loss),
+            self,
+            within,
+        )
 
 
 class FMN(Attack):
     """The same in every norm, the first size being the distance of the boundary to first order (Pintor et al., 2021).
 
     A step goes up the gradient, then back into a region of a size that grows by ``gamma`` while the image keeps its
-    label and shrinks by it while flipped; both steps and ``gamma`` fade along half a wave (arXiv:2102.12827).
+    label and shrinks by it while flipped; both steps and ``gamma`` fade along half a wave (arXiv:2102.12827). Unlike
+    there, values at 0 or 1 that would go further take no part in a step, in Linf and L2 steps are in units of half the
+    size of the region, which grows by a tenth a step at most until an image has flipped, and in Linf by the sign.
     """
 
     norms = (L2, Linf, L1, L0)
@@ -99,9 +107,9 @@ class FMN(Attack):
     last_gamma: Fraction = 0.001
     """By what share the size changes in the end."""
     first: Positive = 1.0
-    """Length of the first step."""
+    """Length of the first step; in Linf and L2, in halves of the region's size."""
     last: Positive = 0.01
-    """Length of the last step."""
+    """Length of the last step, likewise."""
     halvings: Natural = 4
     """Of the last quarter of the way back to the image, at the end."""
     slope: Slope = Exact()
@@ -112,19 +120,24 @@ class FMN(Attack):
             at, done = at.seen(within, answer.reached)
             gamma = cosine(self.gamma, self.last_gamma, t, self.steps)
             eps = torch.minimum(self._eps(within, at, answer, gamma), at.ball.eps)
-            length = cosine(self.first, self.last, t, self.steps)
-            x = at.x + column(length * self._unit(within, eps), at.x) * self._way(within, free(answer.slope, at.x, at.ball))
+            x = at.x + self._step(within, free(answer.slope, at.x, at.ball), eps, t)
             return at._replace(x=within.project(x, at.ball._replace(eps=eps)), eps=eps), done
 
         whole = within.size(torch.ones_like(ball.center))
         eps = torch.ones_like(ball.eps) if within.norm is L0 else START * whole
-        return searched(step, Search(*Nearest.nothing(ball), ball.center, eps, ball), climbing(query, self.loss), self, within)
+        return searched(
+            step,
+            Search(*Nearest.nothing(ball), ball.center, eps, ball),
+            climbing(query, self.loss),
+            self,
+            within,
+        )
 
-    sign: float = 0.0
-    def _unit(self, within, eps):
-        return eps*self.sign if self.sign and within.norm is Linf else torch.ones_like(eps)
-    def _way(self, within, g):
-        return g.sign() if self.sign and within.norm is Linf else unit(g)
+    def _step(self, within: Region, slope: Tensor, eps: Tensor, t: int) -> Tensor:
+        length = cosine(self.first, self.last, t, self.steps)
+        if within.norm in (L0, L1):
+            return length * unit(slope)
+        return column(length * eps / 2, slope) * within.ascend(slope)
 
     def _eps(self, within: Region, at: Search, answer: Any, gamma: float) -> Tensor:
         if within.norm is L0:
@@ -132,9 +145,11 @@ class FMN(Attack):
             more = torch.maximum(at.eps + 1, (at.eps * (1 + gamma)).floor())
             return torch.where(answer.reached, less, more).clamp_min(1)
         away = answer.score.abs() / within.gain(free(answer.slope, at.x, at.ball)).clamp_min(1e-12)
-        beyond = within.size(at.x - at.ball.center) + away.to(at.size)
+        beyond = (within.size(at.x - at.ball.center) + away.to(at.size)) * (1 + gamma)
+        if within.norm is not L1:
+            beyond = torch.minimum(beyond, at.eps * 1.1)
         less = torch.minimum(at.eps, at.size) * (1 - gamma)
-        more = torch.where(at.size.isfinite(), at.eps * (1 + gamma), torch.minimum(beyond, at.eps * 1.1))
+        more = torch.where(at.size.isfinite(), at.eps * (1 + gamma), beyond)
         return torch.where(answer.reached, less, more)
 
 
@@ -151,7 +166,7 @@ class Sparse(NamedTuple):
 
 
 class SigmaZero(Attack):
-    """A smooth count of changed positions is lowered while flipped, small changes dropped (Cinà et al., 2025, arXiv:2402.01879).
+    """A smooth count of changed positions is lowered, small changes dropped (Cinà et al., 2025, arXiv:2402.01879).
 
     Unlike there, a position counts once for all its channels, as in :class:`L0`.
     """

@@ -90,4 +90,9 @@ class AutoAttack(Evaluation):
         del targeted
         if not gradients:
             return (Square(queries=5000),)
-        return (APGD(100, CrossEntropy()), TargetedAPGD(100), FAB(steps=100, apart=True), Square(queries=5000))
+        return (
+            APGD(100, CrossEntropy()),
+            TargetedAPGD(100),
+            FAB(steps=100, apart=True),
+            Square(queries=5000),
+        )
