@@ -70,7 +70,7 @@ class Sticker(LearnedAttack):
     def update(self, question: Question, state: _State, batch: Batch) -> _State:
         x, finding = batch.x.to(question.model.device), bool(state.seen < self.find)
         if not finding and state.mask.all() and _mask(question, batch) is None:
-            state = self._masked(state)
+            state = self._masked(state, question.seed)
         query = asked(question, batch, self.loss, type(self).__name__)
         with query.model.settled():
             changes = state.change.expand(len(x), *state.change.shape[1:])
@@ -80,12 +80,12 @@ class Sticker(LearnedAttack):
         moved = Adam(self.rate).up(state.change, (grad - less) * state.mask, *state[1:4])
         return _State(moved[0].clamp(-1, 1), *moved[1:], state.mask, state.seen + 1)
 
-    def _masked(self, state: _State) -> _State:
+    def _masked(self, state: _State, seed: int) -> _State:
         """The end of the first run: the mask is where its change is largest, and all begins anew inside."""
         size = state.change.abs().sum(1, keepdim=True).flatten()
         best = size.topk(max(1, round(self.cover * len(size)))).indices
         mask = torch.zeros_like(size).index_fill(0, best, 1).view_as(state.mask)
-        fresh = Rng.seeded(0, ["inside"], mask.device).normal(state.change)
+        fresh = Rng.seeded(seed, ["inside"], mask.device).normal(state.change)
         return _State(fresh, *Adam.nothing(fresh), mask, state.seen)
 
     def _cost(self, change: Tensor, x: Tensor, mask: Tensor, finding: bool) -> Tensor:
@@ -117,9 +117,9 @@ class Sticker(LearnedAttack):
         return {"change": mask * change.abs().sum() / (mask.sum() * change.shape[1]), "mask": mask}
 
     def picture(self, learned: Columns) -> Tensor:
-        """The change about grey, on white outside the mask."""
+        """The change about grey, from black to white; light grey outside the mask."""
         mask = learned["mask"][0]
-        return (0.5 + learned["change"][0] / 2) * mask + 1 - mask
+        return (0.5 + learned["change"][0] / 2) * mask + 0.85 * (1 - mask)
 
 
 def _mask(question: Question, batch: Batch) -> Tensor | None:
