@@ -1,4 +1,4 @@
-"""Write the tables of bench/README.md: times from results.json (``unfool bench --json``), verdict.json and defects.json."""
+"""Write the tables of bench/README.md from results.json (``unfool bench --json``), verdict.json and defects.json."""
 
 import json
 from pathlib import Path
