@@ -52,6 +52,11 @@ class Method(Spec, ABC):
     def columns(self, question: Question, batch: Batch) -> Columns:
         """The results of one batch."""
 
+    def left_out(self, question: Question, batch: Batch) -> dict[str, str]:
+        """Which samples a run passes over, by id, and why."""
+        del question, batch
+        return {}
+
 
 class Fit(Spec, ABC):
     """A frozen value that folds batches into something learned.

@@ -42,6 +42,9 @@ class Attacked(NamedTuple):
     within: Region
 
 
+OWN_TARGET = "it is of the target class already"
+"""Why a run leaves an image out of a targeted attack."""
+
 NORMS: tuple[type[Norm], ...] = (Linf, L2, L1, L0)
 
 
@@ -123,6 +126,14 @@ class Attack(Method, ABC):
             )
         swift = query.about(query.model.quick(ball.center))
         return within.project(self.perturb(swift, within, ball).detach(), ball)
+
+    @final
+    def left_out(self, question: Question, batch: Batch) -> dict[str, str]:
+        """Images of the target class, by label or where there is none as predicted: there is nothing to fool."""
+        if question.target is None:
+            return {}
+        own = (question._replace(target=None).labels(batch) == question.labels(batch)).tolist()
+        return {i: OWN_TARGET for i, same in zip(batch.ids, own, strict=True) if same}
 
     @final
     def columns(self, question: Question, batch: Batch) -> Columns:
