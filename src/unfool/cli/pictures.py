@@ -58,9 +58,7 @@ def run_over(recipe: "Recipe", model: "Model", folder: Path, output: OutputOptio
     with output.watching() as watch, watch(type(recipe.method).__name__, len(source.ids())) as progress:
         table = run_recipe(recipe, model, source, folder, progress)
     if len(table.errors) == len(table):
-        raise DataError(
-            f"none of the {len(table)} samples can be used: {next(iter(table.errors.values()))}"
-        )
+        raise DataError(f"none of the {len(table)} samples can be used: {next(iter(table.errors.values()))}")
     rows = [r for r, fine in enumerate(table.readable.tolist()) if fine][:pictures]
     view = model.view if isinstance(model.view, View) else None
     batch = source.batch([table.ids[r] for r in rows or [0]], view, model.classes)
