@@ -26,7 +26,7 @@ def iterate(
     belongs to a row lives in ``state``, a named tuple whose first field is the images: a tensor that a closure holds
     would go stale when rows leave. Where a search is, which a film of it shows, is its ``x``, or that first field.
 
-    With ``after`` it says which rows are done *with* the step: a search that asks about what it tries need not ask again.
+    With ``after`` it says which rows are done *with* the step: a search that asks about its tries asks no more.
     """
     result, rows = state[0].clone(), torch.arange(len(state[0]), device=state[0].device)
     for t in range(steps):
@@ -53,7 +53,7 @@ class Adam(NamedTuple):
     def fresh(cls, like: Tensor) -> "Adam":
         return cls(torch.zeros_like(like), torch.zeros_like(like))
 
-    def step(self, grad: Tensor, t: int) -> tuple["Adam", Tensor]:
+    def step(self, grad: Tensor, t: int | Tensor) -> tuple["Adam", Tensor]:
         """The memory after gradient number ``t``, counted from 0, and the step of about 1 it leads to."""
         after = Adam(0.9 * self.mean + 0.1 * grad, 0.999 * self.square + 0.001 * grad.square())
         mean, square = after.mean / (1 - 0.9 ** (t + 1)), after.square / (1 - 0.999 ** (t + 1))
