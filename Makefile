@@ -36,7 +36,7 @@ lock:    ## pin today's newest versions in requirements.lock
 	@rm -rf .lock
 	@$(call make_venv,.lock)
 	@.lock/bin/pip install -qq torch==$(TORCH) -e ".[dev]"
-	@{ echo "# Exact versions for \`make\`: the core, dev and torchvision on Python 3.11. Written by \`make lock\`."; \
+	@{ echo "# Exact versions for \`make\`: the core and dev on Python 3.11. Written by \`make lock\`."; \
 	   echo "# CUDA's own packages are left out: torch brings them where its build needs them."; \
 	   .lock/bin/pip freeze --all --exclude-editable | sed -E 's/\+[a-z0-9.]+$$//; /^(pip|triton|nvidia-.*|cuda-.*)==/d'; \
 	 } > requirements.lock

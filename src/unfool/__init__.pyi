@@ -80,6 +80,7 @@ from .objectives import LogProbOthers as LogProbOthers
 from .objectives import Margin as Margin
 from .objectives import Neuron as Neuron
 from .objectives import Objective as Objective
+from .objectives import Onwards as Onwards
 from .objectives import Targeted as Targeted
 from .objectives import TotalVariation as TotalVariation
 from .objectives import Untargeted as Untargeted

@@ -54,7 +54,7 @@ class Adam(NamedTuple):
     def fresh(cls, like: Tensor) -> "Adam":
         return cls(torch.zeros_like(like), torch.zeros_like(like))
 
-    def step(self, grad: Tensor, t: int) -> tuple["Adam", Tensor]:
+    def step(self, grad: Tensor, t: int | Tensor) -> tuple["Adam", Tensor]:
         """The memory after gradient number ``t``, counted from 0, and the step of about 1 it leads to."""
         after = Adam(0.9 * self.mean + 0.1 * grad, 0.999 * self.square + 0.001 * grad.square())
         mean, square = after.mean / (1 - 0.9 ** (t + 1)), after.square / (1 - 0.999 ** (t + 1))

@@ -20,7 +20,7 @@ from .errors import AccessError, InputError, UnfoolError, UnknownName
 from .fast import inference_copy
 from .hooks import has_positions, hooked, observed_calls
 from .outputs import Outputs, as_logits, as_scores, mean_logits, told_outputs
-from .spec import Spec
+from .views import View
 
 Access = Literal["gradients", "scores", "labels"]
 T = TypeVar("T")
@@ -54,7 +54,7 @@ class Model:
         box: tuple[float, float] = (0.0, 1.0),
         classes: Sequence[str] = (),
         outputs: Outputs | None = None,
-        view: Spec | None = None,
+        view: View | None = None,
         device: str | torch.device | None = None,
         fast: bool = False,
         capacity: int = 64,

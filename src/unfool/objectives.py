@@ -257,6 +257,13 @@ class Untargeted(Goal):
         return label_of(trace["output"]) != (y if y.ndim == 1 else y[:, 0])
 
 
+class Onwards(Goal):
+    """Leave class ``y`` as far behind as can be, never done: what only just fools one model fools few others."""
+
+    def score(self, trace: Trace, y: Tensor) -> Tensor:
+        return self.loss.score(trace, y)
+
+
 class Targeted(Goal):
     """Become class ``y``: lower the loss there."""
 

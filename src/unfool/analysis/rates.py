@@ -30,6 +30,11 @@ class Rate(NamedTuple):
         )
 
     @property
+    def interval(self) -> tuple[float, float, float]:
+        """The rate and the ends of its interval, as charts take them."""
+        return self.value, self.low, self.high
+
+    @property
     def brief(self) -> str:
         """In per cent, for tables that give n themselves."""
         value, low, high = (

@@ -13,12 +13,12 @@ from ..attacks.substitute import Substitute
 from ..data.base import Source
 from ..errors import InputError
 from ..model import Model
-from ..objectives import Goal, Trace, label_of
+from ..objectives import Onwards, label_of
 from ..query import Query
 from ..regions import Linf
 from ..rows import Batch, Rng
 from ..runs.audit import chosen
-from ..views import View, from_uint8, to_uint8
+from ..views import from_uint8, to_uint8
 from .rates import Rate, rate
 
 
@@ -107,17 +107,9 @@ def disjoint(source: Source, model: Model, n: int, limit: int | None, seed: int)
         raise InputError(
             f"{n} seeds of {len(ranked)} images leave none to score on", "Substitute(seeds=…) of fewer"
         )
-    view = model.view if isinstance(model.view, View) else None
     rest = ranked[n:] if limit is None else ranked[n : n + limit]
-    first, second = (source.batch(some, view, model.classes).readable() for some in (ranked[:n], rest))
+    first, second = (source.batch(some, model.view, model.classes).readable() for some in (ranked[:n], rest))
     return first, second
-
-
-class _Onwards(Goal):
-    """Leave class ``y`` and go on: what the substitute only just gets wrong, the oracle gets right."""
-
-    def score(self, trace: Trace, y: Tensor) -> Tensor:
-        return self.loss.score(trace, y)
 
 
 class _Shown(NamedTuple):
@@ -143,7 +135,7 @@ class _Judge(NamedTuple):
     def _changed(self, model: Model, attack: Attack, eps: float, some: Batch, y: Tensor) -> Tensor:
         x, within = some.x.to(model.device), Linf(eps)
         rng = Rng.seeded(self.seed, some.ids, model.device)
-        query = Query(model, _Onwards(), y.to(model.device), rng, who=type(attack).__name__)
+        query = Query(model, Onwards(), y.to(model.device), rng, who=type(attack).__name__)
         with model.settled():
             return attack.found(query, within, within.around(x)).cpu()
 

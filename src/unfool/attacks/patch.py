@@ -9,20 +9,21 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from ..errors import InputError, SpecError
+from ..loop import Adam
 from ..method import Columns, Question
 from ..objectives import Margin, Objective
 from ..rows import Batch, Rng, column
 from ..spec import Bound, Fraction, Positive
 from ..transforms import Transform
-from .adam import Adam
 from .learned import Control, LearnedAttack, Pose, asked
 
 
 class _State(NamedTuple):
     patch: Tensor
     """[1, C, side, side]"""
-    first: Tensor
-    second: Tensor
+    mean: Tensor
+    square: Tensor
+    """What Adam remembers."""
     steps: Tensor
 
 
@@ -54,7 +55,7 @@ class Patch(LearnedAttack):
             raise SpecError(f"Patch.place must be (down, right) as shares of the image, not {self.place}")
         side = max(1, round(self.side * min(x.shape[2:])))
         blank = x.new_full((1, x.shape[1], side, side), 0.5)
-        return _State(blank, *Adam.nothing(blank))
+        return _State(blank, *Adam.fresh(blank), torch.tensor(0))
 
     def update(self, question: Question, state: _State, batch: Batch) -> _State:
         query = asked(question, batch, self.loss, type(self).__name__)
@@ -62,8 +63,8 @@ class Patch(LearnedAttack):
         with query.model.settled():
             patches = state.patch.expand(len(x), *state.patch.shape[1:])
             grad = query.gradient(patches, (self._paste(x), *self.camera)).slope
-        moved = Adam(self.rate).up(state.patch, grad.mean(0, keepdim=True), *state[1:])
-        return _State(moved[0].clamp(0, 1), *moved[1:])
+        adam, way = Adam(state.mean, state.square).step(grad.mean(0, keepdim=True), state.steps)
+        return _State((state.patch + self.rate * way).clamp(0, 1), *adam, state.steps + 1)
 
     def finish(self, state: _State) -> Columns:
         return {"patch": state.patch}

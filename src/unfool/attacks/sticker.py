@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from ..errors import InputError
+from ..loop import Adam
 from ..method import Columns, Question
 from ..objectives import CrossEntropy, Objective
 from ..query import gradient_of
@@ -13,7 +14,6 @@ from ..regions import Linf, Mask
 from ..rows import Batch, Rng
 from ..spec import Bound, Count, Fraction, Positive
 from ..transforms import Camera, Transform
-from .adam import Adam
 from .learned import Control, LearnedAttack, Pose, asked, looked_at
 from .printing import roughness, unprintable
 from .universal import fitting, scattered
@@ -23,8 +23,9 @@ Weight = Annotated[float, Bound(0)]
 
 class _State(NamedTuple):
     change: Tensor
-    first: Tensor
-    second: Tensor
+    mean: Tensor
+    square: Tensor
+    """What Adam remembers."""
     steps: Tensor
     mask: Tensor
     seen: Tensor
@@ -65,7 +66,7 @@ class Sticker(LearnedAttack):
         whole = torch.ones_like(x[:1, :1]) if mask is None else mask.to(x.device)
         change = Rng.seeded(question.seed, ["sticker"], x.device).normal(x[:1])
         seen = torch.tensor(0 if mask is None else self.find)
-        return _State(change, *Adam.nothing(change), whole, seen)
+        return _State(change, *Adam.fresh(change), torch.tensor(0), whole, seen)
 
     def update(self, question: Question, state: _State, batch: Batch) -> _State:
         x, finding = batch.x.to(question.model.device), bool(state.seen < self.find)
@@ -77,8 +78,9 @@ class Sticker(LearnedAttack):
             put = lambda d, rng: (x + state.mask * d).clamp(0, 1)  # noqa: E731
             grad = query.gradient(changes, (put, *self.camera)).slope.mean(0, keepdim=True)
         less = gradient_of(lambda d: self._cost(d, x, state.mask, finding), state.change)
-        moved = Adam(self.rate).up(state.change, (grad - less) * state.mask, *state[1:4])
-        return _State(moved[0].clamp(-1, 1), *moved[1:], state.mask, state.seen + 1)
+        adam, way = Adam(state.mean, state.square).step((grad - less) * state.mask, state.steps)
+        change = (state.change + self.rate * way).clamp(-1, 1)
+        return _State(change, *adam, state.steps + 1, state.mask, state.seen + 1)
 
     def _masked(self, state: _State, seed: int) -> _State:
         """The end of the first run: the mask is where its change is largest, and all begins anew inside."""
@@ -86,7 +88,7 @@ class Sticker(LearnedAttack):
         best = size.topk(max(1, round(self.cover * len(size)))).indices
         mask = torch.zeros_like(size).index_fill(0, best, 1).view_as(state.mask)
         fresh = Rng.seeded(seed, ["inside"], mask.device).normal(state.change)
-        return _State(fresh, *Adam.nothing(fresh), mask, state.seen)
+        return _State(fresh, *Adam.fresh(fresh), torch.tensor(0), mask, state.seen)
 
     def _cost(self, change: Tensor, x: Tensor, mask: Tensor, finding: bool) -> Tensor:
         inside = (mask * change).flatten(1)

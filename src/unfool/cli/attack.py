@@ -3,15 +3,16 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from .pictures import Shown, run_over
+from .film import draw_films
+from .pictures import Shown, run_over, sure_of
 from .searches import counted, draw_classes, few_pixels, pixel_panels
-from .shared import ModelOptions, OutputOptions, class_number
+from .shared import Job, ModelOptions, OutputOptions, class_number, region_for
 
 if TYPE_CHECKING:
-    from torch import Tensor
-
+    from ..attacks.base import Attack
     from ..model import Model
     from ..runs.table import Table
+    from ..spec import Spec
 
 
 def attack(
@@ -73,34 +74,49 @@ def attack(
     from ..attacks.base import Attack
     from ..attacks.learned import LearnedAttack
     from ..attacks.substitute import Substitute
-    from ..regions import Linf
-    from ..runs.recipe import Recipe
-    from ..spec import catalogue, parse
-    from .audit import region_for
-    from .learned import Plan, learn_and_judge
-    from .substitute import attack_by_substitute
+    from ..errors import SpecError
+    from ..spec import parse
+    from .learned import learn_and_judge
+    from .substitute import study_substitute
 
-    network = loading.load(model)
-    aim, name = class_number(target, network), method.partition("(")[0].strip()
-    if name == Substitute.__name__:
-        how, given = parse(method, Substitute), region_for(within, model) if within else None
-        return attack_by_substitute(how, data, model, network, given, limit, seed, out, output)
-    if name in catalogue(LearnedAttack):
-        fit = parse(method, LearnedAttack)
-        inside = region_for(within, model) if within or fit.bounded else None
-        plan = Plan(fit, model, data, learn, aim, inside, limit, seed, out)
-        return learn_and_judge(plan, network, output, size_cm)
-    wanted = parse(method, Attack)
-    region = (
-        region_for(within, model) if within or (not wanted.nearest and wanted.usable[:1] == (Linf,)) else None
-    )
-    recipe = Recipe(wanted, model, data, region, aim, limit, seed)
-    shown = run_over(recipe, network, out, output, pictures)
-    shown.draw(pixel_panels if few_pixels(shown) else panels)
-    if few_pixels(shown) and aim is None:
+    how, network = parse(method), loading.load(model)
+    inside = region_for(within, model) if within or needs_region(how) else None
+    job = Job(network, model, data, inside, class_number(target, network), limit, seed, out, output)
+    match how:
+        case Attack():
+            attack_each(how, job, pictures, film)
+        case LearnedAttack():
+            learn_and_judge(how, job, learn, size_cm)
+        case Substitute():
+            study_substitute(how, job)
+        case _:
+            raise SpecError(f"{method!r} is not an attack", "unfool methods lists them")
+
+
+def needs_region(how: "Spec") -> bool:
+    """Whether the change must have a bound, also where none is given."""
+    from ..attacks.base import Attack
+    from ..attacks.learned import LearnedAttack
+    from ..regions import Linf
+
+    if isinstance(how, LearnedAttack):
+        return how.bounded
+    return isinstance(how, Attack) and not how.nearest and how.usable[:1] == (Linf,)
+
+
+def attack_each(how: "Attack", job: Job, pictures: int, film: int) -> None:
+    """Every picture for itself: panels, charts and numbers."""
+    from ..runs.recipe import Recipe
+
+    recipe = Recipe(how, job.model, job.data, job.within, job.target, job.limit, job.seed)
+    shown = run_over(recipe, job.network, job.out, job.output, pictures)
+    few = few_pixels(shown)
+    shown.draw(pixel_panels if few else panels)
+    if few and job.target is None:
         draw_classes(shown)
-    filmed(shown, film)
-    report(shown, output)
+    if film:
+        draw_films(how, shown, film)
+    report(shown, job.output)
 
 
 def panels(shown: Shown, k: int) -> list[tuple[str, "object"]]:
@@ -120,27 +136,6 @@ def panels(shown: Shown, k: int) -> list[tuple[str, "object"]]:
         (f"the change itself, at most {float(change.abs().max()):.3g}", 0.5 + change),
         (f"→ {after}{' (float only)' if lost else ''}", found),
     ]
-
-
-def sure_of(model: "Model", image: "Tensor") -> str:
-    """What a model takes an image for, and how sure it is: 57.7 % panda."""
-    from ..objectives import label_of
-
-    logits = model(image[None])
-    label = int(label_of(logits))
-    means = logits.flatten(2).mean(2) if logits.ndim > 2 else logits
-    return f"{float(means.softmax(1)[0, label]):.1%} {model.label_name(label)}".replace("%", " %", 1)
-
-
-def filmed(shown: Shown, n: int) -> None:
-    """A strip of frames and a chart for each of the first ``n`` pictures."""
-    if n:
-        from ..attacks.base import Attack
-        from .film import draw_films
-
-        method = shown.recipe.method
-        assert isinstance(method, Attack)
-        draw_films(method, shown, n)
 
 
 def name_of(table: "Table", row: int, column: str, model: "Model") -> str:

@@ -11,11 +11,10 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple
 from cyclopts import Parameter
 
 from ..errors import SpecError
-from .shared import ModelOptions, OutputOptions, data_for, opened
+from .shared import ModelOptions, OutputOptions, data_for, opened, region_for
 
 if TYPE_CHECKING:
     from ..analysis.audit import Audited
-    from ..regions import Region
 
 
 def audit(
@@ -131,15 +130,6 @@ def read_gate(text: str) -> Gate:
             f"{text!r} is not a gate", "clean>=…, robust>=…, or fgsm, pgd, random, worst-random with @eps"
         )
     return Gate(text, run, parse_number(eps) if eps else None, sign == ">=", parse_number(value))
-
-
-def region_for(text: str | None, model: str) -> "Region":
-    from ..regions import Linf, Region
-    from ..spec import parse
-
-    if text:
-        return parse(text, Region)
-    return Linf(0.1) if model.startswith("unfool:") else Linf(8 / 255)
 
 
 def judge(found: "Audited", gates: list[Gate], output: OutputOptions) -> int:

@@ -59,12 +59,10 @@ def maximise(
     from ..runs.audit import chosen, claim
     from ..spec import call_text, parse
     from ..synthesis.base import Synthesis
-    from ..views import View
 
     network, address, wanted = loading.load(model), data or _training_set(model), parse(method, Synthesis)
     source = opened(address)
-    view = network.view if isinstance(network.view, View) else None
-    batch = source.batch(chosen(source.ids(), real, seed), view, network.classes).readable()
+    batch = source.batch(chosen(source.ids(), real, seed), network.view, network.classes).readable()
     labels = _classes(only, network, batch.x)
     recipe = call_text("Maximise", [repr(wanted), repr(model), repr(address), repr(labels), f"seed={seed}"])
     claim(out, recipe, network)

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from .shared import OutputOptions, opened
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
     from ..model import Model
     from ..rows import Batch
     from ..runs.recipe import Recipe
@@ -52,7 +54,6 @@ def run_over(recipe: "Recipe", model: "Model", folder: Path, output: OutputOptio
 
     from ..errors import DataError
     from ..runs.local import run_recipe
-    from ..views import View
 
     source = opened(recipe.data)
     with output.watching() as watch, watch(type(recipe.method).__name__, len(source.ids())) as progress:
@@ -60,9 +61,18 @@ def run_over(recipe: "Recipe", model: "Model", folder: Path, output: OutputOptio
     if len(table.errors) == len(table):
         raise DataError(f"none of the {len(table)} samples can be used: {next(iter(table.errors.values()))}")
     rows = [r for r, fine in enumerate(table.readable.tolist()) if fine][:pictures]
-    view = model.view if isinstance(model.view, View) else None
-    batch = source.batch([table.ids[r] for r in rows or [0]], view, model.classes)
+    batch = source.batch([table.ids[r] for r in rows or [0]], model.view, model.classes)
     return Shown(recipe, model, table, batch[torch.arange(len(rows))], rows, folder)
+
+
+def sure_of(model: "Model", image: "Tensor") -> str:
+    """What a model takes an image for, and how sure it is: 57.7 % panda."""
+    from ..objectives import label_of
+
+    logits = model(image[None])
+    label = int(label_of(logits))
+    means = logits.flatten(2).mean(2) if logits.ndim > 2 else logits
+    return f"{100 * float(means.softmax(1)[0, label]):.1f} % {model.label_name(label)}"
 
 
 def file_name(sample: str) -> str:

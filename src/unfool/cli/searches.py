@@ -3,11 +3,10 @@
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from .pictures import Shown
+from .pictures import Shown, sure_of
 from .shared import OutputOptions, opened
 
 if TYPE_CHECKING:
-    from ..analysis.rates import Rate
     from ..regions import Region
     from ..runs.table import Table
 
@@ -28,7 +27,7 @@ def counted(shown: Shown, output: OutputOptions) -> dict[str, Any]:
     curves, found = {}, {}
     for name, table in ((type(method).__name__, shown.table), ("random, as many queries", control)):
         fooled, queries = table["success"][fine].bool(), (table["queries"][fine] - 1).clamp_min(1)
-        curves[name] = [(at, interval(r)) for at, r in fooled_by(fooled, queries)]
+        curves[name] = [(at, r.interval) for at, r in fooled_by(fooled, queries)]
         found[name] = rate(fooled).as_dict() | quartiles(queries[fooled])
         told = ", ".join(f"{k} {v:.0f}" for k, v in quartiles(queries[fooled]).items())
         output.say(f"{name}: fooled {rate(fooled)}; queries until then: {told or 'none'}")
@@ -46,10 +45,6 @@ def at_random(shown: Shown, output: OutputOptions) -> "Table":
     source = opened(recipe.data)
     with output.watching() as watch, watch("control", len(source.ids())) as progress:
         return run_recipe(recipe, shown.model, source, shown.folder / "control", progress)
-
-
-def interval(r: "Rate") -> tuple[float, float, float]:
-    return r.value, r.low, r.high
 
 
 def quartiles(queries: Any) -> dict[str, float]:
@@ -83,7 +78,7 @@ def pixel_panels(shown: Shown, k: int) -> list[tuple[str, Any]]:
 
     image, row = shown.batch.x[k], shown.rows[k]
     found = from_uint8(shown.table["adversarial"][row])
-    before, after = (says(shown, picture) for picture in (image, found))
+    before, after = (sure_of(shown.model, picture) for picture in (image, found))
     panels = [("image", image), (f"{before} → {after}", ringed(image, found))]
     works = working(shown, k)
     if works is None:
@@ -92,13 +87,6 @@ def pixel_panels(shown: Shown, k: int) -> list[tuple[str, Any]]:
         *panels,
         (f"one pixel works at {int((works > 0).sum())} of {works.numel()}", overlay(image, works)),
     ]
-
-
-def says(shown: Shown, image: Any) -> str:
-    """ "Cup 16.48 %"."""
-    logits = shown.model(image[None])
-    chance, label = (logits.flatten(2).mean(2) if logits.ndim > 2 else logits).softmax(1).max(1)
-    return f"{shown.model.label_name(int(label))} {100 * float(chance):.2f} %"
 
 
 def working(shown: Shown, k: int) -> Any:

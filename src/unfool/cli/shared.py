@@ -6,7 +6,7 @@ from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 from cyclopts import Parameter
 
@@ -15,6 +15,7 @@ from ..errors import InputError, UnknownName
 if TYPE_CHECKING:  # torch is imported when a command runs, not for its --help
     from ..data.base import Source
     from ..model import Model
+    from ..regions import Region
 
 
 @Parameter(name="*")
@@ -141,6 +142,20 @@ def _unseen(name: str, total: int) -> Generator[Callable[[int], None]]:
     yield lambda done: None
 
 
+class Job(NamedTuple):
+    """What ``unfool attack`` is to do, whatever the attack."""
+
+    network: "Model"
+    model: str
+    data: str
+    within: "Region | None"
+    target: int | None
+    limit: int | None
+    seed: int
+    out: Path
+    output: OutputOptions
+
+
 def data_for(address: str | None, model: str) -> str:
     """The data's address; an embedded model brings its own."""
     if address:
@@ -148,6 +163,16 @@ def data_for(address: str | None, model: str) -> str:
     if model.startswith("unfool:"):
         return model.partition("?")[0]
     raise InputError("over which data?", "give a folder, a .csv or .npz file, or unfool:digits")
+
+
+def region_for(text: str | None, model: str) -> "Region":
+    """The region given; by default Linf, larger on embedded data."""
+    from ..regions import Linf, Region
+    from ..spec import parse
+
+    if text:
+        return parse(text, Region)
+    return Linf(0.1) if model.startswith("unfool:") else Linf(8 / 255)
 
 
 def class_number(name: str | None, model: "Model") -> int | None:

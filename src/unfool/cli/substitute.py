@@ -1,41 +1,29 @@
 """``unfool attack "Substitute()"``: learn a substitute of a black box, and show the oracle what fools it."""
 
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..errors import InputError
-from .shared import OutputOptions, opened
+from .shared import Job, OutputOptions, opened
 
 if TYPE_CHECKING:
     from ..analysis.substitute import Transfer
     from ..attacks.substitute import Substitute
-    from ..model import Model
-    from ..regions import Region
 
 
-def attack_by_substitute(
-    how: "Substitute",
-    data: str,
-    address: str,
-    network: "Model",
-    within: "Region | None",
-    limit: int | None,
-    seed: int,
-    out: Path,
-    output: OutputOptions,
-) -> None:
-    """One study, its tables on the terminal and its files in ``out``."""
+def study_substitute(how: "Substitute", job: Job) -> None:
+    """One study, its tables on the terminal and its files in a folder."""
     from ..analysis.substitute import disjoint, study
     from ..regions import Linf
     from ..report.substitute import write_study
     from ..runs.work import claim_folder
     from ..zoo.remember import memory_of
 
-    region = within or Linf(0.2)
+    region, out, output = job.within or Linf(0.2), job.out, job.output
     if region.norm is not Linf or isinstance(region.radius, tuple):
         raise InputError(f"Substitute is scored within one Linf, not {region!r}", '--within "Linf(0.2)"')
-    claim_folder(out, f"{how!r} of {address} on {data}, within={region!r}, limit={limit}, seed={seed}")
-    seeds, scored = disjoint(opened(data), network, how.seeds, limit, seed)
+    told = f"{how!r} of {job.model} on {job.data}, within={region!r}, limit={job.limit}, seed={job.seed}"
+    claim_folder(out, told)
+    seeds, scored = disjoint(opened(job.data), job.network, how.seeds, job.limit, job.seed)
     with output.watching() as watch, watch("labels", how.asks()) as progress:
         last = 0
 
@@ -44,13 +32,12 @@ def attack_by_substitute(
             progress(asked - last)
             last = asked
 
-        found = study(how, network, seeds, scored, float(region.radius), seed, done)
-    numbers = write_study(found, how, address, out)
+        found = study(how, job.network, seeds, scored, float(region.radius), job.seed, done)
+    numbers = write_study(found, how, job.model, out)
     _tables(found, output)
-    output.say(
-        f"\n{len(found.evasions.ids)} confirmed evasions; unfool run {out / 'replay.txt'} shows them again"
-    )
-    if memory := memory_of(network):
+    replay = f"unfool run {out / 'replay.txt'} shows them again"
+    output.say(f"\n{len(found.evasions.ids)} confirmed evasions; {replay}")
+    if memory := memory_of(job.network):
         output.say(f"black box: {memory}")
     output.say(f"curves, loop, numbers and evasions in {out}")
     output.document({"attack": repr(how), **numbers, "folder": str(out)})

@@ -22,7 +22,7 @@ def write_study(found: Transfer, how: Substitute, model: str, folder: Path) -> d
         f"FGSM transfers, eps {found.eps:g}": [p.transfer for p in found.rounds],
         "random signs, same eps": [p.control for p in found.rounds],
     }
-    bands = {name: [(r.value, r.low, r.high) for r in rates] for name, rates in curves.items()}
+    bands = {name: [r.interval for r in rates] for name, rates in curves.items()}
     pictures = {
         "curves.svg": question_curves([p.asked for p in found.rounds], bands),
         "loop.svg": loop_diagram(how.seeds, how.rounds, found.asked, how.step),

@@ -15,7 +15,6 @@ from ..model import Model
 from ..regions import Region
 from ..rows import Batch
 from ..spec import Count, Natural, Spec
-from ..views import View
 from .audit import chosen, claim
 from .work import Progress, atomically, whole
 
@@ -77,10 +76,9 @@ class Reader:
 
     def __init__(self, source: Source, model: Model):
         self.source, self.model = source, model
-        self.view = model.view if isinstance(model.view, View) else None
 
     def __call__(self, ids: Sequence[str]) -> Batch:
-        return self.source.batch(ids, self.view, self.model.classes).readable()
+        return self.source.batch(ids, self.model.view, self.model.classes).readable()
 
 
 def _folded(

@@ -15,7 +15,6 @@ from ..model import Model
 from ..objectives import Margin
 from ..regions import L0, L2, Linf, Region
 from ..spec import Count, Natural, Positive, Spec
-from ..views import View
 from .audit import Step, Watch, at_once, chosen, claim, first_image, ids_where, unwatched
 from .recipe import Recipe
 from .table import Table, read_table
@@ -119,8 +118,7 @@ class _Runner:
         claim(folder, repr(plan), model)
         self.address, self.data, self.seed, self.folder, self.watch = address, data, seed, folder, watch
         self.model, self.source = model, source
-        self.view = model.view if isinstance(model.view, View) else None
-        self.many = at_once(first_image(source, source.ids(), self.view, model))
+        self.many = at_once(first_image(source, source.ids(), model.view, model))
 
     def all(self, steps: Sequence[Step]) -> Tables:
         return {step.name: self.done(step) for step in steps}
@@ -137,5 +135,5 @@ class _Runner:
     def _rows(self, step: Step) -> Callable[[Sequence[str]], Part]:
         question = Question(self.model, step.within, seed=self.seed)
         return lambda ids: answered(
-            step.method, question, self.source.batch(ids, self.view, self.model.classes)
+            step.method, question, self.source.batch(ids, self.model.view, self.model.classes)
         )

@@ -6,7 +6,6 @@ from pathlib import Path
 from ..data.base import Source
 from ..method import Question
 from ..model import Model
-from ..views import View
 from .audit import chosen, claim
 from .recipe import Recipe
 from .table import Table, read_table, write_parquet
@@ -19,10 +18,9 @@ def run_recipe(
     """Do what is missing of a run in ``folder``, and give back all of it; its scalars are in ``table.parquet`` too."""
     claim(folder, repr(recipe), model)
     question = Question(model, recipe.within, recipe.target, recipe.seed)
-    view = model.view if isinstance(model.view, View) else None
 
     def rows(ids: Sequence[str]) -> Part:
-        return answered(recipe.method, question, source.batch(ids, view, model.classes))
+        return answered(recipe.method, question, source.batch(ids, model.view, model.classes))
 
     ids = source.ids() if recipe.limit is None else chosen(source.ids(), recipe.limit, recipe.seed)
     work(repr(recipe), folder, ids, rows, chunk=recipe.chunk, progress=progress)

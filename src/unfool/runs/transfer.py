@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from ..attacks.base import Attack
 from ..attacks.gradient import PGD
@@ -15,12 +15,12 @@ from ..errors import InputError
 from ..measures.predict import Predict
 from ..method import Columns, Question
 from ..model import Model
-from ..objectives import CrossEntropy, Goal, Margin, Objective, Trace, Untargeted, label_of
+from ..objectives import Goal, Margin, Onwards, Untargeted, label_of
 from ..query import Query
 from ..regions import Linf, Region
 from ..rows import Batch, Rng
 from ..spec import Count, Natural, Spec
-from ..views import View, from_uint8, to_uint8
+from ..views import from_uint8, to_uint8
 from .audit import Watch, at_once, chosen, claim, first_image, ids_where, unwatched
 from .table import Table, read_table
 from .work import Part, answered, work
@@ -44,15 +44,6 @@ class Transfer(Spec):
     limit: Count | None = None
     """How many images at most; None takes all."""
     seed: Natural = 0
-
-
-class _Onwards(Goal):
-    """Leave class ``y`` as far behind as possible: never done."""
-
-    loss: Objective = CrossEntropy()
-
-    def score(self, trace: Trace, y: Tensor) -> Tensor:
-        return self.loss.score(trace, y)
 
 
 class Transferred(NamedTuple):
@@ -79,7 +70,7 @@ def run_transfer(
     sources = plan.sources or tuple(a for a in plan.models if models[a].access == "gradients")
     _check(sources, victims)
     claim(folder, repr(plan), _all(models))
-    view = next((m.view for m in victims if isinstance(m.view, View)), None)
+    view = next((m.view for m in victims if m.view), None)
     ids = chosen(source.ids(), plan.limit, plan.seed)
     many = at_once(first_image(source, ids, view, victims[0]))
 
@@ -146,7 +137,7 @@ def _common(ids: Sequence[str], clean: Sequence[Table]) -> list[str]:
 
 def attacked(plan: Transfer, model: Model, victims: Sequence[Model], batch: Batch) -> Columns:
     """The attack on one model, and what every victim says of the image an 8-bit file would hold."""
-    return _shown(plan, plan.attack, model, _Onwards() if plan.onwards else Untargeted(), victims, batch)
+    return _shown(plan, plan.attack, model, Onwards() if plan.onwards else Untargeted(), victims, batch)
 
 
 def randomised(plan: Transfer, victims: Sequence[Model], batch: Batch) -> Columns:

@@ -55,12 +55,10 @@ def directions(
     from ...analysis.directions import study
     from ...report.subjects.directions import directions_page
     from ...runs.inspect import Directions, run_directions
-    from ...views import View
 
     place, network = data_for(data, model), loading.load(model)
     source = opened(place)
-    view = network.view if isinstance(network.view, View) else None
-    d = source.batch(source.ids()[:1], view, network.classes).x[0].numel()
+    d = source.batch(source.ids()[:1], network.view, network.classes).x[0].numel()
     plan = Directions(
         model,
         place,

@@ -49,7 +49,6 @@ def norms(
     from ...report.subjects.norms import norms_page
     from ...runs.inspect import Norms, run_norms
     from ...spec import parse
-    from ...views import View
 
     place, network = data_for(data, model), loading.load(model)
     regions = tuple(parse(text, Region) for text in within or ("L2(1.0)", "Linf(0.2)", "L0(5)"))
@@ -57,6 +56,5 @@ def norms(
     source = opened(place)
     with output.watching() as watch:
         tables = run_norms(plan, network, source, out, watch)
-    view = network.view if isinstance(network.view, View) else None
-    shown = source.batch(telling(tables, images, len(regions)), view, network.classes)
+    shown = source.batch(telling(tables, images, len(regions)), network.view, network.classes)
     finish(norms_page(compare(plan, tables, tuple(network.classes), shown)), out, output)

@@ -71,7 +71,6 @@ def transfer(
     from ...report.subjects.transfer import transfer_page
     from ...runs.transfer import Transfer, run_transfer
     from ...spec import parse
-    from ...views import View
 
     if not models and data not in ("unfool:digits", "unfool:digits8"):
         raise InputError(
@@ -85,6 +84,6 @@ def transfer(
     with output.watching() as watch:
         found = run_transfer(plan, networks, opened(data), out, watch)
     first = networks[named[0]]
-    view = next((m.view for m in networks.values() if isinstance(m.view, View)), None)
+    view = next((m.view for m in networks.values() if m.view), None)
     images = opened(data).batch(found.ids, view, first.classes).x
     finish(transfer_page(matrix(found, images), tuple(first.classes)), out, output)
