@@ -13,6 +13,7 @@ import json
 import math
 import sys
 import warnings
+from collections import Counter
 from collections.abc import Callable, Iterator
 from functools import partial
 from importlib import import_module
@@ -92,22 +93,24 @@ OURS = {
 
 
 Settings = dict[str, list[dict[str, Any]]]
+SWEEP = 4
+"""How many settings of each rival to try at most: its defaults first."""
 
 
 def swept(package: str, name: str, settings: Settings, make: Callable[..., Attack]) -> Iterator[Contender]:
     """A contender for each of its settings, or one with its defaults."""
-    for how in settings.get(name, [{}]):
+    for how in settings.get(name, [{}])[:SWEEP]:
         text = ", ".join(f"{key}={value}" for key, value in how.items())
         yield Contender(f"{package} {name}", partial(make, **how), setting=text)
 
 
 FAR = {"L1": 40.0, "L2": 5.0, "Linf": 0.5}
 ADV_LIB: Settings = {
-    "fmn": [{"α_init": 1.0}, {"α_init": 10.0}, {"α_init": 1.0, "γ_init": 0.2}],
+    "fmn": [{}, {"γ_init": 0.2}, {"α_init": 10.0}],
     "pdpgd": [{}, {"primal_lr": 0.01}],
     "sigma_zero": [{}, {"η_0": 0.5}, {"τ_0": 0.1}],
     "minimal_apgd": [{}, {"share": 0.1}, {"targeted_version": True}],
-    "ddn": [{}, {"init_norm": 0.2}, {"γ": 0.1}, {"init_norm": 3.0, "γ": 0.1}],
+    "ddn": [{}, {"init_norm": 3.0, "γ": 0.1}, {"init_norm": 0.2}, {"γ": 0.1}],
     "pdgd": [{}, {"primal_lr": 0.01}],
 }
 
@@ -137,12 +140,12 @@ def adv_lib(norm: str) -> Iterator[Contender]:
         yield from swept("adv-lib", name, ADV_LIB, make)
 
 
-CW = [{"stepsize": rate, "initial_const": c} for rate in (0.01, 0.1) for c in (0.001, 1.0)]
+CW = [{"stepsize": rate, "initial_const": c} for c in (1.0, 0.001) for rate in (0.1, 0.01)]
 FOOLBOX: Settings = {
     "EADAttack": [
         {"initial_stepsize": rate, "initial_const": c} for rate in (0.01, 0.1) for c in (0.1, 10.0)
     ],
-    "DDNAttack": [{}, {"init_epsilon": 0.2}, {"gamma": 0.1}, {"init_epsilon": 3.0, "gamma": 0.1}],
+    "DDNAttack": [{}, {"init_epsilon": 3.0, "gamma": 0.1}, {"init_epsilon": 0.2}, {"gamma": 0.1}],
     "L2CarliniWagnerAttack": CW,
 }
 
@@ -239,6 +242,7 @@ def compare(
     """A row for each attack in its best setting, ours and rivals' best compared image by image."""
     name, net, x, y = setting(address, first, images)
     results: dict[str, Result] = {}
+    tried: Counter[str] = Counter()
     for contender in contenders(norm):
         if only and not any(word in contender.who for word in only):
             continue
@@ -261,6 +265,7 @@ def compare(
             round(passes),
             flush=True,
         )
+        tried[contender.who] += 1
         results[contender.who] = min((results.get(contender.who, result), result), key=small)
     rows = [
         row(result) | {"net": name, "norm": norm, "budget": budget, "first": first}
@@ -275,6 +280,8 @@ def compare(
         for each in rows:
             if each["who"] == best[0].contender.who:
                 each |= {"rival": best[1].contender.who, "ratio": lead}
+    for each in rows:
+        each["tried"] = tried[each["who"]]
     return rows
 
 
@@ -397,7 +404,9 @@ def main() -> None:
     parser.add_argument("--images", type=int, default=50)
     parser.add_argument("--only", nargs="+", default=[], help="those whose name contains one of these")
     parser.add_argument("--dry", action="store_true", help="write nothing")
+    parser.add_argument("--sweep", type=int, default=SWEEP, help="how many settings of each rival to try")
     args = parser.parse_args()
+    globals()["SWEEP"] = args.sweep
     torch.set_num_threads(1)
     for address in args.settings:
         for norm in args.norms:
