@@ -17,16 +17,23 @@ from unfool.regions import L0, L2, Linf, Norm
 
 NET = Plane(3, 6, 6)
 INSIDE = images(4, 3, 6, 6, low=0.45, high=0.55)
+HEAVY: list[Attack] = [FAB(steps=10, apart=True, restarts=1)]
 ATTACKS: list[Attack] = [
+    *HEAVY,
     DeepFool(),
     FAB(steps=20),
-    FAB(steps=10, apart=True, restarts=1),
     DDN(),
     FMN(),
     SigmaZero(steps=60),
 ]
 EACH = [(attack, norm) for attack in ATTACKS for norm in attack.norms]
-each = pytest.mark.parametrize(("attack", "norm"), EACH, ids=[f"{a!r} {n.__name__}" for a, n in EACH])
+each = pytest.mark.parametrize(
+    ("attack", "norm"),
+    [
+        pytest.param(a, n, id=f"{a!r} {n.__name__}", marks=[pytest.mark.slow] if a in HEAVY else [])
+        for a, n in EACH
+    ],
+)
 
 
 def sizes(attack: Attack, net: Any, x: Tensor, norm: type[Norm], **how: Any) -> Tensor:

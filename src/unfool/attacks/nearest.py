@@ -106,7 +106,8 @@ class FMN(Attack):
     A step goes up the gradient, then back into a region of a size that grows by ``gamma`` while the image keeps its
     label and shrinks by it while flipped; both steps and ``gamma`` fade along half a wave (arXiv:2102.12827). Unlike
     there, values at 0 or 1 that would go further take no part in a step, in Linf and L2 steps are in units of half the
-    size of the region, which grows by a tenth a step at most until an image has flipped, and in Linf by the sign.
+    size of the region, which grows by a tenth a step at most until an image has flipped, and in Linf by the sign; in L0
+    the region begins with three in ten positions.
     """
 
     norms = (L2, Linf, L1, L0)
