@@ -118,7 +118,7 @@ class Norm(Region, ABC):
     @final
     def most(self, x: Tensor) -> float:
         """The size of the largest change there is, from black to white everywhere."""
-        return float(self.size(x.new_ones(1, *x.shape[1:])))
+        return float(self.size(torch.ones_like(x[:1])))
 
     @classmethod
     def whole(cls, x: Tensor) -> "Norm":

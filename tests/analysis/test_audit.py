@@ -1,5 +1,7 @@
 """The audit end to end on small networks: numbers that must hold, and the toy defences of H2 that must be found out."""
 
+import copy
+
 import pytest
 import torch
 from torch import nn
@@ -67,8 +69,11 @@ def test_an_audit_is_resumed_to_the_same_bytes(audited, tmp_path):
 
 def test_other_weights_in_the_same_folder_are_refused(audited):
     folder, _ = audited
+    model = load("unfool:digits8")
+    other = Model(copy.deepcopy(model.net), classes=model.classes)
+    next(other.net.parameters()).data *= 1.01
     with pytest.raises(RunConflict, match="other weights"):
-        run_audit(SMALL, load("unfool:digits8?net=mlp"), open_data("unfool:digits8"), folder)
+        run_audit(SMALL, other, open_data("unfool:digits8"), folder)
 
 
 def test_an_unknown_gate_says_what_there_is(audited):
