@@ -33,8 +33,9 @@ def test_every_python_block_of_a_page_runs(code, tmp_path):
 
 def shell_lines() -> list[str]:
     """Every command over embedded data, once."""
-    blocks = [re.findall(r"^```console\n(.*?)^```", page.read_text(), re.M | re.S) for page in PAGES]
-    lines = re.findall(r"^\$ (unfool .*)$", "\n".join(sum(blocks, [])), re.M)
+    pages = "\n".join(page.read_text() for page in PAGES)
+    blocks = "\n".join(re.findall(r"^```console\n(.*?)^```", pages, re.M | re.S))
+    lines = re.findall(r"^\$ (unfool .*)$", blocks, re.M)
     return [line for line in dict.fromkeys(lines) if "unfool:" in line or line.startswith("unfool methods")]
 
 
@@ -48,7 +49,7 @@ def over_few(line: str) -> str:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("line", map(over_few, shell_lines()))
+@pytest.mark.parametrize("line", [over_few(line) for line in shell_lines()])
 def test_every_command_of_a_page_over_embedded_data_runs(line, tmp_path):
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     done = subprocess.run(
