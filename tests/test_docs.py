@@ -23,6 +23,7 @@ def python_blocks():
         yield pytest.param("\n".join(blocks), id=page.name)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("code", list(python_blocks()))
 def test_every_python_block_of_a_page_runs(code, tmp_path):
     done = subprocess.run(
@@ -67,6 +68,7 @@ def test_every_example_runs(script, tmp_path):
     assert done.stdout
 
 
+@pytest.mark.slow
 def test_generated_pages_are_up_to_date():
     done = subprocess.run(
         [sys.executable, ROOT / "docs" / "build.py", "--check"], capture_output=True, text=True
