@@ -11,7 +11,7 @@ LAYERS = (
     "errors",
     "options",
     "spec",
-    "blackbox borrow boxes checks hooks maps outputs rows samples scores straight views vision",
+    "blackbox borrow boxes checks dress hooks maps outputs rows samples scores straight views vision",
     "fast region scenes transforms",
     "model regions",
     "objectives",

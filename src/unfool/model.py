@@ -10,12 +10,12 @@ from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, Literal, TypeVar
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
 from .blackbox import BlackBox
 from .borrow import borrowed, trains
+from .dress import Dress
 from .errors import AccessError, InputError, UnfoolError, UnknownName
 from .fast import inference_copy
 from .hooks import has_positions, hooked, observed_calls
@@ -70,23 +70,14 @@ class Model:
         self.outputs: Outputs | None = outputs
         self.access: Access = "gradients"
         self.name = name or type(net).__name__
-        place = next((p for p in net.parameters() if p.is_floating_point()), torch.empty(0))
-        self.device = torch.device(device) if device is not None else place.device
-        self.dtype = place.dtype
-        low, high = box
-        if not low < high or np.any(np.asarray(std) <= 0):
-            raise InputError(f"the box {box} must have a width and std {std} must be positive")
-        centre, spread = (torch.as_tensor(v, dtype=torch.float64, device=self.device) for v in (mean, std))
-        self._scale, offset = torch.broadcast_tensors((high - low) / spread, (low - centre) / spread)
-        self._offset = offset if (offset != 0).any() or (self._scale != 1).any() else None
+        self._dress = Dress.of(net, mean, std, box, device)
+        self.device = self._dress.device
         self.width: int | None = len(self.classes) or None
         if trains(net):
             warnings.warn(
                 f"{self.name} is in training mode; it is judged in evaluation mode and put back", stacklevel=2
             )
         self.fast = fast
-        convolves = any(isinstance(module, nn.Conv2d) for module in net.modules())
-        self._channels_last = convolves and self.device.type == "cpu"  # up to a third off every pass there
         self._spatial: dict[torch.Size, str] = {}
         self._swift: tuple[Any, Model] | None = None
         self._borrowed = 0
@@ -184,33 +175,16 @@ class Model:
 
     def _run(self, x: Tensor) -> Tensor:
         try:
-            out = as_scores(self.net(self._dressed(x)))
+            out = as_scores(self.net(self._dress(x)))
         except (UnfoolError, _Enough, MemoryError, torch.OutOfMemoryError):
             raise
         except Exception as error:  # whatever a network of the user's own raises
-            if self._channels_last and "contiguous" in str(error):  # as Tensor.view says
-                self._channels_last = False
+            if self._dress.channels_last and "contiguous" in str(error):  # as Tensor.view says
+                self._dress = self._dress._replace(channels_last=False)
                 raise _Again from error
             reason = str(error).split("\n")[0] or type(error).__name__
             raise InputError(f"{self.name} fails on images of shape {list(x.shape)}: {reason}") from error
         return self._count(self._as_logits(out if out.dtype == torch.float64 else out.float()))
-
-    def _dressed(self, x: Tensor) -> Tensor:
-        """Images as the network wants them: its device, range, normalisation, precision and layout."""
-        dressed = x.to(self.device)
-        if self._offset is not None:
-            if self._offset.numel() not in (1, x.shape[1]):
-                known = f"mean and std are for {self._offset.numel()} channels"
-                raise InputError(f"{known}, images of shape {list(x.shape)} have {x.shape[1]}")
-            shape = (-1, *[1] * (x.ndim - 2))
-            offset, scale = (t.to(dressed).view(shape) for t in (self._offset, self._scale))
-            dressed = torch.addcmul(offset, dressed, scale)
-        dressed = dressed.to(self.dtype)
-        if self._channels_last and x.ndim == 4:
-            dressed = dressed.contiguous(memory_format=torch.channels_last)
-        return (
-            dressed.clone() if dressed is x else dressed
-        )  # the network may work in place on what it is given
 
     def _as_logits(self, out: Tensor) -> Tensor:
         if out.ndim == 1:
@@ -257,7 +231,7 @@ class Model:
 
     def _copy(self, x: Tensor) -> "Model":
         self(x)  # settles what the outputs are
-        swift = self.around(inference_copy(self.net, self._dressed(x)))
+        swift = self.around(inference_copy(self.net, self._dress(x)))
         swift.fast = False
         return swift
 
@@ -265,7 +239,7 @@ class Model:
         """The same wrapping of another network."""
         model = copy.copy(self)
         model.net, model._borrowed, model._swift, model._spatial = net, 0, None, {}
-        model.dtype = next((p.dtype for p in net.parameters() if p.is_floating_point()), self.dtype)
+        model._dress = self._dress.of_precision(net)
         return model
 
     def last_spatial_layer(self, x: Tensor) -> str:

@@ -57,6 +57,7 @@ def test_every_case_is_judged_on_its_eight_bits(audited):
         assert float(logits.softmax(1).amax()) == pytest.approx(case.saved[1], abs=1e-6)
 
 
+@pytest.mark.slow
 def test_an_audit_is_resumed_to_the_same_bytes(audited, tmp_path):
     folder, _ = audited
     run_audit(SMALL, load("unfool:digits8"), open_data("unfool:digits8"), tmp_path)
@@ -102,6 +103,7 @@ class Rounding(Loud):
         return self.net((x * 4).round() / 4)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("defence", "sign"), [(Loud, "cross-entropy against margin"), (Rounding, "zero gradients")]
 )
@@ -115,6 +117,7 @@ def test_toy_defences_are_found_out(defence, sign, tmp_path):
     assert sign in [e.name for e in found.masking.evidence if e.alarm]
 
 
+@pytest.mark.slow
 def test_the_robust_embedded_network_is_not_called_masked(tmp_path):
     plan = Audit(
         "unfool:digits?robust=1",
@@ -132,6 +135,7 @@ def test_the_robust_embedded_network_is_not_called_masked(tmp_path):
     assert not found.masking.masked, found.masking.sentence
 
 
+@pytest.mark.slow
 def test_a_network_that_raises_leaves_the_folder_resumable(tmp_path):
     model, asked = load("unfool:digits8"), []
 

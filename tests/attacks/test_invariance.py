@@ -1,5 +1,7 @@
 """Neither 50 less on every logit nor logits 10,000 times as large change a label: no attack may become weaker by it."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 from torch import Tensor, nn
@@ -8,6 +10,7 @@ from oracles import images
 from test_every_method import ATTACKS
 from unfool.attacks.base import Attack
 from unfool.attacks.gradient import FGSM, PGD
+from unfool.attacks.lbfgs import BoxLBFGS
 from unfool.attacks.standard import AutoAttack
 from unfool.model import Model
 from unfool.objectives import CrossEntropy
@@ -30,7 +33,13 @@ class Linear(nn.Module):
 
 X = images(N, 3, 8, 8, dtype=torch.float64)
 Y = Linear().double()(X).argmax(1)
-SURE = [a for a in ATTACKS if a.asks != "labels" and not isinstance(a, AutoAttack)]
+SURE = [
+    replace(a, steps=20)
+    if isinstance(a, BoxLBFGS)
+    else a  # large logits have sharp kinks to find a way round
+    for a in ATTACKS
+    if a.asks != "labels" and not isinstance(a, AutoAttack)
+]
 
 
 def fooled(attack: Attack, **how: float) -> int:

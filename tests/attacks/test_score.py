@@ -23,7 +23,6 @@ from unfool.method import Question
 from unfool.model import Model
 from unfool.regions import L0, L2, Linf, Mask, Region
 from unfool.rows import Batch, Rng
-from unfool.zoo.address import load
 
 CASES: list[tuple[Attack, Region]] = [
     (Square(queries=40), Linf(0.1)),
@@ -312,15 +311,3 @@ def test_flipped_rows_leave(attack, within):
 def test_too_many_candidates_are_one_sentence():
     with pytest.raises(InputError, match="ways to change one pixel"):
         Exhaustive(levels=256)(Model(NET), X, Y, within=L0(1))
-
-
-def test_the_embedded_digits_are_the_calibration():
-    """Of 200 digits of 8 x 8, 1,088 candidates each: what DE finds is what there is (R16)."""
-    model = load("unfool:digits8")
-    from unfool.data.address import open_data
-
-    data = open_data("unfool:digits8")
-    batch = data.batch(data.ids()[:40], None, model.classes)
-    truth = Exhaustive(levels=17)(model, batch.x, batch.y, within=L0(1))
-    found = OnePixel(50, 30, levels=17)(model, batch.x, batch.y, within=L0(1))
-    assert same(found.success, truth.success)
