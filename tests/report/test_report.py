@@ -162,7 +162,7 @@ def test_an_all_zero_map_is_left_blank_and_says_so(found, tmp_path):
 def test_what_only_floats_hold_is_said_to_be_float_only(found, tmp_path):
     case = found.cases[0]._replace(after=(1, 0.9), saved=(0, 0.6))
     write_report(found._replace(cases=(case,)), tmp_path / "r.html", "")
-    assert "(float only: finding 90.0 %)" in (tmp_path / "r.html").read_text()
+    assert "(float only: finding, 90.0 %)" in (tmp_path / "r.html").read_text()
 
 
 def test_unlabelled_data_are_said_to_be_so(found, tmp_path):
