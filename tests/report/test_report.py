@@ -195,6 +195,10 @@ def test_the_document_for_programs_is_json_without_nan(found):
     document = json.loads(text)
     assert document["n"] == found.n
     assert document["smallest_change"]["median"] is None
+    for way, radii in found.along.items():
+        told = document["first_flip_along"][way]
+        assert told["n"] == int((radii > 0).sum())
+        assert told["never_flipped"] == int(radii.isinf().sum())
     assert clean({"a": [float("nan"), (1.0,)]}) == {"a": [None, [1.0]]}
 
 

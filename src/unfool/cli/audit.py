@@ -78,9 +78,10 @@ def audit(
     source, network = opened(data_for(data, model)), loading.load(model)
     region = region_for(within, model)
     wanted = tuple(parse_number(part) for part in radii.split(",")) if radii else ()
-    extra = tuple(gate.eps for gate in gates if gate.eps)
     how: Any = {"level": level, "protocol": protocol, "steps": steps, "restarts": restarts}
-    plan = Audit(model, data_for(data, model), region, wanted, extra, **how, limit=limit, seed=seed)
+    plan = Audit(model, data_for(data, model), region, wanted, **how, limit=limit, seed=seed)
+    extra = tuple(gate.eps for gate in gates if gate.eps and gate.eps not in plan.grid)
+    plan = replace(plan, gates=extra)
     with output.watching() as watch:
         run_audit(plan, network, source, out, watch)
     found = read_audit(out)

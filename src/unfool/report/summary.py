@@ -4,7 +4,7 @@ import math
 from typing import Any
 
 from ..analysis.audit import Audited, Group, Sanity
-from ..analysis.rates import Spread
+from ..analysis.rates import Spread, spread
 from ..analysis.verdict import untried
 
 
@@ -24,7 +24,9 @@ def summary(found: Audited) -> dict[str, Any]:
             "radii": found.radii,
             "accuracy": {run: [rate.as_dict() for rate in rates] for run, rates in found.curves.items()},
             "smallest_change": _spread(found.median_radius),
-            "first_flip_along": {way: float(values.median()) for way, values in found.along.items()},
+            "first_flip_along": {
+                way: _spread(spread(radii[radii > 0])) for way, radii in found.along.items()
+            },
             "masking": _masking(found),
             "groups": {name: [_group(row) for row in rows] for name, rows in found.groups.items()},
             "sanity": [_sanity(one) for one in found.sanity],
