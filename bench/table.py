@@ -1,4 +1,4 @@
-"""Write the tables of bench/README.md from bench/results.json, which ``unfool bench --json`` has printed."""
+"""Write the tables of bench/README.md from results.json (``unfool bench --json``), verdict.json and defects.json."""
 
 import json
 from pathlib import Path
@@ -37,9 +37,50 @@ def tables() -> str:
     return f"\n{times(results['times'])}\n\n{found(results['found'])}\n"
 
 
+def verdicts(rows: list[dict[str, Any]]) -> str:
+    lines = [
+        "| network | eps | who | right | 95 % interval | n | forward | backward |",
+        "|---|---|---|---|---|---|---|---|",
+    ]
+    for row in rows:
+        right, spent = row["right"], f"{row['forward']:.0f} | {row['backward']:.0f}"
+        ends = f"{100 * right['low']:.1f} % to {100 * right['high']:.1f} %"
+        who = f"| {row['net']} | {row['eps']:.3g} | {row['who']} | {100 * right['rate']:.1f} %"
+        lines.append(f"{who} | {ends} | {right['n']} | {spent} |")
+    return "\n".join(lines)
+
+
+def traps(rows: list[dict[str, Any]]) -> str:
+    """One line for each trap, one column for each library; below, what was seen where one failed."""
+    names = list(dict.fromkeys(row["who"] for row in rows))
+    found = {(row["trap"], row["who"]): row for row in rows}
+    lines = [f"| trap | {' | '.join(names)} |", f"|---|{'---|' * len(names)}"]
+    for trap in dict.fromkeys(row["trap"] for row in rows):
+        cells = [found.get((trap, who)) for who in names]
+        lines.append(
+            f"| {trap} | {' | '.join('–' if c is None else '✓' if c['passed'] else '✗' for c in cells)} |"
+        )
+    failed = [f"- {row['who']}, {row['trap']}: {row['text']}" for row in rows if not row["passed"]]
+    return "\n".join([*lines, "", *failed])
+
+
+SECTIONS = {"verdict": verdicts, "defects": traps}
+"""What is written between ``<!-- name -->`` and ``<!-- /name -->`` from name.json."""
+
+
+def filled(page: str) -> str:
+    """The page with its marked sections written anew."""
+    for name, write in SECTIONS.items():
+        before, _, rest = page.partition(f"<!-- {name} -->\n")
+        after = rest.partition(f"<!-- /{name} -->")[2]
+        text = write(json.loads((HERE / f"{name}.json").read_text()))
+        page = f"{before}<!-- {name} -->\n\n{text}\n\n<!-- /{name} -->{after}"
+    return page
+
+
 def main() -> None:
     page = HERE / "README.md"
-    head = page.read_text().partition(MARK)[0]
+    head = filled(page.read_text().partition(MARK)[0])
     page.write_text(head + MARK + tables())
 
 

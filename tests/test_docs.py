@@ -96,7 +96,9 @@ def test_every_link_inside_the_docs_leads_somewhere():
 def test_the_tables_of_the_bench_are_those_of_its_results():
     sys.path.insert(0, str(ROOT / "bench"))
     try:
-        from table import MARK, tables  # pyright: ignore[reportMissingImports]
+        from table import MARK, filled, tables  # pyright: ignore[reportMissingImports]
     finally:
         sys.path.pop(0)
-    assert (ROOT / "bench" / "README.md").read_text().partition(MARK)[2] == tables()
+    page = (ROOT / "bench" / "README.md").read_text()
+    assert page.partition(MARK)[2] == tables()
+    assert filled(page) == page

@@ -19,8 +19,7 @@ class BlackBox(nn.Module):
         self.eval()
 
     def forward(self, x: Tensor) -> Tensor:
-        answer = self._told(x.detach().cpu().numpy())
-        out = torch.as_tensor(np.asarray(answer.cpu() if isinstance(answer, Tensor) else answer))
+        out = _numbers(self._told(x.detach().cpu().numpy()))
         if len(out) != len(x):
             raise InputError(f"the black box gave {len(out)} answers for {len(x)} images")
         if self.classes is None:
@@ -40,3 +39,17 @@ class BlackBox(nn.Module):
                 f"the black box failed on {len(x)} images: {type(error).__name__}: {reason}",
                 "--remember FILE keeps what it answers, so that the same command goes on from there",
             ) from error
+
+
+def _numbers(answer: Any) -> Tensor:
+    """An answer as a tensor with one entry per image."""
+    try:
+        out = torch.as_tensor(np.asarray(answer.detach().cpu() if isinstance(answer, Tensor) else answer))
+    except (TypeError, ValueError):
+        out = torch.empty(())
+    if out.ndim == 0:
+        raise InputError(
+            f"the black box answers {type(answer).__name__} that holds no numbers, or one for all",
+            "give an array with one entry per image: scores [B, K], or labels [B]",
+        )
+    return out

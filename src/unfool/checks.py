@@ -38,10 +38,7 @@ def checked_images(x: Any) -> Tensor:
 
 def checked_labels(y: Any, x: Tensor, classes: int | None, what: str = "labels") -> Tensor:
     """One class per image: from a tensor, a list or a single number."""
-    try:
-        t = torch.as_tensor(y, device=x.device)
-    except (TypeError, ValueError, RuntimeError):
-        raise InputError(f"{what} must be whole numbers, not {y!r}", "give the classes' indices") from None
+    t = as_numbers(y, what).to(x.device)
     if t.is_floating_point() or t.dtype == torch.bool:
         raise InputError(f"{what} must be whole numbers, not {t.dtype}", "y.long()")
     if t.ndim == 0:
@@ -52,6 +49,14 @@ def checked_labels(y: Any, x: Tensor, classes: int | None, what: str = "labels")
         top = f"0 to {classes - 1}" if classes else "0 or more"
         raise InputError(f"{what} must be {top}, these span {int(t.min())} to {int(t.max())}")
     return t.long()
+
+
+def as_numbers(y: Any, what: str) -> Tensor:
+    """A tensor, a list or a single number as a tensor."""
+    try:
+        return torch.as_tensor(y)
+    except (TypeError, ValueError, RuntimeError):
+        raise InputError(f"{what} must be whole numbers, not {y!r}", "give the classes' indices") from None
 
 
 def row_ids(ids: Sequence[Any] | None, n: int) -> Sequence[Any]:

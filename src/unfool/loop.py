@@ -26,7 +26,8 @@ def iterate(
     belongs to a row lives in ``state``, a named tuple whose first field is the images: a tensor that a closure holds
     would go stale when rows leave. Where a search is, which a film of it shows, is its ``x``, or that first field.
 
-    With ``after`` it says which rows are done *with* the step: a search that asks about its tries asks no more.
+    With ``after`` it says which rows are done *with* the step: a search that asks about what it tries need not ask
+    again.
     """
     result, rows = state[0].clone(), torch.arange(len(state[0]), device=state[0].device)
     for t in range(steps):

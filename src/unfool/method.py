@@ -8,6 +8,7 @@ from typing import Any, NamedTuple, final
 import torch
 from torch import Tensor
 
+from .errors import InputError
 from .model import Model
 from .objectives import Objective, label_of
 from .query import Query
@@ -45,12 +46,23 @@ class Question(NamedTuple):
         return batch.y.where(batch.y >= 0, label_of(self.model(batch.x)).to(batch.y.device))
 
 
+def checked_model(model: Any) -> None:
+    """Raise unless ``model`` is a :class:`Model`: a bare network does not say how it wants its images."""
+    if not isinstance(model, Model):
+        raise InputError(f"methods ask an unfool.Model, not {type(model).__name__}", "wrap it: Model(net)")
+
+
 class Method(Spec, ABC):
     """A frozen value that turns a batch into columns, one entry per row."""
 
     @abstractmethod
     def columns(self, question: Question, batch: Batch) -> Columns:
         """The results of one batch."""
+
+    def left_out(self, question: Question, batch: Batch) -> dict[str, str]:
+        """Which samples a run passes over, by id, and why."""
+        del question, batch
+        return {}
 
 
 class Fit(Spec, ABC):

@@ -118,7 +118,7 @@ class Norm(Region, ABC):
     @final
     def most(self, x: Tensor) -> float:
         """The size of the largest change there is, from black to white everywhere."""
-        return float(self.size(torch.ones_like(x[:1])))
+        return float(self.size(x.new_ones((1, *x.shape[1:]))))
 
     @classmethod
     def whole(cls, x: Tensor) -> "Norm":
@@ -142,6 +142,8 @@ class Norm(Region, ABC):
 
 def mask_of(x: Tensor, mask: Tensor | None) -> Tensor | None:
     wanted = (len(x), 1, *x.shape[2:])
+    if not isinstance(mask, Tensor | None):  # pyright: ignore[reportUnnecessaryIsInstance]
+        raise InputError(f"a mask must be a torch tensor, not {type(mask).__name__}", "torch.from_numpy(…)")
     if mask is not None and (mask.shape[1:] != wanted[1:] or len(mask) not in (1, len(x))):
         raise InputError(
             f"a mask must be {list(wanted)}, not {list(mask.shape)}", "mask[:, None] adds the channel"

@@ -1,15 +1,17 @@
 """The audit end to end on small networks: numbers that must hold, and the toy defences of H2 that must be found out."""
 
-import copy
+from dataclasses import replace
 
 import pytest
 import torch
 from torch import nn
 
 from unfool.analysis.audit import CURVES, read_audit
+from unfool.analysis.verdict import untried
 from unfool.data.address import open_data
 from unfool.errors import DataError, RunConflict
 from unfool.model import Model
+from unfool.regions import Linf
 from unfool.runs.audit import Audit, run_audit
 from unfool.zoo.address import load
 
@@ -70,9 +72,9 @@ def test_an_audit_is_resumed_to_the_same_bytes(audited, tmp_path):
 
 def test_other_weights_in_the_same_folder_are_refused(audited):
     folder, _ = audited
-    model = load("unfool:digits8")
-    other = Model(copy.deepcopy(model.net), classes=model.classes)
-    next(other.net.parameters()).data *= 1.01
+    other = load("unfool:digits8")
+    with torch.no_grad():
+        next(other.net.parameters()).add_(1.0)
     with pytest.raises(RunConflict, match="other weights"):
         run_audit(SMALL, other, open_data("unfool:digits8"), folder)
 
@@ -152,3 +154,74 @@ def test_a_network_that_raises_leaves_the_folder_resumable(tmp_path):
     run_audit(SMALL, Model(net, classes=model.classes), open_data("unfool:digits8"), tmp_path)
     assert len(list(tmp_path.rglob("part-*"))) > len(done)
     assert torch.is_grad_enabled()
+
+
+def test_the_verdict_names_the_attack_that_flipped_each_image(audited):
+    _, found = audited
+    assert found.robust.k <= found.at("pgd", SMALL.eps).k
+    names = dict(zip(found.ids, found.flipped_by, strict=True))
+    assert sum(name == "" for name in names.values()) == found.robust.k
+    assert found.verdict is not None
+    assert [line.attack.partition("(")[0] for line in found.verdict.lines] == [
+        "APGD",
+        "TargetedAPGD",
+        "Square",
+    ]
+    left = [line.tried - line.flipped for line in found.verdict.lines]
+    assert [line.tried for line in found.verdict.lines[1:]] == left[:-1]
+    assert left[-1] == found.robust.k
+    assert all(line.forward > 0 for line in found.verdict.lines if line.tried)
+
+
+def test_a_quick_audit_asks_no_more_than_its_curve(audited, tmp_path):
+    quick = replace(SMALL, level="quick", limit=20, sanity=2, cases=1)
+    run_audit(quick, load("unfool:digits8"), open_data("unfool:digits8"), tmp_path)
+    found = read_audit(tmp_path)
+    assert found.verdict is None
+    assert found.robust == found.at("pgd", quick.eps)
+    assert "--level standard" in untried(quick)[0]
+
+
+class Rounds(nn.Module):
+    """The toy defence of H2: five levels of grey."""
+
+    def __init__(self, net: nn.Module):
+        super().__init__()
+        self.net = net
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.net((4 * x).round() / 4)
+
+
+@pytest.mark.slow
+def test_a_defence_that_rounds_is_broken_by_what_the_diagnosis_chooses(tmp_path):
+    audit = replace(SMALL, within=Linf(0.2), limit=16, sanity=2, cases=1)
+    defended = Model(Rounds(load("unfool:digits8").net).eval(), classes=load("unfool:digits8").classes)
+    run_audit(audit, defended, open_data("unfool:digits8"), tmp_path)
+    found = read_audit(tmp_path)
+    assert found.masking.masked
+    assert found.verdict is not None
+    assert "StraightThrough()" in found.verdict.lines[0].attack
+    assert found.at("pgd", 0.2).value > 0.5
+    assert found.robust.value < 0.1
+
+
+class Draws(nn.Module):
+    """A network that adds noise of its own."""
+
+    def __init__(self, net: nn.Module):
+        super().__init__()
+        self.net = net
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.net(x + 0.05 * torch.randn_like(x))
+
+
+@pytest.mark.slow
+def test_a_network_that_draws_at_random_is_averaged(tmp_path):
+    audit = replace(SMALL, limit=6, sanity=2, cases=1)
+    noisy = Model(Draws(load("unfool:digits8").net).eval(), classes=load("unfool:digits8").classes)
+    run_audit(audit, noisy, open_data("unfool:digits8"), tmp_path)
+    verdict = read_audit(tmp_path).verdict
+    assert verdict is not None
+    assert "Redrawn()" in verdict.lines[0].attack

@@ -117,6 +117,27 @@ def test_one_picture_can_be_attacked_and_explained(capsys):
     assert said(capsys, "explain", "GradCAM", "p.png", "--out", "e")[0] == 0
 
 
+def test_images_of_the_target_class_are_left_out_of_a_rate(capsys):
+    y = open_data("unfool:digits8").batch(open_data("unfool:digits8").ids()[:40]).y.numpy()
+    np.savez("d.npz", x=np.random.default_rng(0).random((40, 1, 8, 8), np.float32), y=y)
+    code, out, _ = said(
+        capsys, "attack", "PGD", "d.npz", "--model", "unfool:digits8", "--target", "3", "--out", "a"
+    )
+    threes = int((y == 3).sum())
+    assert code == 0
+    assert 0 < threes < 40
+    assert f"of {40 - threes}; as 8-bit" in out
+    assert f"left out: {threes} of the target class already" in out
+    assert len(os.listdir("a/pictures")) == min(24, 40 - threes)
+
+
+def test_a_picture_taken_for_the_target_already_is_refused(capsys):
+    Image.fromarray(np.full((32, 32), 90, np.uint8)).save("p.png")
+    label = int(load("unfool:digits")(torch.full((1, 1, 32, 32), 90 / 255)).argmax())
+    message = refused(capsys, "attack", "PGD", "p.png", "--target", str(label), "--out", "a")
+    assert "it is of the target class already" in message
+
+
 def test_a_recipe_runs_again_to_the_same_numbers(capsys):
     said(capsys, "attack", "PGD(steps=3)", "unfool:digits8", "--limit", "4", "--out", "a")
     assert said(capsys, "run", "a/recipe.txt", "--out", "b")[0] == 0

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from ..checks import checked_images, checked_labels, row_ids
 from ..errors import InputError
-from ..method import Columns, Method, Question
+from ..method import Columns, Method, Question, checked_model
 from ..model import Access, Model
 from ..objectives import Goal, Targeted, Untargeted, label_of
 from ..query import Query
@@ -41,6 +41,9 @@ class Attacked(NamedTuple):
     seed: int
     within: Region
 
+
+OWN_TARGET = "it is of the target class already"
+"""Why a run leaves an image out of a targeted attack."""
 
 NORMS: tuple[type[Norm], ...] = (Linf, L2, L1, L0)
 
@@ -80,6 +83,7 @@ class Attack(Method, ABC):
         :meth:`region`), ``mask`` [B, 1, *] keeps it to where it is true, ``ids`` seed each row's random numbers so that
         a row does not depend on its neighbours.
         """
+        checked_model(model)
         x = checked_images(x)
         goal, labels = aimed(x, y, target, model.width)
         within = self.region(x, within)
@@ -95,6 +99,8 @@ class Attack(Method, ABC):
     @final
     def region(self, x: Tensor, within: Region | None) -> Region:
         """``within``, or without one the attack's own norm at its usual size, where it looks for the nearest at any."""
+        if within is not None and not isinstance(within, Region):  # pyright: ignore[reportUnnecessaryIsInstance]
+            raise InputError(f"within must be a region, not {within!r}", f"such as Linf({within!r})")
         own, free = self.usable[0], any(a.nearest or a.anywhere for a in (self, *self.inside))
         return within or (own.whole(x) if free else own())  # pyright: ignore[reportCallIssue]
 
@@ -123,6 +129,14 @@ class Attack(Method, ABC):
             )
         swift = query.about(query.model.quick(ball.center))
         return within.project(self.perturb(swift, within, ball).detach(), ball)
+
+    @final
+    def left_out(self, question: Question, batch: Batch) -> dict[str, str]:
+        """Images of the target class, by label or where there is none as predicted: there is nothing to fool."""
+        if question.target is None:
+            return {}
+        own = (question._replace(target=None).labels(batch) == question.labels(batch)).tolist()
+        return {i: OWN_TARGET for i, same in zip(batch.ids, own, strict=True) if same}
 
     @final
     def columns(self, question: Question, batch: Batch) -> Columns:

@@ -31,6 +31,7 @@ class BoundaryWalk(Attack):
 
     norms = (L2,)
     nearest = True
+    asks = "labels"
 
     queries: Count = 1000
     """How many questions each image may cost."""
@@ -73,6 +74,7 @@ class HopSkipJump(Attack):
 
     norms = (L2, Linf)
     nearest = True
+    asks = "labels"
 
     queries: Count = 1000
     """How many questions each image may cost."""
@@ -142,6 +144,7 @@ class SurFree(Attack):
 
     norms = (L2,)
     nearest = True
+    asks = "labels"
 
     queries: Count = 1000
     """How many questions each image may cost."""

@@ -21,7 +21,7 @@ class FGSM(Attack):
     norms = (Linf, L2, L1)
 
     loss: Objective = LogOdds()
-    """What to climb; the papers' cross-entropy rises the same way, until its slope vanishes on a sure network."""
+    """What to climb; the paper's cross-entropy rises the same way, but its slope vanishes where the network is sure."""
     start: Fraction = 0.0
     """The share of the radius that goes in a random direction first; the step takes the rest (Tramèr et al., 2018)."""
     slope: Slope = Exact()
@@ -53,7 +53,7 @@ class PGD(Attack):
     steps: Count = 10
     """How many steps to take at most; an image that has flipped takes no more."""
     loss: Objective = LogOdds()
-    """What to climb; the papers' cross-entropy rises the same way, until its slope vanishes on a sure network."""
+    """What to climb; the paper's cross-entropy rises the same way, but its slope vanishes where the network is sure."""
     step: PerRow | None = None
     """Length of a step; by default ``reach * eps / steps``."""
     reach: Positive = 2.5

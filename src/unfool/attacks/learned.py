@@ -14,7 +14,7 @@ from torch import Tensor
 
 from ..checks import checked_images, row_ids
 from ..errors import DataError, InputError
-from ..method import Columns, Fit, Method, Question
+from ..method import Columns, Fit, Method, Question, checked_model
 from ..model import Model
 from ..objectives import Objective, Targeted, Untargeted, label_of
 from ..query import Query
@@ -70,6 +70,7 @@ class LearnedAttack(Fit, ABC):
         ids: Sequence[Any] | None = None,
     ) -> "Learned":
         """Learn from images ``x`` [B, C, *] in [0, 1]: away from labels ``y``, or towards one ``target``."""
+        checked_model(model)
         x = checked_images(x)
         _, labels = aimed(x, y, target, model.width)
         if target is not None and len(labels.unique()) > 1:
@@ -125,6 +126,7 @@ class Learned:
         pose: Pose | None = None,
     ) -> Attacked:
         """Put it on images and ask whether the goal is reached; nothing is searched any more."""
+        checked_model(model)
         x = checked_images(x)
         goal, labels = aimed(x, y, target, model.width)
         rng = Rng.seeded(seed, row_ids(ids, len(x)), model.device)

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from ..checks import checked_images, checked_labels, row_ids
 from ..maps import resize, strongest_channel
-from ..method import Columns, Method, Question
+from ..method import Columns, Method, Question, checked_model
 from ..model import Model
 from ..objectives import Logit, Objective
 from ..query import Query
@@ -53,6 +53,7 @@ class Attribution(Method, ABC):
 
         ``objective`` replaces the logit; ``target`` is then its class or channel.
         """
+        checked_model(model)
         x = checked_images(x)
         objective = objective or Logit()
         home, x = x.device, x.to(model.device)

@@ -34,10 +34,14 @@ class Shown(NamedTuple):
 
     def close(self, output: OutputOptions, numbers: dict[str, Any]) -> None:
         """Say what could not be read and where everything is."""
+        from ..attacks.base import OWN_TARGET
         from ..zoo.remember import memory_of
 
-        for sample, error in self.table.errors.items():
+        unread = {sample: error for sample, error in self.table.errors.items() if error != OWN_TARGET}
+        for sample, error in unread.items():
             output.say(f"not read: {sample}: {error}")
+        if own := len(self.table.errors) - len(unread):
+            output.say(f"left out: {own} of the target class already")
         output.say(f"{len(self.table)} samples in {self.folder}")
         if memory := memory_of(self.model):
             output.say(f"black box: {memory}")
@@ -55,9 +59,7 @@ def run_over(recipe: "Recipe", model: "Model", folder: Path, output: OutputOptio
     with output.watching() as watch, watch(type(recipe.method).__name__, len(source.ids())) as progress:
         table = run_recipe(recipe, model, source, folder, progress)
     if len(table.errors) == len(table):
-        raise DataError(
-            f"none of the {len(table)} samples could be read: {next(iter(table.errors.values()))}"
-        )
+        raise DataError(f"none of the {len(table)} samples can be used: {next(iter(table.errors.values()))}")
     rows = [r for r, fine in enumerate(table.readable.tolist()) if fine][:pictures]
     batch = source.batch([table.ids[r] for r in rows or [0]], model.view, model.classes)
     return Shown(recipe, model, table, batch[torch.arange(len(rows))], rows, folder)

@@ -103,13 +103,14 @@ def atomically(path: Path, write: Callable[[Path], Any]) -> None:
 
 
 def answered(method: Method, question: Question, batch: Batch) -> Part:
-    """A method's columns for a batch; rows that could not be read are blank and carry their error."""
-    readable = torch.tensor([i not in batch.errors for i in batch.ids], dtype=torch.bool)
-    if not readable.any():
-        return Part({}, batch.errors, batch.groups)
-    columns = method.columns(question, batch[readable])
-    spread = {name: _spread(values.cpu(), readable) for name, values in columns.items()}
-    return Part(spread, batch.errors, batch.groups)
+    """A method's columns for a batch; rows that could not be read or are left out are blank and say why."""
+    errors = method.left_out(question, batch) | batch.errors
+    usable = torch.tensor([i not in errors for i in batch.ids], dtype=torch.bool)
+    if not usable.any():
+        return Part({}, errors, batch.groups)
+    columns = method.columns(question, batch[usable])
+    spread = {name: _spread(values.cpu(), usable) for name, values in columns.items()}
+    return Part(spread, errors, batch.groups)
 
 
 def _spread(values: Tensor, where: Tensor) -> Tensor:

@@ -4,11 +4,10 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from typing import Any, NamedTuple, final
 
-import torch
 from torch import Tensor
 
-from ..checks import checked_images, checked_labels, row_ids
-from ..method import Columns, Method, Question
+from ..checks import as_numbers, checked_images, checked_labels, row_ids
+from ..method import Columns, Method, Question, checked_model
 from ..model import Model
 from ..objectives import LogProb
 from ..query import Query
@@ -61,8 +60,8 @@ class Synthesis(Method, ABC):
         ``start`` [1 or N, C, *] in [0, 1] says how images are shaped, and where those methods begin that need a
         beginning: the mean of the data, or grey.
         """
-        start = checked_images(start)
-        wanted = torch.as_tensor(y).reshape(-1)
+        checked_model(model)
+        start, wanted = checked_images(start), as_numbers(y, "classes").reshape(-1)
         start = start.expand(len(wanted), *start.shape[1:]).to(model.device)
         wanted = checked_labels(wanted, start, model.width, "classes")
         rng = Rng.seeded(seed, row_ids(ids, len(wanted)) if ids else wanted.tolist(), model.device)
