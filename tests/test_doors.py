@@ -22,7 +22,7 @@ def test_a_bare_network_is_no_model(call):
 
 
 def test_a_number_is_no_region():
-    with pytest.raises(InputError, match="within must be a region, not 0.1") as caught:
+    with pytest.raises(InputError, match=r"within must be a region, not 0\.1") as caught:
         FGSM()(Model(NET), X, Y, within=0.1)  # type: ignore[arg-type]
     assert caught.value.hint == "such as Linf(0.1)"
 
