@@ -30,7 +30,12 @@ def spread_of(logits: Tensor, best: int) -> Tensor:
 
 def label_of(output: Tensor) -> Tensor:
     """The class of each image; for a map of scores, of its mean over the positions: [B, K, *] -> [B]."""
-    return output.flatten(2).mean(2).argmax(1) if output.ndim > 2 else output.argmax(1)
+    return mean_scores(output).argmax(1)
+
+
+def mean_scores(output: Tensor) -> Tensor:
+    """One score a class: of a map of scores, the mean over its positions."""
+    return output.flatten(2).mean(2) if output.ndim > 2 else output
 
 
 def pick(scores: Tensor, y: Tensor) -> Tensor:

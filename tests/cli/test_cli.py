@@ -144,6 +144,17 @@ def test_a_recipe_runs_again_to_the_same_numbers(capsys):
     assert Path("a/part-00000.safetensors").read_bytes() == Path("b/part-00000.safetensors").read_bytes()
 
 
+def test_a_recipe_that_is_not_text_is_refused(capsys):
+    Path("r.txt").write_bytes(bytes(range(256)))
+    assert "cannot read r.txt: it is not text" in refused(capsys, "run", "r.txt")
+
+
+def test_a_target_that_is_no_class_is_refused_by_every_kind_of_attack(capsys):
+    for method in ("FGSM", "Patch(epochs=1)"):
+        how = ("unfool:digits8", "--model", "unfool:digits8", "--target", "33", "--out", method[:4])
+        assert "targets must be 0 to 9, these span 33 to 33" in refused(capsys, "attack", method, *how)
+
+
 def test_methods_lists_and_explains(capsys):
     code, out, _ = said(capsys, "methods")
     assert code == 0

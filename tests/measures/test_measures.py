@@ -129,3 +129,11 @@ def test_a_gradient_depends_on_the_weights_and_gradient_times_input_much_less():
     assert abs(plain) < 0.5
     assert times > 0.7
     assert times > plain
+
+
+def test_logits_along_a_line_are_one_a_class_where_a_network_gives_maps():
+    model = Model(nn.Conv2d(1, 3, 3, padding=1).eval())
+    found = LogitsAlong(points=5).columns(
+        Question(model), Batch(("a", "b"), images(2, 1, 6, 6), torch.tensor([0, 1]))
+    )
+    assert found["free"].shape == (2, 5, 3)

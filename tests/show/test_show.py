@@ -1,5 +1,6 @@
 """Pictures that hide nothing: symmetric about zero, blank where there is nothing, the same size as what they lie on."""
 
+import math
 import xml.etree.ElementTree as ET
 
 import matplotlib as mpl
@@ -114,3 +115,9 @@ def test_drawing_changes_no_setting_of_the_process():
 
 def test_a_picture_can_go_inside_a_page():
     assert data_uri(b"abc") == "data:image/png;base64,YWJj"
+
+
+@pytest.mark.parametrize("sizes", [[], [0.0, 0.0], [math.inf], [0.0, math.inf]])
+def test_a_distribution_of_which_nothing_can_be_drawn_says_so(sizes):
+    assert "no image that was right has flipped" in distributions({"a": torch.tensor(sizes)}, "size")
+    assert "no image" not in distributions({"a": torch.tensor([*sizes, 0.1])}, "size", 0.1)

@@ -42,3 +42,16 @@ def closer(query: Query, within: Region, ball: Ball, found: Tensor, halvings: in
         best = torch.where(column(flipped, tried), tried, best)
         low, high = torch.where(flipped, low, middle), torch.where(flipped, middle, high)
     return best
+
+
+def fewer(query: Query, within: Region, ball: Ball, found: Tensor, drops: int) -> Tensor:
+    """The images with their least changed positions put back, one after the other, where they stay flipped."""
+    amount = (found - ball.center).abs().amax(1, keepdim=True)
+    flat = amount.flatten(1)
+    order = torch.where(flat > 0, flat, torch.inf).argsort(dim=1, stable=True)
+    for position in order.T[:drops, :, None]:
+        kept = torch.ones_like(flat).scatter(1, position, 0).view_as(amount)
+        tried = torch.where(kept > 0, found, ball.center)
+        changed = within.size(found - ball.center) > within.size(tried - ball.center)
+        found = torch.where(column(query.reached(tried) & changed, found), tried, found)
+    return found

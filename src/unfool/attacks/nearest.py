@@ -7,17 +7,18 @@ import torch
 from torch import Tensor
 
 from ..loop import iterate
-from ..objectives import Margin, Objective
+from ..objectives import LogOdds, Margin, Objective
 from ..query import Query
-from ..regions import L0, L1, L2, Ball, Linf, Region, only, unit
+from ..regions import L0, L1, L2, Ball, Linf, Norm, Region, only, unit
 from ..rows import column
 from ..slopes import Exact, Slope
 from ..spec import Count, Fraction, Natural, Positive
 from .base import Attack
-from .closing import Nearest, closer
+from .boundary import by_margin
+from .closing import Nearest, closer, fewer
 from .gradient import climbing
 
-START = 0.03
+START: dict[type[Norm], float] = {L0: 0.3, L1: 0.03, L2: 0.03, Linf: 0.03}
 """The first size, as a share of the largest there is."""
 
 
@@ -29,6 +30,8 @@ class Search(NamedTuple):
     x: Tensor
     eps: Tensor
     ball: Ball
+    far: Tensor
+    """The unit of length of each row."""
 
     def seen(self, within: Region, flipped: Tensor) -> tuple["Search", Tensor]:
         """With the image it is at taken note of, and which rows are done: those flipped to begin with."""
@@ -45,23 +48,29 @@ def cosine(start: float, end: float, t: int, steps: int) -> float:
 class DDN(Attack):
     """Steps that shrink, each followed by a change of the allowed size (Rony et al., 2019, arXiv:1811.09600).
 
-    The size grows by ``gamma`` while the image keeps its label and shrinks by it while flipped.
+    The size grows by ``gamma`` while the image keeps its label and shrinks by it while flipped. Unlike there, both size
+    and steps are in distances of the image from the boundary to first order, and ``gamma`` fades along half a wave.
     """
 
     norms = (L2,)
     nearest = True
 
     steps: Count = 100
-    loss: Objective = Margin()
-    """What to climb; the paper's is cross-entropy, whose slope vanishes where the network is sure."""
-    size: Positive = 1.0
-    """Of the first change."""
-    gamma: Fraction = 0.05
-    """By what share the size changes."""
-    first: Positive = 1.0
-    """Length of the first step."""
+    loss: Objective = LogOdds()
+    """What to climb; the slope points where that of the paper's cross-entropy does, but never vanishes."""
+    size: Positive | None = None
+    """Of the first change, in distances of the boundary to first order; by default a tenth of the steps, at most 10.
+
+    Beginning far out finds other ways to the boundary than the gradient at the image shows.
+    """
+    gamma: Fraction = 0.2
+    """By what share the size changes at first."""
+    last_gamma: Fraction = 0.01
+    """By what share the size changes in the end."""
+    first: Positive = 0.5
+    """Length of the first step, in the same distances."""
     last: Positive = 0.01
-    """Length of the last step."""
+    """Length of the last step, likewise."""
     halvings: Natural = 4
     """Of the last quarter of the way back to the image, at the end."""
     slope: Slope = Exact()
@@ -70,17 +79,21 @@ class DDN(Attack):
         def step(query: Query, at: Search, t: int) -> tuple[Search, Tensor]:
             answer = self.slope(query, at.x)
             at, done = at.seen(within, answer.reached)
-            eps = at.eps * torch.where(answer.reached, 1 - self.gamma, 1 + self.gamma)
+            gamma = cosine(self.gamma, self.last_gamma, t, self.steps)
+            eps = at.eps * torch.where(answer.reached, 1 - gamma, 1 + gamma)
             eps = torch.minimum(eps, at.ball.eps)
-            length = cosine(self.first, self.last, t, self.steps)
+            length = column(cosine(self.first, self.last, t, self.steps) * at.far, at.x)
             delta = at.x - at.ball.center + length * unit(free(answer.slope, at.x, at.ball))
             x = (at.ball.center + column(eps, delta) * unit(delta)).clamp(0, 1)
             return at._replace(x=x, eps=eps), done
 
-        eps = torch.full_like(ball.eps, self.size).minimum(ball.eps)
+        far = first_order(self.slope(by_margin(query), ball.center), within, ball.center, ball).minimum(
+            ball.eps
+        )
+        eps = ((self.size or min(self.steps / 10, 10.0)) * far).minimum(ball.eps)
         return searched(
             step,
-            Search(*Nearest.nothing(ball), ball.center, eps, ball),
+            Search(*Nearest.nothing(ball), ball.center, eps, ball, far),
             climbing(query, self.loss),
             self,
             within,
@@ -93,7 +106,8 @@ class FMN(Attack):
     A step goes up the gradient, then back into a region of a size that grows by ``gamma`` while the image keeps its
     label and shrinks by it while flipped; both steps and ``gamma`` fade along half a wave (arXiv:2102.12827). Unlike
     there, values at 0 or 1 that would go further take no part in a step, in Linf and L2 steps are in units of half the
-    size of the region, which grows by a tenth a step at most until an image has flipped, and in Linf by the sign.
+    size of the region, which grows by a tenth a step at most until an image has flipped, and in Linf by the sign; in L0
+    the region begins with three in ten positions.
     """
 
     norms = (L2, Linf, L1, L0)
@@ -107,7 +121,7 @@ class FMN(Attack):
     last_gamma: Fraction = 0.001
     """By what share the size changes in the end."""
     first: Positive = 1.0
-    """Length of the first step; in Linf and L2, in halves of the region's size."""
+    """Length of the first step: in Linf and L2 in halves of the region's size, else of the value that moves most."""
     last: Positive = 0.01
     """Length of the last step, likewise."""
     halvings: Natural = 4
@@ -124,10 +138,10 @@ class FMN(Attack):
             return at._replace(x=within.project(x, at.ball._replace(eps=eps)), eps=eps), done
 
         whole = within.size(torch.ones_like(ball.center))
-        eps = torch.ones_like(ball.eps) if within.norm is L0 else START * whole
+        eps = (START[within.norm] * whole).ceil() if within.norm is L0 else START[within.norm] * whole
         return searched(
             step,
-            Search(*Nearest.nothing(ball), ball.center, eps, ball),
+            Search(*Nearest.nothing(ball), ball.center, eps, ball, eps),
             climbing(query, self.loss),
             self,
             within,
@@ -136,7 +150,7 @@ class FMN(Attack):
     def _step(self, within: Region, slope: Tensor, eps: Tensor, t: int) -> Tensor:
         length = cosine(self.first, self.last, t, self.steps)
         if within.norm in (L0, L1):
-            return length * unit(slope)
+            return length * largest(slope)
         return column(length * eps / 2, slope) * within.ascend(slope)
 
     def _eps(self, within: Region, at: Search, answer: Any, gamma: float) -> Tensor:
@@ -144,8 +158,8 @@ class FMN(Attack):
             less = torch.minimum(torch.minimum(at.eps - 1, (at.eps * (1 - gamma)).floor()), at.size)
             more = torch.maximum(at.eps + 1, (at.eps * (1 + gamma)).floor())
             return torch.where(answer.reached, less, more).clamp_min(1)
-        away = answer.score.abs() / within.gain(free(answer.slope, at.x, at.ball)).clamp_min(1e-12)
-        beyond = (within.size(at.x - at.ball.center) + away.to(at.size)) * (1 + gamma)
+        away = first_order(answer, within, at.x, at.ball)
+        beyond = (within.size(at.x - at.ball.center) + away) * (1 + gamma)
         if within.norm is not L1:
             beyond = torch.minimum(beyond, at.eps * 1.1)
         less = torch.minimum(at.eps, at.size) * (1 - gamma)
@@ -185,8 +199,10 @@ class SigmaZero(Attack):
     """The size below which changes are dropped at first."""
     change: Fraction = 0.01
     """By how much that size falls while the image keeps its label, and rises while flipped."""
-    halvings: Natural = 6
+    halvings: Natural = 3
     """Of the number of positions, at the end: those that changed least go first."""
+    drops: Natural = 10
+    """How many of what is left are then tried to be put back, one after the other, likewise."""
     slope: Slope = Exact()
 
     def perturb(self, query: Query, within: Region, ball: Ball) -> Tensor:
@@ -195,7 +211,7 @@ class SigmaZero(Attack):
             delta = at.x - at.ball.center
             size = within.size(delta)
             best = Nearest(at.best, at.size).or_nearer(at.x, size, answer.reached)
-            down = self._down(delta, free(answer.slope, at.x, at.ball), answer.reached)
+            down = self._down(delta, only(answer.slope, at.ball), answer.reached)
             mean, square = torch.lerp(down, at.mean, 0.9), torch.lerp(down.square(), at.square, 0.999)
             way = mean / (1 - 0.9 ** (t + 1)) / ((square / (1 - 0.999 ** (t + 1))).sqrt() + 1e-8)
             length = cosine(self.first, self.first / 10, t, self.steps)
@@ -210,7 +226,8 @@ class SigmaZero(Attack):
 
         nothing, zero = Nearest.nothing(ball), torch.zeros_like(ball.center)
         at = Sparse(*nothing, ball.center, torch.full_like(ball.eps, self.threshold), zero, zero, ball)
-        return searched(step, at, climbing(query, self.loss), self, within)
+        query = climbing(query, self.loss)
+        return fewer(query, within, ball, searched(step, at, query, self, within), self.drops)
 
     def _down(self, delta: Tensor, up: Tensor, reached: Tensor) -> Tensor:
         """The paper's gradient: of the loss while the image keeps its label, and of the smooth count always."""
@@ -223,6 +240,11 @@ class SigmaZero(Attack):
 def free(slope: Tensor, x: Tensor, ball: Ball) -> Tensor:
     """The slope of the values that have room to go up it."""
     return only(slope * torch.where(slope > 0, x < 1, x > 0), ball)
+
+
+def first_order(answer: Any, within: Region, x: Tensor, ball: Ball) -> Tensor:
+    """How far the score's zero is if the score is linear and only values that have room move."""
+    return (answer.score.abs() / within.gain(free(answer.slope, x, ball)).clamp_min(1e-12)).to(ball.eps)
 
 
 def largest(t: Tensor) -> Tensor:

@@ -52,9 +52,11 @@ class Shown(NamedTuple):
 def run_over(recipe: "Recipe", model: "Model", folder: Path, output: OutputOptions, pictures: int) -> Shown:
     import torch
 
-    from ..errors import DataError
+    from ..errors import DataError, InputError
     from ..runs.local import run_recipe
 
+    if pictures < 0:
+        raise InputError(f"--pictures must be 0 or more, not {pictures}")
     source = opened(recipe.data)
     with output.watching() as watch, watch(type(recipe.method).__name__, len(source.ids())) as progress:
         table = run_recipe(recipe, model, source, folder, progress)

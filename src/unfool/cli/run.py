@@ -30,11 +30,10 @@ def run(
     from ..spec import parse
 
     try:
-        text = recipe.read_text()
-    except OSError as error:
-        raise DataError(
-            f"cannot read {recipe}: {error.strerror}", "a recipe is a text file of one line"
-        ) from None
+        text = recipe.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is not text"
+        raise DataError(f"cannot read {recipe}: {reason}", "a recipe is a text file of one line") from None
     wanted = parse(text, Recipe)
     place = out or Path("runs") / recipe.stem
     shown = run_over(wanted, loading.load(wanted.model), place, output, 0)

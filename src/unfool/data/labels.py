@@ -22,8 +22,9 @@ def read_classes(path: Path) -> ClassNames:
     try:
         lines = [line for line in path.read_text().splitlines() if line.strip()]
     except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is not text"
         raise DataError(
-            f"cannot read class names from {path}: {error}", "a text file, one name a line"
+            f"cannot read class names from {path}: {reason}", "a text file, one name a line"
         ) from None
     if not lines:
         raise DataError(f"{path} holds no class names", "one name a line")

@@ -10,6 +10,7 @@ from ..method import Columns, Method, Question
 from ..objectives import CrossEntropy, Untargeted, label_of
 from ..query import Query
 from ..rows import Batch, column
+from ..scores import mean_scores
 from ..spec import Bound, Count, Positive
 
 Direction = Literal["gradient", "sign", "gaussian"]
@@ -67,9 +68,11 @@ class LogitsAlong(Method):
         with question.model.settled():
             way = unit_direction(query, x, self.direction)
             ways = torch.linspace(-self.limit, self.limit, self.points).tolist()
-            free = query.packed(lambda q, v: q.logits(v), (x + eps * way for eps in ways))
-            clipped = query.packed(lambda q, v: q.logits(v), ((x + eps * way).clamp(0, 1) for eps in ways))
-            found = {"free": free, "clipped": clipped}
+            seen = lambda images: query.packed(lambda q, v: mean_scores(q.logits(v)), images)  # noqa: E731
+            found = {
+                "free": seen(x + eps * way for eps in ways),
+                "clipped": seen((x + eps * way).clamp(0, 1) for eps in ways),
+            }
             return {
                 name: torch.stack(list(logits), 1).cpu() for name, logits in found.items()
             }  # [B, points, K]

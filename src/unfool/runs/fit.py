@@ -8,6 +8,7 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
+from ..checks import checked_labels
 from ..data.base import Source
 from ..errors import DataError
 from ..method import Columns, Fit, Question
@@ -87,6 +88,8 @@ def _folded(
     first = read(ids[: fit.rows])
     if not len(first):
         raise DataError(f"none of the first {len(ids[: fit.rows])} samples to learn from could be read")
+    if question.target is not None:
+        checked_labels(question.target, first.x, question.model(first.x[:1]).shape[1], "targets")
     state, begun = _resumed(fit.start(question, first), path)
     for step, (asked, some) in enumerate(fit.lessons(question, ids), 1):
         if step > begun:

@@ -82,7 +82,12 @@ def distributions(values: Mapping[str, Tensor], axis: str, eps: float | None = N
             axes.step(finite.tolist(), share.tolist(), where="post", color=colours(k), label=name)
         if eps is not None:
             axes.axvline(eps, color=GREY, linewidth=0.8, linestyle=":")
-        axes.set(xlabel=axis, ylabel="share flipped", ylim=(-0.02, 1.02), xscale="log")
+        axes.set(xlabel=axis, ylabel="share flipped", ylim=(-0.02, 1.02))
+        if any((sizes.isfinite() & (sizes > 0)).any() for sizes in values.values()):
+            axes.set_xscale("log")
+        else:
+            axes.set_xticks([])
+            axes.text(0.5, 0.5, "no image that was right has flipped", ha="center", transform=axes.transAxes)
         axes.legend(frameon=False, loc="upper left")
 
     return drawn(draw)

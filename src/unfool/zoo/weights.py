@@ -51,13 +51,18 @@ def _read(path: Path, trust: bool) -> Any:
             f"{path} needs unpickling, which can run any code in it",
             "save its state_dict, or --trust",
         ) from None
-    except (SafetensorError, RuntimeError, OSError, EOFError, ValueError) as error:
-        raise DataError(f"cannot read the weights in {path}: {_reason(error)}") from None
+    except (SafetensorError, RuntimeError, OSError, EOFError, ValueError, LookupError) as error:
+        raise DataError(
+            f"cannot read the weights in {path}: {_reason(error)}",
+            "a .safetensors file, or .pth of torch.save",
+        ) from None
 
 
 def _reason(error: Exception) -> str:
     """The first line of what a reader says, or where it says nothing what it is."""
-    return (str(error).splitlines() or ["the file ends too soon"])[0][:200]
+    if isinstance(error, LookupError):  # an opcode or an entry that the reader does not know
+        return "it is no file of weights"
+    return (str(error).splitlines() or ["the file ends too soon"])[0].split(". ")[0][:200]
 
 
 def _unpickled(path: Path) -> Any:
