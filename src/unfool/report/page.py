@@ -41,6 +41,11 @@ class Section(NamedTuple):
     tables: Sequence[Grid] = ()
 
 
+def class_name(classes: Sequence[str], label: int) -> str:
+    """A class as people call it, by its number where it has no name."""
+    return classes[label] if 0 <= label < len(classes) else str(label)
+
+
 class Page(NamedTuple):
     """A subject as people read it: one sentence of what it shows, the evidence, and what it does not show."""
 

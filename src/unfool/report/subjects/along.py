@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from ...analysis.directions import Studied
 from ...show.along import Along, logits_and_loss
-from ..page import Figure
+from ..page import Figure, class_name
 
 
 def line_figures(found: Studied, ids: Sequence[str]) -> list[Figure]:
@@ -15,7 +15,7 @@ def line_figures(found: Studied, ids: Sequence[str]) -> list[Figure]:
 
 def _figure(found: Studied, id: str, row: int, k: int) -> Figure:
     label = int(found.y[row])
-    name = found.classes[label] if 0 <= label < len(found.classes) else str(label)
+    name = class_name(found.classes, label)
     sides = [("along the sign of the gradient", found.lines), ("along random signs", found.random)]
     shown = [
         (

@@ -3,7 +3,7 @@
 from ...analysis.norms import Budget, Case, Compared, Panel
 from ...analysis.rates import Rate
 from ...show.sheet import Cell, sheet
-from ..page import Figure, Grid, Page, Section
+from ..page import Figure, Grid, Page, Section, class_name
 
 
 def norms_page(found: Compared) -> Page:
@@ -47,7 +47,7 @@ def sentence(found: Compared) -> str:
 def _figure(found: Compared, case: Case, k: int) -> Figure:
     names = [repr(region) for region in found.plan.regions]
     blank = case.image * 0 + 0.5
-    first = Cell(case.image, [f"{_name(found, case.y)}  {100 * case.confidence:.0f} %"])
+    first = Cell(case.image, [f"{class_name(found.classes, case.y)}  {100 * case.confidence:.0f} %"])
     rows = [
         ("attack", [first, *(_cell(found, case, p) for p in case.attacked)]),
         ("change", [Cell(blank, ["none"]), *(_change(p) for p in case.attacked)]),
@@ -62,14 +62,9 @@ def _figure(found: Compared, case: Case, k: int) -> Figure:
     )
 
 
-def _name(found: Compared, label: int) -> str:
-    return found.classes[label] if 0 <= label < len(found.classes) else str(label)
-
-
 def _cell(found: Compared, case: Case, panel: Panel) -> Cell:
-    return Cell(
-        panel.image, [f"{_name(found, panel.label)}  {100 * panel.confidence:.0f} %"], panel.label != case.y
-    )
+    told = f"{class_name(found.classes, panel.label)}  {100 * panel.confidence:.0f} %"
+    return Cell(panel.image, [told], panel.label != case.y)
 
 
 def _change(panel: Panel) -> Cell:

@@ -7,7 +7,7 @@ from ...analysis.transfer import Matrix, Shown, spread_of_rates
 from ...runs.transfer import RANDOM
 from ...show.matrix import Answers, Cells, answer_strip, heat_map
 from ...show.sheet import Cell, sheet
-from ..page import Figure, Grid, Page, Section
+from ..page import Figure, Grid, Page, Section, class_name
 
 
 def transfer_page(found: Matrix, classes: tuple[str, ...]) -> Page:
@@ -74,7 +74,7 @@ def _strip(found: Matrix, classes: tuple[str, ...]) -> Section:
             [
                 f"at most {float((image - shown.images[0]).abs().max()):.3g} away"
                 if k
-                else f"a {_name(classes, shown.y)}"
+                else f"a {class_name(classes, shown.y)}"
             ],
         )
         for k, image in enumerate(shown.images)
@@ -98,12 +98,8 @@ def _strip(found: Matrix, classes: tuple[str, ...]) -> Section:
     )
 
 
-def _name(classes: tuple[str, ...], label: int) -> str:
-    return classes[label] if 0 <= label < len(classes) else str(label)
-
-
 def _answer(classes: tuple[str, ...], label: int, sure: float) -> str:
-    name = _name(classes, label)[:12]
+    name = class_name(classes, label)[:12]
     return name if math.isnan(sure) else f"{name}  {100 * sure:.0f} %"
 
 
