@@ -68,8 +68,6 @@ def test_a_gate_that_fails_is_exit_code_1_and_one_line(capsys):
     assert code == 1
     assert err.startswith("failed: pgd@0.2>=0.99: it is ")
 
-
-
     same = said(capsys, "audit", "unfool:digits8", "--out", "a", "--fail-under", "clean>=0.1", *QUICK)
     assert same[0] == 0  # a gate at a radius that is measured anyway makes no other audit
 
