@@ -258,3 +258,13 @@ def test_train_and_test_share_no_image():
     train, test = (open_data(f"unfool:digits8?split={split}") for split in ("train", "test"))
     rows = [{tuple(x.flatten().tolist()) for x in s.batch(s.ids(), None).x} for s in (train, test)]
     assert len(rows[0] & rows[1]) == 0
+
+
+def test_a_file_that_has_changed_or_is_another_of_the_same_name_is_read_again(tmp_path, monkeypatch):
+    for n, folder in ((3, tmp_path / "one"), (5, tmp_path / "two")):
+        folder.mkdir()
+        np.savez(folder / "d.npz", x=np.zeros((n, 8, 8), np.uint8))
+        monkeypatch.chdir(folder)
+        assert len(open_data("d.npz").ids()) == n
+    np.savez("d.npz", x=np.zeros((7, 8, 8), np.uint8))
+    assert len(open_data("d.npz").ids()) == 7

@@ -1,6 +1,5 @@
 """Images in one .npz file."""
 
-from functools import cache
 from typing import Any
 from zipfile import BadZipFile
 
@@ -10,6 +9,7 @@ import torch
 from ..errors import DataError, InputError
 from ..views import View
 from .base import Sample, Source
+from .remembered import remembered
 
 
 class Arrays(Source):
@@ -52,7 +52,7 @@ def _channels(x: torch.Tensor, view: View) -> torch.Tensor:
     return x.expand(3, *x.shape[1:]) if x.shape[0] == 1 else x.mean(0, keepdim=True)
 
 
-@cache
+@remembered
 def _arrays(path: str) -> dict[str, Any]:
     try:
         with np.load(path, allow_pickle=False) as file:

@@ -1,7 +1,6 @@
 """A folder of pictures."""
 
 import warnings
-from functools import cache
 from pathlib import Path
 
 from PIL import Image, UnidentifiedImageError
@@ -10,6 +9,7 @@ from torch import Tensor
 from ..errors import DataError
 from ..views import View
 from .base import Sample, Source
+from .remembered import remembered
 
 SUFFIXES = {".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp", ".gif", ".pgm", ".ppm"}
 MOST_PIXELS = 64_000_000
@@ -46,7 +46,7 @@ def _home(path: Path) -> Path:
     return path.parent if path.is_file() else path
 
 
-@cache
+@remembered
 def _pictures(path: Path) -> tuple[str, ...]:
     """Relative paths, sorted: of class folders where there are some, else of the folder itself."""
     if path.is_file():

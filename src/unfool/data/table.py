@@ -1,7 +1,6 @@
 """Pictures listed in a table, with labels, masks and groups."""
 
 from collections import Counter
-from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +15,7 @@ from ..errors import DataError, UnknownName
 from ..views import View
 from .base import Sample, Source
 from .folder import open_picture, read_picture
+from .remembered import remembered
 
 
 class Table(Source):
@@ -59,7 +59,7 @@ def _mask(path: Path, view: View) -> torch.Tensor:
         return View(view.resize, view.crop, 1)(drawn) > 0.5
 
 
-@cache
+@remembered
 def _rows(path: str, column: str) -> dict[str, dict[str, Any]]:
     """Rows by the value of their path column."""
     table = _read(path)
@@ -76,14 +76,14 @@ def _rows(path: str, column: str) -> dict[str, dict[str, Any]]:
     return rows
 
 
-@cache
+@remembered
 def _few_words(path: str) -> tuple[str, ...]:
     table = _read(path)
     words = [n for n in table.column_names if pa.types.is_string(table.schema.field(n).type)]
     return tuple(n for n in words if len(table[n].unique()) <= max(2, min(50, len(table) // 2)))
 
 
-@cache
+@remembered
 def _read(path: str) -> pa.Table:
     try:
         return csv.read_csv(path) if path.lower().endswith(".csv") else pq.read_table(path)
