@@ -6,12 +6,12 @@ import pytest
 import torch
 from torch import nn
 
-from unfool.analysis.audit import CURVES, read_audit
+from unfool.analysis.audit import CURVES, curve_text, read_audit
 from unfool.analysis.verdict import untried
 from unfool.data.address import open_data
 from unfool.errors import DataError, RunConflict
 from unfool.model import Model
-from unfool.regions import Linf
+from unfool.regions import L0, Linf
 from unfool.runs.audit import Audit, run_audit
 from unfool.zoo.address import load
 
@@ -225,3 +225,13 @@ def test_a_network_that_draws_at_random_is_averaged(tmp_path):
     verdict = read_audit(tmp_path).verdict
     assert verdict is not None
     assert "Redrawn()" in verdict.lines[0].attack
+
+
+@pytest.mark.slow
+def test_an_audit_counts_positions_too(tmp_path):
+    audit = replace(SMALL, within=L0(3), limit=8, sanity=2, cases=1)
+    run_audit(audit, load("unfool:digits8"), open_data("unfool:digits8"), tmp_path)
+    found = read_audit(tmp_path)
+    assert curve_text(audit, "fgsm") == "one step"
+    assert found.verdict is None or found.verdict.lines[0].attack.startswith("SigmaZero")
+    assert found.robust.k <= found.at("pgd", 3).k

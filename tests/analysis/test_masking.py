@@ -51,3 +51,4 @@ def test_a_few_accidents_raise_none():
     few = torch.full((N,), 0.1)
     few[:5] = 0
     assert alarms(signs(gradients=few, whole_box=share(0.05))) == []
+    assert alarms(signs(by_scores=torch.ones(2, dtype=torch.bool))) == []

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from ..errors import DataError
 from ..measures.directions import ChurchWindow, LogitsAlong
+from ..regions import L0
 from ..runs.audit import Audit
 from ..runs.recipe import Recipe
 from ..runs.table import Table, read_table
@@ -119,6 +120,13 @@ class Audited(NamedTuple):
     def median_radius(self) -> Spread:
         """Of the images that were right to begin with."""
         return spread(self.radius[self.radius > 0])
+
+
+def curve_text(audit: Audit, run: str) -> str:
+    """The name of a curve for people."""
+    if run == "fgsm" and audit.within.norm is L0:
+        return "one step"
+    return CURVES[run].format(draws=audit.draws)
 
 
 def region_text(audit: Audit) -> str:

@@ -7,6 +7,8 @@ from torch import Tensor
 from ..measures.gradients import FLAT
 from .rates import Rate, percent, rate
 
+FEW = 5
+"""So many images may flip by chance without an alarm."""
 SATURATED = 30.0
 """Gaps between logits beyond which a float32 softmax is 1 and its cross-entropy flat."""
 
@@ -104,7 +106,7 @@ def _random(random: Rate, many: Rate, eps: str) -> Evidence:
 
 def _scores(found: Rate) -> Evidence:
     finding = f"of {found.n} images that held against every gradient a search by scores alone flips {found.k}"
-    return Evidence("scores against gradients", finding, found.low > 0.05)
+    return Evidence("scores against gradients", finding, found.low > 0.05 and found.k >= FEW)
 
 
 def _whole_box(left: Rate, classes: int) -> Evidence:

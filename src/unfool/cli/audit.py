@@ -149,10 +149,10 @@ def judge(found: "Audited", gates: list[Gate], output: OutputOptions) -> int:
 
 def show(found: "Audited", output: OutputOptions, out: Path) -> None:
     """The numbers for people."""
-    from ..analysis.audit import CURVES
+    from ..analysis.audit import curve_text
     from ..analysis.rates import size_text
 
-    names = [CURVES[run].format(draws=found.audit.draws) for run in found.curves]
+    names = [curve_text(found.audit, run) for run in found.curves]
     rows = [
         [size_text(radius), *(curve[k].brief for curve in found.curves.values())]
         for k, radius in enumerate(found.radii)
@@ -173,7 +173,10 @@ def show(found: "Audited", output: OutputOptions, out: Path) -> None:
     )
     output.say(found.masking.sentence)
     for one in found.sanity:
-        output.say(
-            f"{one.verdict:>5}  {one.method}: rank correlation {one.correlation:.2f} with a random network"
+        like = (
+            f"rank correlation {one.correlation:.2f} with a random network"
+            if one.n > 1
+            else "too few maps to tell"
         )
+        output.say(f"{one.verdict:>7}  {one.method}: {like}")
     output.say(f"\nreport: {out / 'report.html'}")

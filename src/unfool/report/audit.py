@@ -5,7 +5,7 @@ from typing import Any
 
 import jinja2
 
-from ..analysis.audit import CURVES, Audited, Group, Sanity, region_text
+from ..analysis.audit import Audited, Group, Sanity, curve_text, region_text
 from ..analysis.rates import Rate, percent, size_text
 from ..analysis.verdict import untried
 from ..errors import DataError
@@ -96,7 +96,7 @@ def headline(found: Audited) -> str:
 def curve_name(found: Audited, run: str) -> str:
     audit = found.audit
     strong = f"PGD-{audit.steps}, margin loss, {audit.restarts} starts"
-    return strong if run == "pgd" else CURVES[run].format(draws=audit.draws)
+    return strong if run == "pgd" else curve_text(audit, run)
 
 
 def label_name(found: Audited, label: int) -> str:

@@ -127,7 +127,7 @@ def population_steps(audit: Audit, ids: Sequence[str], image: Tensor) -> list[St
     strong, quicker = (PGD(steps=steps, loss=Margin()) for steps in (audit.steps, -(-audit.steps // 2)))
     steps = [
         Step("predict", Predict(), ids, within, many),
-        Step("fgsm", Sweep(FGSM(), grid), ids, within, many),
+        Step("fgsm", Sweep(one_step(within), grid), ids, within, many),
         Step("pgd", Threshold(audit.strong, grid, audit.eps, quicker), ids, within, many),
         Step("random", Sweep(RandomNoise(), grid), ids, within, many),
         Step("worst-random", Sweep(RandomNoise(draws=audit.draws), grid), ids, within, many),
@@ -145,6 +145,11 @@ def population_steps(audit: Audit, ids: Sequence[str], image: Tensor) -> list[St
     return steps + [
         Step(f"along-{way}", FlipAlong(way), some, within, many) for way in ("gradient", "sign", "gaussian")
     ]
+
+
+def one_step(within: Region) -> Attack:
+    """FGSM, or in L0, where it has no step of its own, the first step of PGD."""
+    return FGSM() if within.norm in FGSM().usable else PGD(steps=1, random_start=False)
 
 
 def at_once(image: Tensor) -> int:
