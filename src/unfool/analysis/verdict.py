@@ -12,7 +12,6 @@ from ..runs.audit import Audit
 from ..runs.recipe import Recipe
 from ..runs.table import Table
 from ..spec import parse
-from .rates import Rate, rate
 
 
 class Line(NamedTuple):
@@ -33,10 +32,6 @@ class Judged(NamedTuple):
     """Flags of the images that held against every gradient: flipped by a search that asks for scores alone."""
     by: dict[str, str]
     """The attack that flipped each image."""
-
-    @property
-    def scores_rate(self) -> Rate:
-        return rate(self.by_scores)
 
 
 def judged(folder: Path, table: Table) -> Judged:

@@ -5,9 +5,11 @@ certain class is wanted), the image is returned unchanged and counts as not fool
 that counts every question of the search; the door's own verdict is one more.
 """
 
+from abc import ABC, abstractmethod
 from collections.abc import Generator, Sequence
 from itertools import count
 from math import cos, exp, radians, sin
+from typing import final
 
 import torch
 from torch import Tensor
@@ -23,13 +25,9 @@ BLOCK = 20
 """How many probes one image asks about at a time; so memory does not grow with their number."""
 
 
-class BoundaryWalk(Attack):
-    """A random walk along the boundary, a little nearer with each step (Brendel et al., 2018).
+class Asking(Attack, ABC):
+    """A search that begins at an image that is wrong already and goes back towards the image itself."""
 
-    It asks about one candidate at a time, and needs thousands of questions where :class:`SurFree` needs hundreds.
-    """
-
-    norms = (L2,)
     nearest = True
     asks = "labels"
 
@@ -37,18 +35,35 @@ class BoundaryWalk(Attack):
     """How many questions each image may cost."""
     tries: Count = 100
     """How many of them may go into finding a start."""
+
+    @abstractmethod
+    def search(self, seat: Seat, x: Tensor) -> Search:
+        """One image's search, from an image ``x`` that reaches the goal: questions without an end of its own."""
+
+    @final
+    def perturb(self, query: Query, within: Region, ball: Ball) -> Tensor:
+        return asked(query, within, ball, self.queries, self._begun)
+
+    def _begun(self, seat: Seat) -> Search:
+        x = yield from started(seat, self.tries)
+        if x is not None:
+            yield from self.search(seat, x)
+
+
+class BoundaryWalk(Asking):
+    """A random walk along the boundary, a little nearer with each step (Brendel et al., 2018).
+
+    It asks about one candidate at a time, and needs thousands of questions where :class:`SurFree` needs hundreds.
+    """
+
+    norms = (L2,)
+
     around: Positive = 0.1
     """Length of the first step along the boundary, a share of the distance; it adapts until half of them stay wrong."""
     towards: Positive = 0.05
     """Length of the first step towards the image, likewise; it adapts until a quarter of both together stay wrong."""
 
-    def perturb(self, query: Query, within: Region, ball: Ball) -> Tensor:
-        return asked(query, within, ball, self.queries, self._search)
-
-    def _search(self, seat: Seat) -> Search:
-        x = yield from started(seat, self.tries)
-        if x is None:
-            return
+    def search(self, seat: Seat, x: Tensor) -> Search:
         x = yield from bisected(seat, x, 0.01)
         around, towards = self.around, self.towards
         for t in count():
@@ -69,29 +84,17 @@ class BoundaryWalk(Attack):
         return seat.at(unit(change + length * size * across) * size)
 
 
-class HopSkipJump(Attack):
+class HopSkipJump(Asking):
     """Steps along the boundary's normal, estimated from which of many small probes are wrong (Chen et al., 2020)."""
 
     norms = (L2, Linf)
-    nearest = True
-    asks = "labels"
 
-    queries: Count = 1000
-    """How many questions each image may cost."""
-    tries: Count = 100
-    """How many of them may go into finding a start."""
     probes: Count = 100
     """How many probes the first estimate is made of; the t-th takes the square root of t as many."""
     gamma: Positive = 1.0
     """How close to the boundary, and how far out the probes are: that many times the paper's."""
 
-    def perturb(self, query: Query, within: Region, ball: Ball) -> Tensor:
-        return asked(query, within, ball, self.queries, self._search)
-
-    def _search(self, seat: Seat) -> Search:
-        x = yield from started(seat, self.tries)
-        if x is None:
-            return
+    def search(self, seat: Seat, x: Tensor) -> Search:
         close, reach = self._scales(seat)
         x = yield from bisected(seat, x, close)
         for t in count(1):
@@ -136,20 +139,14 @@ def _jumped(seat: Seat, x: Tensor, normal: Tensor, length: float) -> Found:
     return x
 
 
-class SurFree(Attack):
+class SurFree(Asking):
     """Turns about the image in random planes, down the circle on which a flat boundary would be (Maho et al., 2021).
 
     No question goes into estimating a normal, so it is far ahead where questions are few.
     """
 
     norms = (L2,)
-    nearest = True
-    asks = "labels"
 
-    queries: Count = 1000
-    """How many questions each image may cost."""
-    tries: Count = 100
-    """How many of them may go into finding a start."""
     smooth: Fraction = 0.5
     """The share of each axis' frequencies, the lowest, that directions are made of; 1 for white noise."""
     widest: Positive = 30.0
@@ -157,13 +154,7 @@ class SurFree(Attack):
     memory: Natural = 100
     """How many of the last directions a new one is at right angles to."""
 
-    def perturb(self, query: Query, within: Region, ball: Ball) -> Tensor:
-        return asked(query, within, ball, self.queries, self._search)
-
-    def _search(self, seat: Seat) -> Search:
-        x = yield from started(seat, self.tries)
-        if x is None:
-            return
+    def search(self, seat: Seat, x: Tensor) -> Search:
         x = yield from bisected(seat, x, 0.01)
         widest, used = radians(self.widest), seat.center.flatten(1)[:0]
         while True:

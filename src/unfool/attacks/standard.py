@@ -64,18 +64,19 @@ class Standard(Evaluation):
 
     def plan(self, gradients: bool, targeted: bool) -> tuple[Attack, ...]:
         thorough = self.level == "thorough"
-        search = (Square(queries=5000 if thorough else 1000), SparseRS(queries=5000 if thorough else 1000))
+        queries = 5000 if thorough else 1000
+        search = (Square(queries=queries), SparseRS(queries=queries))
         if not gradients:
             return search
-        steps, times = (100, 5) if thorough else (40, 1)
-        climbs: tuple[Attack, ...] = (
-            Repeated(APGD(steps, LogitRatio(), slope=self.slope), times)
-            if thorough
-            else APGD(steps, LogitRatio(), slope=self.slope),
+        climb = APGD(100 if thorough else 40, LogitRatio(), slope=self.slope)
+        rivals = TargetedAPGD(100 if thorough else 30, order="reach", slope=self.slope)
+        return (
+            Repeated(climb, 5) if thorough else climb,
+            *(() if targeted else (rivals,)),
+            SigmaZero(),
+            *((FAB(),) if thorough else ()),
+            *search,
         )
-        if not targeted:
-            climbs += (TargetedAPGD(100 if thorough else 30, order="reach", slope=self.slope),)
-        return (*climbs, SigmaZero(), *([FAB()] if thorough else []), *search)
 
 
 class AutoAttack(Evaluation):

@@ -1,5 +1,7 @@
 """What is tried on the images that the curve's own attack has left right."""
 
+from typing import Literal
+
 from torch import Tensor
 
 from ..attacks.standard import AutoAttack, Standard
@@ -19,7 +21,12 @@ ENOUGH = 0.05
 
 
 def chosen_verdict(
-    level: str, protocol: str, model: Model, within: Region, health: Table, image: Tensor
+    level: Literal["quick", "standard", "thorough"],
+    protocol: str,
+    model: Model,
+    within: Region,
+    health: Table,
+    image: Tensor,
 ) -> Verdict | None:
     """The attacks of an evaluation in turn; None where the level asks for no more than the curve."""
     if protocol == "autoattack":
@@ -27,9 +34,7 @@ def chosen_verdict(
     if level == "quick":
         return None
     slope = slope_for(model, health, image)
-    return Verdict(
-        Standard("thorough" if level == "thorough" else "standard", slope).attacks(model.access, within)
-    )
+    return Verdict(Standard(level, slope).attacks(model.access, within))
 
 
 def slope_for(model: Model, health: Table, image: Tensor) -> Slope:
