@@ -19,7 +19,7 @@ from unfool.model import Model
 from unfool.objectives import Logit
 from unfool.regions import Linf
 from unfool.rows import Batch
-from unfool.runs.audit import chosen
+from unfool.runs.begin import chosen
 from unfool.runs.fit import LEARNED, SO_FAR, Learning, run_fit
 from unfool.views import View
 

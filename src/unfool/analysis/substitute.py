@@ -17,7 +17,7 @@ from ..objectives import Onwards, label_of
 from ..query import Query
 from ..regions import Linf
 from ..rows import Batch, Rng
-from ..runs.audit import chosen
+from ..runs.begin import chosen
 from ..views import from_uint8, to_uint8
 from .rates import Rate, rate
 

@@ -56,7 +56,7 @@ def maximise(
     seed
         Where all random numbers come from.
     """
-    from ..runs.audit import chosen, claim
+    from ..runs.begin import chosen, claim
     from ..spec import call_text, parse
     from ..synthesis.base import Synthesis
 

@@ -1,14 +1,10 @@
 """The audit: which runs it is made of, and running them."""
 
-import json
 import math
-from collections.abc import Callable, Generator, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Sequence
 from dataclasses import replace
-from hashlib import sha256
-from importlib.metadata import version
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import Literal
 
 import torch
 from torch import Tensor
@@ -23,32 +19,23 @@ from ..attributions.cam import CAM, GradCAM
 from ..attributions.gradient import Gradient
 from ..attributions.wrappers import SmoothGrad
 from ..data.base import Source
-from ..errors import InputError, RunConflict
+from ..errors import InputError
 from ..measures.directions import ChurchWindow, FlipAlong, LogitsAlong
 from ..measures.gradients import GradientHealth
 from ..measures.predict import Predict
 from ..measures.sanity import Randomised
-from ..method import Method, Question
+from ..method import Question
 from ..model import Model
 from ..objectives import CrossEntropy, Margin
 from ..regions import Linf, Region
-from ..rows import stable_number
 from ..spec import Count, Natural, Positive, Spec
 from ..views import View
+from .begin import Step, Watch, at_once, chosen, claim, first_image, ids_where, unwatched
 from .cases import CaseStudy
 from .evaluation import chosen_verdict
 from .recipe import Recipe
 from .table import Table, read_table
-from .work import OTHER_FOLDER, Progress, answered, atomically, claim_folder, work
-
-Watch = Callable[[str, int], AbstractContextManager[Progress]]
-"""Told the name of a step and its number of samples, gives what is called with each number done."""
-
-
-@contextmanager
-def unwatched(name: str, total: int) -> Generator[Progress]:
-    yield lambda done: None
-
+from .work import answered, work
 
 SHARES = (1 / 8, 1 / 4, 1 / 2, 1.0, 2.0, 4.0)
 """The radii of the accuracy curve, in radii of the audited region."""
@@ -108,16 +95,6 @@ class Audit(Spec):
         return Repeated(PGD(steps=self.steps, loss=Margin()), self.restarts)
 
 
-class Step(NamedTuple):
-    """One run of an audit: which method, on which samples, within which region, how many at a time."""
-
-    name: str
-    method: Method
-    ids: Sequence[str]
-    within: Region
-    chunk: int
-
-
 def population_steps(audit: Audit, ids: Sequence[str], image: Tensor) -> list[Step]:
     """The runs that say how easily the model is fooled, the last ones as controls of the others."""
     grid, within, many = audit.grid, audit.within, at_once(image)
@@ -150,11 +127,6 @@ def population_steps(audit: Audit, ids: Sequence[str], image: Tensor) -> list[St
 def one_step(within: Region) -> Attack:
     """FGSM, or in L0, where it has no step of its own, the first step of PGD."""
     return FGSM() if within.norm in FGSM().usable else PGD(steps=1, random_start=False)
-
-
-def at_once(image: Tensor) -> int:
-    """How many images go together: so many that a backward pass through a large network fits in a few GB."""
-    return max(4, min(128, 4_000_000 // image.numel()))
 
 
 def close_steps(audit: Audit, cases: Sequence[str], ids: Sequence[str], image: Tensor) -> list[Step]:
@@ -226,24 +198,6 @@ def fitting(audit: Audit, model: Model, image: Tensor) -> Audit:
     return audit
 
 
-def chosen(ids: Sequence[str], limit: int | None, seed: int) -> tuple[str, ...]:
-    """The first ``limit`` of a shuffle that depends on ids and seed alone."""
-    if not ids:
-        raise InputError("the data hold no samples")
-    return tuple(sorted(ids, key=lambda i: stable_number(seed, "chosen", i))[:limit])
-
-
-def first_image(source: Source, ids: Sequence[str], view: View | None, model: Model) -> Tensor:
-    """One image as the model will see it: [C, *space]."""
-    problems: dict[str, str] = {}
-    for i in ids:
-        batch = source.batch([i], view, model.classes)
-        if not batch.errors:
-            return batch.x[0]
-        problems |= batch.errors
-    raise InputError(f"none of the {len(ids)} samples could be read: {next(iter(problems.values()))}")
-
-
 def telling_cases(predict: Table, pgd: Table, audit: Audit) -> list[str]:
     """Images that hold, that are wrong to begin with, and (most of them) that are fooled within the region."""
     at = [0.0, *audit.grid].index(audit.eps)
@@ -255,31 +209,3 @@ def telling_cases(predict: Table, pgd: Table, audit: Audit) -> list[str]:
     picked = [i for kind, ids in found.items() for i in ids[: share[kind]]]
     spare = [i for ids in found.values() for i in ids if i not in picked]
     return (picked + spare)[: audit.cases]
-
-
-def ids_where(ids: Sequence[str], flags: Tensor) -> list[str]:
-    return [i for i, flag in zip(ids, flags.tolist(), strict=True) if flag]
-
-
-def claim(folder: Path, text: str, model: Model) -> None:
-    """Note what the audit is and of which weights; a folder that holds another is refused."""
-    claim_folder(folder, text)
-    manifest, weights = folder / "manifest.json", fingerprint(model)
-    if not manifest.exists():
-        versions = {"unfool": version("unfool"), "torch": torch.__version__}
-        note = {**versions, "weights": weights, "model": model.name, "classes": list(model.classes)}
-        atomically(manifest, lambda draft: draft.write_text(json.dumps(note, indent=1)))
-    if (held := json.loads(manifest.read_text())["weights"]) != weights:
-        raise RunConflict(
-            f"{folder} was begun with other weights ({held[:12]}, not {weights[:12]})", OTHER_FOLDER
-        )
-
-
-def fingerprint(model: Model) -> str:
-    """A hash of every weight."""
-    digest = sha256()
-    for name, value in sorted(model.net.state_dict().items()):
-        digest.update(
-            name.encode() + value.detach().cpu().contiguous().flatten().view(torch.uint8).numpy().tobytes()
-        )
-    return digest.hexdigest()

@@ -16,7 +16,7 @@ from ..model import Model
 from ..regions import Region
 from ..rows import Batch
 from ..spec import Count, Natural, Spec
-from .audit import chosen, claim
+from .begin import chosen, claim
 from .work import Progress, atomically, whole
 
 LEARNED, SO_FAR = "learned.safetensors", "state.safetensors"

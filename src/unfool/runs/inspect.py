@@ -15,7 +15,7 @@ from ..model import Model
 from ..objectives import Margin
 from ..regions import L0, L2, Linf, Region
 from ..spec import Count, Natural, Positive, Spec
-from .audit import Step, Watch, at_once, chosen, claim, first_image, ids_where, unwatched
+from .begin import Step, Watch, at_once, chosen, claim, first_image, ids_where, unwatched
 from .recipe import Recipe
 from .table import Table, read_table
 from .work import Part, answered, work

@@ -6,7 +6,7 @@ from pathlib import Path
 from ..data.base import Source
 from ..method import Question
 from ..model import Model
-from .audit import chosen, claim
+from .begin import chosen, claim
 from .recipe import Recipe
 from .table import Table, read_table, write_parquet
 from .work import Part, Progress, answered, work

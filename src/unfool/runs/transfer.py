@@ -21,7 +21,7 @@ from ..regions import Linf, Region
 from ..rows import Batch, Rng
 from ..spec import Count, Natural, Spec
 from ..views import from_uint8, to_uint8
-from .audit import Watch, at_once, chosen, claim, first_image, ids_where, unwatched
+from .begin import Watch, at_once, chosen, claim, first_image, ids_where, unwatched
 from .table import Table, read_table
 from .work import Part, answered, work
 
