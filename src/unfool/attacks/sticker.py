@@ -14,9 +14,9 @@ from ..regions import Linf, Mask
 from ..rows import Batch, Rng
 from ..spec import Bound, Count, Fraction, Positive
 from ..transforms import Camera, Transform
-from .learned import Control, LearnedAttack, Pose, asked, looked_at
+from .learned import asked
 from .printing import roughness, unprintable
-from .universal import fitting, scattered
+from .universal import Added
 
 Weight = Annotated[float, Bound(0)]
 
@@ -32,7 +32,7 @@ class _State(NamedTuple):
     """How many updates there were, those of the search for the mask included."""
 
 
-class Sticker(LearnedAttack):
+class Sticker(Added):
     """A printable change inside a mask that survives other views, RP2 (Eykholt et al., 2018, arXiv:1707.08945).
 
     Lowered are the loss over camera views plus ``weight * ||M d||_p + rough * TV(d) + ink * NPS(x + M d)``. Without a
@@ -107,16 +107,8 @@ class Sticker(LearnedAttack):
             )
         return {"change": state.change * state.mask, "mask": state.mask}
 
-    def put(self, learned: Columns, x: Tensor, rng: Rng, pose: Pose | None = None) -> Tensor:
-        del rng
-        return looked_at(x + fitting(learned["change"], x), pose)
-
-    def control(self, learned: Columns, kind: Control, rng: Rng) -> Columns:
-        """Random: the same numbers at other places of the mask. Plain: their mean size."""
-        change, mask = learned["change"], learned["mask"]
-        if kind == "random":
-            return {"change": scattered(change, mask, rng), "mask": mask}
-        return {"change": mask * change.abs().sum() / (mask.sum() * change.shape[1]), "mask": mask}
+    def plain(self, change: Tensor, mask: Tensor) -> Tensor:
+        return mask * change.abs().sum() / (mask.sum() * change.shape[1])
 
     def picture(self, learned: Columns) -> Tensor:
         """The change about grey, from black to white; light grey outside the mask."""

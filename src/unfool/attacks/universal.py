@@ -1,6 +1,7 @@
 """One change for all images."""
 
-from typing import Annotated, NamedTuple
+from abc import ABC, abstractmethod
+from typing import Annotated, NamedTuple, final
 
 import torch
 from torch import Tensor
@@ -22,7 +23,27 @@ class _State(NamedTuple):
     """Where the change may be: [1, 1, *]."""
 
 
-class Universal(LearnedAttack):
+class Added(LearnedAttack, ABC):
+    """A change that is added to every image at the same place."""
+
+    @abstractmethod
+    def plain(self, change: Tensor, mask: Tensor) -> Tensor:
+        """The change's mean size, the same everywhere it may be."""
+
+    @final
+    def put(self, learned: Columns, x: Tensor, rng: Rng, pose: Pose | None = None) -> Tensor:
+        del rng
+        return looked_at(x + fitting(learned["change"], x), pose)
+
+    @final
+    def control(self, learned: Columns, kind: Control, rng: Rng) -> Columns:
+        """Random: the same numbers at other places with other signs, as large in every norm. Plain: their mean size."""
+        change, mask = learned["change"], learned["mask"]
+        random = kind == "random"
+        return {"change": scattered(change, mask, rng) if random else self.plain(change, mask), "mask": mask}
+
+
+class Universal(Added):
     """One change that fools a network on most images (Moosavi-Dezfooli et al., 2017, arXiv:1610.08401).
 
     Found by steps along the mean gradient of the images it does not yet fool, as Shafahi et al. (2020) do.
@@ -63,17 +84,10 @@ class Universal(LearnedAttack):
     def finish(self, state: _State) -> Columns:
         return {"change": state.change, "mask": state.mask}
 
-    def put(self, learned: Columns, x: Tensor, rng: Rng, pose: Pose | None = None) -> Tensor:
-        del rng
-        return looked_at(x + fitting(learned["change"], x), pose)
-
-    def control(self, learned: Columns, kind: Control, rng: Rng) -> Columns:
-        """Random: the same numbers at other places with other signs, as large in every norm. Plain: their mean size."""
-        change, mask = learned["change"], learned["mask"]
-        if kind == "random":
-            return {"change": scattered(change, mask, rng), "mask": mask}
+    def plain(self, change: Tensor, mask: Tensor) -> Tensor:
+        del mask
         moved = change != 0
-        return {"change": moved * change.abs().sum() / moved.sum().clamp_min(1), "mask": mask}
+        return moved * change.abs().sum() / moved.sum().clamp_min(1)
 
     def picture(self, learned: Columns) -> Tensor:
         change = learned["change"][0]
