@@ -18,6 +18,7 @@ from unfool.cli.attack import panels
 from unfool.cli.audit import read_gate
 from unfool.cli.main import VERBS, run
 from unfool.cli.pictures import Shown
+from unfool.cli.shared import folder_for
 from unfool.data.address import open_data
 from unfool.errors import SpecError
 from unfool.rows import Batch
@@ -326,3 +327,39 @@ def test_a_film_of_an_attack_is_a_strip_and_a_chart(capsys):
     assert code == 0, err
     assert len(list(Path("f/pictures").glob("*-film.png"))) == 2
     assert all("<svg" in p.read_text() for p in Path("f/pictures").glob("*-film.svg"))
+
+
+def test_a_run_without_a_folder_has_one_of_its_own_and_goes_on_in_it(capsys):
+    def folder(*arguments: str) -> str:
+        code, out, err = said(capsys, *arguments, "--json", "--limit", "3")
+        assert code == 0, err
+        return json.loads(out)["folder"]
+
+    attack = ("attack", "FGSM", "unfool:digits8", "--model", "unfool:digits8")
+    explain = ("explain", "Gradient", "unfool:digits8", "--model", "unfool:digits8")
+    runs = [
+        attack,
+        (*attack, "--seed", "1"),
+        (*attack, "--target", "3"),
+        (*attack, "--within", "Linf(0.2)"),
+        ("attack", "Square(queries=9)", *attack[2:]),
+        ("attack", "Square(queries=9)", *attack[2:], "--only", "scores"),
+        ("attack", "Universal(epochs=1)", *attack[2:]),
+        ("attack", "Universal(epochs=1)", *attack[2:], "--learn", "unfool:digits8?split=train"),
+        explain,
+        (*explain, "--seed", "1"),
+    ]
+    folders = [folder(*run) for run in runs]
+    assert len(set(folders)) == len(runs)
+    assert all(place.startswith(f"runs/{run[0]}/") for place, run in zip(folders, runs, strict=True))
+    part = Path(folders[0]) / "part-00000.safetensors"
+    written = part.stat().st_mtime_ns
+    assert folder(*attack, "--within", "Linf(0.1)", "--pictures", "1") == folders[0]  # what is so by default
+    assert part.stat().st_mtime_ns == written
+    again = said(capsys, "run", f"{folders[0]}/recipe.txt", "--json")[1]
+    assert json.loads(again)["folder"].startswith("runs/run/FGSM-")
+    for place in (None, Path("mine")):
+        one = folder_for(place, "audit", "torchvision:resnet50?weights=a b.pt", 1, "x")
+        assert str(one) == (
+            "mine" if place else f"runs/audit/torchvision-resnet50-weights-a-b.pt-{one.name[-8:]}"
+        )

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 from .film import draw_films
 from .pictures import Shown, run_over, sure_of
 from .searches import counted, draw_classes, few_pixels, pixel_panels
-from .shared import Job, ModelOptions, OutputOptions, class_number, region_for
+from .shared import Job, ModelOptions, OutputOptions, class_number, folder_for, region_for
 
 if TYPE_CHECKING:
     from ..attacks.base import Attack
@@ -24,7 +24,7 @@ def attack(
     within: str | None = None,
     learn: str | None = None,
     size_cm: float = 10.0,
-    out: Path = Path("runs/attack"),
+    out: Path | None = None,
     limit: int | None = None,
     pictures: int = 24,
     film: int = 0,
@@ -61,7 +61,7 @@ def attack(
     size_cm
         How wide a learned change is printed.
     out
-        The folder for pictures and numbers.
+        The folder for pictures and numbers; by default one in runs/attack named after what is run.
     limit
         How many pictures at most, drawn by the seed.
     pictures
@@ -81,7 +81,10 @@ def attack(
 
     how, network = parse(method), loading.load(model)
     inside = region_for(within, model) if within or needs_region(how) else None
-    job = Job(network, model, data, inside, class_number(target, network), limit, seed, out, output)
+    aim = class_number(target, network)
+    asked = (how, model, data, inside, aim, limit, seed, learn, loading.told())
+    folder = folder_for(out, "attack", type(how).__name__, *asked)
+    job = Job(network, model, data, inside, aim, limit, seed, folder, output)
     match how:
         case Attack():
             attack_each(how, job, pictures, film)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple
 from cyclopts import Parameter
 
 from ..errors import SpecError
-from .shared import ModelOptions, OutputOptions, data_for, opened, region_for
+from .shared import ModelOptions, OutputOptions, data_for, folder_for, opened, region_for
 
 if TYPE_CHECKING:
     from ..analysis.audit import Audited
@@ -22,7 +22,7 @@ def audit(
     data: str | None = None,
     *,
     within: str | None = None,
-    out: Path = Path("runs/audit"),
+    out: Path | None = None,
     fail_under: Annotated[list[str] | None, Parameter(negative="")] = None,
     level: Literal["quick", "standard", "thorough"] = "standard",
     protocol: Literal["unfool", "autoattack"] = "unfool",
@@ -49,7 +49,7 @@ def audit(
     within
         The change an attacker may make, such as "Linf(8/255)" or "L2(0.5)".
     out
-        The folder for the report and everything behind it.
+        The folder for the report and everything behind it; by default one in runs/audit named after what is run.
     fail_under
         A gate such as "robust>=0.3" or "pgd@8/255>=0.3": exit code 1 where it does not hold. Names: clean; robust, at
         within after every attack; fgsm, pgd, random, worst-random at any radius. May be given several times.
@@ -82,6 +82,7 @@ def audit(
     plan = Audit(model, data_for(data, model), region, wanted, **how, limit=limit, seed=seed)
     extra = tuple(gate.eps for gate in gates if gate.eps and gate.eps not in plan.grid)
     plan = replace(plan, gates=extra)
+    out = folder_for(out, "audit", model, plan, loading.told())
     with output.watching() as watch:
         run_audit(plan, network, source, out, watch)
     found = read_audit(out)

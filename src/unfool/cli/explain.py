@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from .pictures import Shown, run_over
-from .shared import ModelOptions, OutputOptions, class_number
+from .shared import ModelOptions, OutputOptions, class_number, folder_for
 
 
 def explain(
@@ -12,7 +12,7 @@ def explain(
     *,
     model: str = "unfool:digits",
     target: str | None = None,
-    out: Path = Path("runs/explain"),
+    out: Path | None = None,
     limit: int | None = None,
     pictures: int = 24,
     seed: int = 0,
@@ -34,7 +34,7 @@ def explain(
     target
         Class to explain, by name or number; by default the one the model predicts.
     out
-        The folder for pictures and numbers.
+        The folder for pictures and numbers; by default one in runs/explain named after what is run.
     limit
         How many pictures at most, drawn by the seed.
     pictures
@@ -49,7 +49,8 @@ def explain(
     network = loading.load(model)
     aim = class_number(target, network)
     recipe = Recipe(parse(method, Attribution), model, data, target=aim, limit=limit, seed=seed)
-    shown = run_over(recipe, network, out, output, pictures)
+    folder = folder_for(out, "explain", type(recipe.method).__name__, recipe, loading.told())
+    shown = run_over(recipe, network, folder, output, pictures)
     shown.draw(panels)
     report(shown, output)
 

@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from .shared import ModelOptions, OutputOptions, class_number, data_for, opened
+from .shared import ModelOptions, OutputOptions, class_number, data_for, folder_for, opened
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -23,7 +23,7 @@ def maximise(
     model: str = "unfool:digits",
     data: str | None = None,
     only: str | None = None,
-    out: Path = Path("runs/maximise"),
+    out: Path | None = None,
     real: int = 2000,
     noise: int = 1000,
     seed: int = 0,
@@ -48,7 +48,7 @@ def maximise(
     only
         Names or numbers of classes, separated by commas; by default every class.
     out
-        The folder for pictures and numbers.
+        The folder for pictures and numbers; by default one in runs/maximise named after what is run.
     real
         How many real pictures are compared with at most.
     noise
@@ -65,6 +65,7 @@ def maximise(
     batch = source.batch(chosen(source.ids(), real, seed), network.view, network.classes).readable()
     labels = _classes(only, network, batch.x)
     recipe = call_text("Maximise", [repr(wanted), repr(model), repr(address), repr(labels), f"seed={seed}"])
+    out = folder_for(out, "maximise", type(wanted).__name__, recipe, real, loading.told())
     claim(out, recipe, network)
     with output.watching() as watch, watch(type(wanted).__name__, 1) as progress:
         made = wanted(network, labels, start=batch.x.mean(0, keepdim=True), seed=seed)

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from .pictures import run_over
-from .shared import ModelOptions, OutputOptions
+from .shared import ModelOptions, OutputOptions, folder_for
 
 
 def run(
@@ -23,7 +23,7 @@ def run(
     recipe
         The file.
     out
-        The folder for the results; by default runs/ and the file's name.
+        The folder for the results; by default one in runs/run named after the method and the recipe.
     """
     from ..errors import DataError
     from ..runs.recipe import Recipe
@@ -35,7 +35,7 @@ def run(
         reason = error.strerror if isinstance(error, OSError) else "it is not text"
         raise DataError(f"cannot read {recipe}: {reason}", "a recipe is a text file of one line") from None
     wanted = parse(text, Recipe)
-    place = out or Path("runs") / recipe.stem
+    place = folder_for(out, "run", type(wanted.method).__name__, wanted, loading.told())
     shown = run_over(wanted, loading.load(wanted.model), place, output, 0)
     numbers = {name: values for name, values in shown.table.columns.items() if values.ndim == 1}
     means = {name: float(values[shown.table.readable].double().mean()) for name, values in numbers.items()}

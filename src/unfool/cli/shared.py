@@ -1,10 +1,12 @@
 """What several verbs share: which model, over which data, progress and output."""
 
 import json
+import re
 import sys
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from hashlib import blake2b
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
@@ -63,6 +65,10 @@ class ModelOptions:
         how = {"classes": self.classes, "device": self.device, "fast": self.fast, "trust": self.trust}
         model = load(address, view=view, outputs=self.outputs, **how)  # pyright: ignore[reportArgumentType]
         return self._asked(model)
+
+    def told(self) -> str:
+        """What of it results depend on."""
+        return repr((str(self.classes), self.view, self.outputs, self.fast, self.only))
 
     def _asked(self, model: "Model") -> "Model":
         """The model as a black box, where that is wanted, and with its memory."""
@@ -185,6 +191,15 @@ def class_number(name: str | None, model: "Model") -> int | None:
     if name.lower() not in folded:
         raise UnknownName("class", name, model.classes)
     return folded.index(name.lower())
+
+
+def folder_for(out: Path | None, verb: str, name: str, *settings: object) -> Path:
+    """``out``, or a folder of its own for what is run: another one for other settings, the same for the same again."""
+    if out is not None:
+        return out
+    digest = blake2b("\n".join(map(repr, settings)).encode(), digest_size=4).hexdigest()
+    short = re.sub(r"[^A-Za-z0-9.]+", "-", name).strip("-.")[-40:]
+    return Path("runs") / verb / "-".join(part for part in (short, digest) if part)
 
 
 def opened(address: str) -> "Source":

@@ -2,14 +2,14 @@
 
 from pathlib import Path
 
-from ..shared import OutputOptions
+from ..shared import OutputOptions, folder_for
 from .shared import finish
 
 
 def bounds(
     *,
     points: int = 4000,
-    out: Path = Path("runs/bounds"),
+    out: Path | None = None,
     seed: int = 0,
     output: OutputOptions = OutputOptions(),  # noqa: B008  frozen
 ) -> None:
@@ -23,7 +23,7 @@ def bounds(
     points
         Random points for each dimension.
     out
-        The folder for the page and its figures.
+        The folder for the page and its figures; by default one in runs/bounds named after what is run.
     seed
         Where all random numbers come from.
     """
@@ -33,4 +33,4 @@ def bounds(
     plan = Bounds(points=points, seed=seed)
     with output.watching() as watch, watch("dimensions", len(plan.dimensions)) as progress:
         found = measure_bounds(plan, progress)
-    finish(bounds_page(found), out, output)
+    finish(bounds_page(found), folder_for(out, "bounds", "", plan), output)

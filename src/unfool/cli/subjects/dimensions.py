@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Literal
 
-from ..shared import OutputOptions
+from ..shared import OutputOptions, folder_for
 from .shared import finish
 
 
@@ -13,7 +13,7 @@ def dimensions(
     law: Literal["equal", "normal", "sparse"] = "normal",
     images: int = 100,
     seeds: int = 3,
-    out: Path = Path("runs/dimensions"),
+    out: Path | None = None,
     seed: int = 0,
     output: OutputOptions = OutputOptions(),  # noqa: B008  frozen
 ) -> None:
@@ -33,7 +33,7 @@ def dimensions(
     seeds
         How often everything is drawn and trained anew.
     out
-        The folder for the page and its figures.
+        The folder for the page and its figures; by default one in runs/dimensions named after what is run.
     seed
         The first one's random numbers.
     """
@@ -43,4 +43,4 @@ def dimensions(
     plan = Dimensions(eps, law, images=images, seeds=seeds, seed=seed)
     with output.watching() as watch, watch("trends", 5) as progress:
         found = measure_dimensions(plan, progress)
-    finish(dimensions_page(found), out, output)
+    finish(dimensions_page(found), folder_for(out, "dimensions", law, plan), output)

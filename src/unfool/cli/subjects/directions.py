@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from ..shared import ModelOptions, OutputOptions, data_for, opened
+from ..shared import ModelOptions, OutputOptions, data_for, folder_for, opened
 from .shared import finish
 
 
@@ -17,7 +17,7 @@ def directions(
     planes: int = 3,
     draws: int = 100,
     eps: float | None = None,
-    out: Path = Path("runs/directions"),
+    out: Path | None = None,
     seed: int = 0,
     loading: ModelOptions = ModelOptions(),  # noqa: B008  frozen
     output: OutputOptions = OutputOptions(),  # noqa: B008  frozen
@@ -48,7 +48,7 @@ def directions(
     eps
         The size of those in Linf; by default limit.
     out
-        The folder for the page and everything behind it.
+        The folder for the page and everything behind it; by default one in runs/directions named after what is run.
     seed
         Where all random numbers come from.
     """
@@ -71,6 +71,7 @@ def directions(
         sample=sample,
         seed=seed,
     )
+    out = folder_for(out, "directions", model, plan, loading.told())
     with output.watching() as watch:
         tables = run_directions(plan, network, source, out, watch)
     finish(directions_page(study(plan, tables, tuple(network.classes), d)), out, output)

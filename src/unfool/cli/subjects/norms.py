@@ -5,7 +5,7 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from ..shared import ModelOptions, OutputOptions, data_for, opened
+from ..shared import ModelOptions, OutputOptions, data_for, folder_for, opened
 from .shared import finish
 
 
@@ -17,7 +17,7 @@ def norms(
     attack: str = "PGD(steps=40, loss=Margin())",
     images: int = 3,
     sample: int = 200,
-    out: Path = Path("runs/norms"),
+    out: Path | None = None,
     seed: int = 0,
     loading: ModelOptions = ModelOptions(),  # noqa: B008  frozen
     output: OutputOptions = OutputOptions(),  # noqa: B008  frozen
@@ -39,7 +39,7 @@ def norms(
     sample
         How many images every number is measured on.
     out
-        The folder for the page and everything behind it.
+        The folder for the page and everything behind it; by default one in runs/norms named after what is run.
     seed
         Where all random numbers come from.
     """
@@ -54,6 +54,7 @@ def norms(
     regions = tuple(parse(text, Region) for text in within or ("L2(1.0)", "Linf(0.2)", "L0(5)"))
     plan = Norms(model, place, parse(attack, Attack), regions, images, sample, seed)
     source = opened(place)
+    out = folder_for(out, "norms", model, plan, loading.told())
     with output.watching() as watch:
         tables = run_norms(plan, network, source, out, watch)
     shown = source.batch(telling(tables, images, len(regions)), network.view, network.classes)

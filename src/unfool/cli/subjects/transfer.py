@@ -5,7 +5,7 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from ..shared import ModelOptions, OutputOptions, opened
+from ..shared import ModelOptions, OutputOptions, folder_for, opened
 from .shared import finish
 
 NINE = (
@@ -30,7 +30,7 @@ def transfer(
     attack: str = "PGD(steps=40, loss=Margin(), random_start=False)",
     within: str | None = None,
     onwards: bool = True,
-    out: Path = Path("runs/transfer"),
+    out: Path | None = None,
     limit: int | None = None,
     seed: int = 0,
     loading: ModelOptions = ModelOptions(),  # noqa: B008  frozen
@@ -58,7 +58,7 @@ def transfer(
     onwards
         Go on climbing when the source is fooled; an image that only just fools one model fools few others.
     out
-        The folder for the page and everything behind it.
+        The folder for the page and everything behind it; by default one in runs/transfer named after what is run.
     limit
         How many pictures at most, drawn by the seed.
     seed
@@ -81,6 +81,7 @@ def transfer(
     networks = {address: loading.load(address) for address in dict.fromkeys((*named, *attacked))}
     region = parse(within, Region) if within else Linf(0.2) if data.startswith("unfool:") else Linf(8 / 255)
     plan = Transfer(named, attacked, data, parse(attack, Attack), region, onwards, limit, seed)
+    out = folder_for(out, "transfer", data, plan, loading.told())
     with output.watching() as watch:
         found = run_transfer(plan, networks, opened(data), out, watch)
     first = networks[named[0]]
