@@ -9,11 +9,13 @@ import time
 from pathlib import Path
 
 import numpy as np
+import pyarrow.parquet as pq
 import pytest
 import torch
 from PIL import Image
 from torch import nn
 
+from unfool.analysis.rates import rate
 from unfool.cli.attack import panels
 from unfool.cli.audit import read_gate
 from unfool.cli.main import VERBS, run
@@ -22,6 +24,7 @@ from unfool.cli.shared import folder_for
 from unfool.data.address import open_data
 from unfool.errors import SpecError
 from unfool.rows import Batch
+from unfool.runs.table import read_table
 from unfool.views import from_uint8, to_uint8
 from unfool.zoo.address import load
 
@@ -130,7 +133,10 @@ def test_images_of_the_target_class_are_left_out_of_a_rate(capsys):
     threes = int((y == 3).sum())
     assert code == 0
     assert 0 < threes < 40
-    assert f"of {40 - threes}; as 8-bit" in out
+    fair = int(read_table(Path("a")).fair.sum())
+    assert 0 < fair < 40 - threes  # some are taken for a three that are none
+    assert f" of {fair}; as 8-bit" in out
+    assert f"not taken for the target to begin with: {rate(torch.arange(40 - threes) < fair)};" in out
     assert f"left out: {threes} of the target class already" in out
     assert len(os.listdir("a/pictures")) == min(24, 40 - threes)
 
@@ -363,3 +369,30 @@ def test_a_run_without_a_folder_has_one_of_its_own_and_goes_on_in_it(capsys):
         assert str(one) == (
             "mine" if place else f"runs/audit/torchvision-resnet50-weights-a-b.pt-{one.name[-8:]}"
         )
+
+
+def test_images_that_were_wrong_to_begin_with_count_in_no_rate(capsys):
+    held = open_data("unfool:digits8").batch(open_data("unfool:digits8").ids()[:20])
+    model = load("unfool:digits8")
+    y = model(held.x).argmax(1)
+    y[:6] = (y[:6] + 1) % 10
+    np.savez("d.npz", x=held.x.numpy(), y=y.numpy())
+    told = ("d.npz", "--model", "unfool:digits8", "--within", "Linf(0.05)")
+    for method in ("FGSM", "Square(queries=20)"):
+        found = json.loads(said(capsys, "attack", method, *told, "--json", "--out", method[:4])[1])
+        table = read_table(Path(method[:4]))
+        assert table["started"].bool().tolist() == [True] * 6 + [False] * 14
+        assert found["right"] == rate(torch.arange(20) < 14).as_dict()
+        assert found["fooled"] == rate(table["success"][6:].bool()).as_dict()
+        assert found["fooled_as_8_bit"]["n"] == 14
+        assert (
+            pq.read_table(f"{method[:4]}/table.parquet")["started"].to_pylist()
+            == table["started"].bool().tolist()
+        )
+    assert {curve["n"] for curve in found["queries"].values()} == {14}
+    lines = said(capsys, "attack", "FGSM", *told, "--out", "FGSM")[1].splitlines()
+    assert sum(line.rstrip().endswith("already") for line in lines) == 6
+    assert f"right to begin with: {rate(torch.arange(20) < 14)}; the others count in no rate" in lines
+    fit = ("Universal(epochs=1)", *told, "--learn", "unfool:digits8?split=train", "--json", "--out", "u")
+    rates = json.loads(said(capsys, "attack", *fit)[1])["rates"]["learned"]
+    assert (rates["right"]["k"], rates["right"]["n"], rates["success"]["n"]) == (14, 20, 14)

@@ -144,20 +144,23 @@ class Attack(Method, ABC):
         aim: dict[str, Any] = {"y" if question.target is None else "target": wanted}
         how: dict[str, Any] = {"mask": question.mask(batch), "seed": question.seed, "ids": batch.ids}
         found = self(question.model, batch.x, **aim, within=question.within, **how)
-        return columns_of(found, question, wanted)
+        return columns_of(found, question, batch, wanted)
 
 
-def columns_of(found: Attacked, question: Question, wanted: Tensor) -> Columns:
-    """What a run keeps: the images as 8-bit files hold them, and whether they reach the goal before and after that."""
+def columns_of(found: Attacked, question: Question, batch: Batch, wanted: Tensor) -> Columns:
+    """What a run keeps: the images as 8-bit files hold them, and whether they reach the goal before and after that.
+
+    ``started`` are those that reach it to begin with, so that nobody counts them as fooled.
+    """
     saved = to_uint8(found.x)
-    again = label_of(question.model(from_uint8(saved))).to(wanted.device)
-    survives = (again == wanted) == (question.target is not None)
+    before, again = (label_of(question.model(x)).to(wanted.device) for x in (batch.x, from_uint8(saved)))
+    started, survives = ((label == wanted) == (question.target is not None) for label in (before, again))
     scores = {
         name: getattr(found, name)
         for name in ("success", "label", "confidence", "l0", "l1", "l2", "linf", "queries")
     }
     known = {"adversarial": saved, "y": wanted.cpu()}
-    return {**known, **scores, "label_saved": again, "success_saved": survives}
+    return {**known, **scores, "started": started, "label_saved": again, "success_saved": survives}
 
 
 def aimed(x: Tensor, y: Any, target: Any, classes: int | None) -> tuple[Goal, Tensor]:

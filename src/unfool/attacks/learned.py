@@ -16,7 +16,7 @@ from ..checks import checked_images, row_ids
 from ..errors import DataError, InputError
 from ..method import Columns, Fit, Method, Question, checked_model
 from ..model import Model
-from ..objectives import Objective, Targeted, Untargeted, label_of
+from ..objectives import Objective, Targeted, Untargeted
 from ..query import Query
 from ..regions import Linf, Region
 from ..rows import Batch, Rng, stable_number
@@ -175,12 +175,10 @@ class Apply(Method):
     def columns(self, question: Question, batch: Batch) -> Columns:
         learned = _read(str(Path(self.file).resolve()), _age(self.file))
         learned = learned.instead(self.instead) if self.instead else learned
-        wanted, model = question.labels(batch), question.model
+        wanted = question.labels(batch)
         aim: dict[str, Any] = {"y" if question.target is None else "target": wanted}
-        found = learned(model, batch.x, **aim, seed=question.seed, ids=batch.ids)
-        before = label_of(model(batch.x)).to(wanted.device)
-        started = (before == wanted) == (question.target is not None)
-        return {**columns_of(found, question, wanted), "started": started, "y": batch.y}
+        found = learned(question.model, batch.x, **aim, seed=question.seed, ids=batch.ids)
+        return {**columns_of(found, question, batch, wanted), "y": batch.y}
 
 
 def _age(path: str) -> int:

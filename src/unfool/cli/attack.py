@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from .film import draw_films
-from .pictures import Shown, run_over, sure_of
+from .pictures import Shown, right_text, run_over, sure_of
 from .searches import counted, draw_classes, few_pixels, pixel_panels
 from .shared import Job, ModelOptions, OutputOptions, class_number, folder_for, region_for
 
@@ -148,16 +148,17 @@ def name_of(table: "Table", row: int, column: str, model: "Model") -> str:
 def report(shown: Shown, output: OutputOptions) -> None:
     from ..analysis.rates import rate
 
-    table, fine = shown.table, shown.table.readable
-    done = rate(table["success"][fine].bool())
-    kept = rate(table["success_saved"][fine].bool())
+    table, fair = shown.table, shown.table.fair
+    right = rate(fair[table.readable])
+    done, kept = (rate(table[name][fair].bool()) for name in ("success", "success_saved"))
     rows = [
         [table.ids[r], name_of(table, r, "label", shown.model), f"{float(table['confidence'][r]):.3f}"]
         + [f"{float(table[n][r]):.4g}" for n in ("linf", "l2", "l0", "queries")]
-        + ["yes" if table["success"][r] else "no"]
+        + ["already" if table["started"][r] else "yes" if table["success"][r] else "no"]
         for r in shown.rows
     ]
     output.table("", ["id", "label", "confidence", "linf", "l2", "l0", "queries", "fooled"], rows)
-    output.say(f"\nfooled {done}; as 8-bit files {kept}")
-    numbers = {"fooled": done.as_dict(), "fooled_as_8_bit": kept.as_dict()}
+    output.say(f"\n{right_text(right, shown.recipe.target)}")
+    output.say(f"fooled {done}; as 8-bit files {kept}")
+    numbers = {"right": right.as_dict(), "fooled": done.as_dict(), "fooled_as_8_bit": kept.as_dict()}
     shown.close(output, numbers | counted(shown, output))

@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..errors import DataError
-from .pictures import run_over
+from .pictures import right_text, run_over
 from .shared import Job, opened
 
 if TYPE_CHECKING:
@@ -72,11 +72,12 @@ def learned_file(fit: "LearnedAttack", job: Job, learn: str | None) -> Path:
 
 
 def rates(table: "Table") -> dict[str, Any]:
-    """Success as floats and as 8-bit files, of the pictures that were not there to begin with."""
+    """How many pictures were not there to begin with, and success with those as floats and as 8-bit files."""
     from ..analysis.rates import rate
 
-    fair = table.readable & ~table["started"].bool()
+    fair = table.fair
     return {
+        "right": rate(fair[table.readable]),
         "success": rate(table["success"][fair].bool()),
         "as_8_bit": rate(table["success_saved"][fair].bool()),
     }
@@ -121,6 +122,7 @@ def some(batch: "Batch") -> "Batch":
 def say(fit: "LearnedAttack", job: Job, numbers: dict[str, Any], poses: "Poses | None") -> None:
     output, aim = job.output, "away from the label" if job.target is None else f"towards class {job.target}"
     rows = [[name, str(found["success"]), str(found["as_8_bit"])] for name, found in numbers.items()]
+    output.say(right_text(numbers["learned"]["right"], job.target))
     output.table(f"{type(fit).__name__}, {aim}", ["", "reaches the goal", "as 8-bit files"], rows)
     files = [
         "learned/learned.safetensors",

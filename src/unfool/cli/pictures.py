@@ -9,6 +9,7 @@ from .shared import OutputOptions, opened
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from ..analysis.rates import Rate
     from ..model import Model
     from ..rows import Batch
     from ..runs.recipe import Recipe
@@ -75,6 +76,12 @@ def sure_of(model: "Model", image: "Tensor") -> str:
     label = int(label_of(logits))
     means = logits.flatten(2).mean(2) if logits.ndim > 2 else logits
     return f"{100 * float(means.softmax(1)[0, label]):.1f} % {model.label_name(label)}"
+
+
+def right_text(right: "Rate", target: int | None) -> str:
+    """How many samples an attack is judged on."""
+    aim = "right" if target is None else "not taken for the target"
+    return f"{aim} to begin with: {right}; the others count in no rate"
 
 
 def file_name(sample: str) -> str:

@@ -23,10 +23,10 @@ def counted(shown: Shown, output: OutputOptions) -> dict[str, Any]:
     method = shown.recipe.method
     if not isinstance(method, Attack) or method.asks == "gradients":
         return {}
-    fine, control = shown.table.readable, at_random(shown, output)
+    fair, control = shown.table.fair, at_random(shown, output)
     curves, found = {}, {}
     for name, table in ((type(method).__name__, shown.table), ("random, as many queries", control)):
-        fooled, queries = table["success"][fine].bool(), (table["queries"][fine] - 1).clamp_min(1)
+        fooled, queries = table["success"][fair].bool(), (table["queries"][fair] - 1).clamp_min(1)
         curves[name] = [(at, r.interval) for at, r in fooled_by(fooled, queries)]
         found[name] = rate(fooled).as_dict() | quartiles(queries[fooled])
         told = ", ".join(f"{k} {v:.0f}" for k, v in quartiles(queries[fooled]).items())
@@ -112,9 +112,9 @@ def draw_classes(shown: Shown) -> None:
     from ..show.chart import class_grid
 
     names = shown.model.classes or tuple(map(str, range(shown.model.width or 0)))
-    table, fine = shown.table, shown.table.readable
-    y, fooled = table["y"], table["success"].bool() & fine
+    table, fair = shown.table, shown.table.fair
+    y, fooled = table["y"], table["success"].bool() & fair
     counts = torch.zeros(len(names), len(names))
     counts.index_put_((y[fooled], table["label"][fooled]), torch.ones(int(fooled.sum())), accumulate=True)
-    totals = torch.bincount(y[fine], minlength=len(names))
+    totals = torch.bincount(y[fair], minlength=len(names))
     (shown.folder / "classes.svg").write_text(class_grid(counts, totals, names), encoding="utf-8")

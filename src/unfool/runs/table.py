@@ -43,6 +43,11 @@ class Table:
         """Which samples could be read: [N] bool."""
         return torch.tensor([i not in self.errors for i in self.ids], dtype=torch.bool)
 
+    @property
+    def fair(self) -> Tensor:
+        """Which samples count when an attack is judged: readable, and not where it leads to begin with."""
+        return self.readable & ~self["started"].bool()
+
 
 def read_table(folder: Path, names: Sequence[str] | None = None) -> Table:
     """All parts written so far, in order; ``names`` reads only some of the columns."""
