@@ -16,10 +16,9 @@ from PIL import Image
 from torch import nn
 
 from unfool.analysis.rates import rate
-from unfool.cli.attack import panels
 from unfool.cli.audit import read_gate
 from unfool.cli.main import VERBS, run
-from unfool.cli.pictures import Shown
+from unfool.cli.pictures import Shown, panels
 from unfool.cli.shared import folder_for
 from unfool.data.address import open_data
 from unfool.errors import SpecError
@@ -279,6 +278,8 @@ def test_a_patch_is_learned_on_one_split_judged_on_the_other_and_can_be_printed(
         "unfool:digits8",
         "--limit",
         "30",
+        "--pictures",
+        "4",
         "--out",
         "p",
         "--quiet",
@@ -292,6 +293,10 @@ def test_a_patch_is_learned_on_one_split_judged_on_the_other_and_can_be_printed(
     for name in ("print.png", "print.pdf", "poses.svg", "contact-sheet.png", "learned/learned.safetensors"):
         assert os.path.getsize(f"p/{name}") > 0
     assert "split=train" in Path("p/learned/recipe.txt").read_text()
+    assert len(os.listdir("p/pictures")) == 4
+    with Image.open(next(Path("p/pictures").iterdir())) as picture:
+        assert picture.width == 5 * (224 + 12) + 12  # image, change, image with it, and both controls
+    assert "--film shows" in refused(capsys, *learn, "--film", "1")
     assert said(capsys, *learn)[0] == 0
     assert (
         said(capsys, "attack", "Universal(epochs=1)", "unfool:digits8", "--limit", "9", "--out", "u")[0] == 0

@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from .film import draw_films
-from .pictures import Shown, right_text, run_over, sure_of
+from .pictures import Shown, panels, right_text, run_over
 from .searches import counted, draw_classes, few_pixels, pixel_panels
 from .shared import Job, ModelOptions, OutputOptions, class_number, folder_for, region_for
 
@@ -74,7 +74,7 @@ def attack(
     from ..attacks.base import Attack
     from ..attacks.learned import LearnedAttack
     from ..attacks.substitute import Substitute
-    from ..errors import SpecError
+    from ..errors import InputError, SpecError
     from ..spec import parse
     from .learned import learn_and_judge
     from .substitute import study_substitute
@@ -85,11 +85,15 @@ def attack(
     asked = (how, model, data, inside, aim, limit, seed, learn, loading.told())
     folder = folder_for(out, "attack", type(how).__name__, *asked)
     job = Job(network, model, data, inside, aim, limit, seed, folder, output)
+    if film and not isinstance(how, Attack):
+        raise InputError(
+            f"--film shows how each picture is changed; {type(how).__name__} learns", "leave it out"
+        )
     match how:
         case Attack():
             attack_each(how, job, pictures, film)
         case LearnedAttack():
-            learn_and_judge(how, job, learn, size_cm)
+            learn_and_judge(how, job, learn, size_cm, pictures)
         case Substitute():
             study_substitute(how, job)
         case _:
@@ -120,25 +124,6 @@ def attack_each(how: "Attack", job: Job, pictures: int, film: int) -> None:
     if film:
         draw_films(how, shown, film)
     report(shown, job.output)
-
-
-def panels(shown: Shown, k: int) -> list[tuple[str, "object"]]:
-    """Image, signs of the change, the change as large as it is, and the changed image of one row, as the file holds it.
-
-    Labels and confidences are those of the image and of the file.
-    """
-    from ..views import from_uint8
-
-    image, found = shown.batch.x[k], from_uint8(shown.table["adversarial"][shown.rows[k]])
-    change, row = found - image, shown.rows[k]
-    before, after = (sure_of(shown.model, x) for x in (image, found))
-    lost = shown.table["success"][row] and not shown.table["success_saved"][row]
-    return [
-        (before, image),
-        ("signs of the change", 0.5 + change.sign() / 2),
-        (f"the change itself, at most {float(change.abs().max()):.3g}", 0.5 + change),
-        (f"→ {after}{' (float only)' if lost else ''}", found),
-    ]
 
 
 def name_of(table: "Table", row: int, column: str, model: "Model") -> str:

@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..errors import DataError
-from .pictures import right_text, run_over
+from .pictures import Shown, panels, right_text, run_over
 from .shared import Job, opened
 
 if TYPE_CHECKING:
@@ -17,7 +17,7 @@ POSED = 100
 """How many pictures are seen at every angle and size."""
 
 
-def learn_and_judge(fit: "LearnedAttack", job: Job, learn: str | None, size_cm: float) -> None:
+def learn_and_judge(fit: "LearnedAttack", job: Job, learn: str | None, size_cm: float, pictures: int) -> None:
     """Learn, judge beside both controls, draw, and write what can be printed."""
     from ..attacks.learned import CONTROLS, Apply, Learned
     from ..runs.recipe import Recipe
@@ -26,19 +26,28 @@ def learn_and_judge(fit: "LearnedAttack", job: Job, learn: str | None, size_cm: 
     job = job if learn else halved(job)
     file = learned_file(fit, job, learn)
     names = {"": "learned", **{kind: f"{kind} control" for kind in CONTROLS}}
-    tables: dict[str, Table] = {}
+    runs: dict[str, Shown] = {}
     for kind, name in names.items():
         method, place = Apply(str(file), kind), job.out / (kind or "applied")  # pyright: ignore[reportArgumentType]
         recipe = Recipe(method, job.model, job.data, None, job.target, job.limit, job.seed)
-        tables[name] = run_over(recipe, job.network, place, job.output, 0).table
+        runs[name] = run_over(recipe, job.network, place, job.output, pictures)
     learned = Learned.read(file)
-    numbers = {name: rates(table) for name, table in tables.items()}
-    poses = drawn(fit, job, learned, tables["learned"]) if learned.picture.ndim == 3 else None
+    runs["learned"]._replace(folder=job.out).draw(lambda _, k: beside(runs, k))
+    numbers = {name: rates(shown.table) for name, shown in runs.items()}
+    poses = drawn(fit, job, learned, runs["learned"].table) if learned.picture.ndim == 3 else None
     if learned.picture.ndim == 3:
         from ..show.printed import save_printable
 
         save_printable(learned.picture, size_cm, job.out / "print")
     say(fit, job, numbers, poses)
+
+
+def beside(runs: "dict[str, Shown]", k: int) -> list[tuple[str, Any]]:
+    """Image, the change, the image with it, and the image with each control of its size."""
+    shown = [panels(run, k) for run in runs.values()]
+    before, _, change, _ = shown[0]
+    after = [(f"{name} {each[-1][0]}", each[-1][1]) for name, each in zip(runs, shown, strict=True)]
+    return [before, change, *after]
 
 
 def its_own_split(data: str) -> str | None:

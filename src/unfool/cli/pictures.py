@@ -68,6 +68,25 @@ def run_over(recipe: "Recipe", model: "Model", folder: Path, output: OutputOptio
     return Shown(recipe, model, table, batch[torch.arange(len(rows))], rows, folder)
 
 
+def panels(shown: Shown, k: int) -> list[tuple[str, Any]]:
+    """Image, signs of the change, the change as large as it is, and the changed image of one row, as the file holds it.
+
+    Labels and confidences are those of the image and of the file.
+    """
+    from ..views import from_uint8
+
+    image, found = shown.batch.x[k], from_uint8(shown.table["adversarial"][shown.rows[k]])
+    change, row = found - image, shown.rows[k]
+    before, after = (sure_of(shown.model, x) for x in (image, found))
+    lost = shown.table["success"][row] and not shown.table["success_saved"][row]
+    return [
+        (before, image),
+        ("signs of the change", 0.5 + change.sign() / 2),
+        (f"the change itself, at most {float(change.abs().max()):.3g}", 0.5 + change),
+        (f"→ {after}{' (float only)' if lost else ''}", found),
+    ]
+
+
 def sure_of(model: "Model", image: "Tensor") -> str:
     """What a model takes an image for, and how sure it is: 57.7 % panda."""
     from ..objectives import label_of
