@@ -3,6 +3,8 @@
 import io
 import json
 import re
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -18,10 +20,11 @@ from sklearn.svm import SVC
 from oracles import Plane, images
 from unfool.attacks.decision import SurFree
 from unfool.cli.main import run
-from unfool.errors import DataError, InputError, RunConflict, SpecError
+from unfool.errors import DataError, InputError, RunConflict, SpecError, UnfoolError
 from unfool.model import Model
 from unfool.samples import digits8
 from unfool.zoo.address import load
+from unfool.zoo.answers import Answers
 from unfool.zoo.http import Endpoint
 from unfool.zoo.remember import memory_of, only, remembered
 from unfool.zoo.sklearn import sklearn_model
@@ -101,6 +104,14 @@ def test_an_onnx_file_gives_scores(tmp_path: Path):
     assert torch.allclose(model(X), X.flatten(1) @ torch.from_numpy(weights), atol=1e-5)
     with pytest.raises(InputError, match="fails on images of shape"):
         model(images(2, 1, 5, 5))
+    address = f"{tmp_path}/linear.onnx?mean=0.25&std=1/2"
+    assert torch.allclose(load(address)(X), model((X - 0.25) / 0.5), atol=1e-5)
+    assert torch.equal(only(load(address), "scores")(X), load(address)(X))
+    kept = remembered(load(address), tmp_path / "answers")
+    assert torch.equal(kept(X), load(address)(X))
+    for wrong in ("mean=a", "std=0", "mean=1,2&std=1,2,3", "men=1"):
+        with pytest.raises(UnfoolError):
+            load(f"{tmp_path}/linear.onnx?{wrong}")
     (tmp_path / "torn.onnx").write_bytes(b"no network")
     with pytest.raises(DataError, match="cannot read"):
         load(f"{tmp_path}/torn.onnx")
@@ -260,6 +271,50 @@ def test_a_torn_record_is_dropped_and_asked_again(tmp_path: Path, kept: int):
     for _ in range(2):
         assert torch.equal(remembered(named(Counting()), path)(X), wanted)
     assert path.read_bytes() == content
+
+
+def test_several_may_write_one_file_and_learn_from_each_other(tmp_path: Path):
+    path, more = tmp_path / "answers", images(3, 1, 4, 4, seed=8)
+    one, other = Counting(), Counting()
+    here, there = (remembered(named(f), path) for f in (one, other))
+    wanted = here(X)
+    with path.open("ab") as file:
+        file.write(b"a record that a killed process has torn")
+    there(more)
+    assert torch.equal(there(X), wanted)  # not asked: it has seen them when it added its own
+    assert (one.asked, other.asked) == (5, 3)
+    assert torch.equal(
+        remembered(named(Counting(most=0)), path)(torch.cat([X, more])), NET(torch.cat([X, more]))
+    )
+
+
+WRITER = """
+import sys, numpy as np
+from pathlib import Path
+from unfool.zoo.answers import Answers
+answers = Answers(Path(sys.argv[1]), "oracle")
+print("ready", flush=True)
+for k in range(int(sys.argv[3])):
+    answers.add([f"{sys.argv[2]}{k:15}".encode()], np.full((1, 200), k, np.float32))
+"""
+
+
+def test_processes_that_write_at_once_lose_nothing_and_a_killed_one_locks_nobody_out(tmp_path: Path):
+    path = tmp_path / "answers"
+
+    def writer(name: str, n: int) -> subprocess.Popen[str]:
+        command = [sys.executable, "-c", WRITER, str(path), name, str(n)]
+        return subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+
+    killed, *whole = [writer("k", 10**9), writer("a", 300), writer("b", 300)]
+    assert all(process.stdout and process.stdout.readline() == "ready\n" for process in (killed, *whole))
+    killed.kill()
+    for process in (killed, *whole):
+        process.communicate(timeout=60)
+    known = Answers(path, "oracle").known
+    assert [process.returncode for process in whole] == [0, 0]
+    for name in "ab":
+        assert all((known[f"{name}{k:15}".encode()] == k).all() for k in range(300))
 
 
 def test_a_file_of_answers_belongs_to_one_model(tmp_path: Path):

@@ -1,32 +1,21 @@
-"""What a black box has answered, kept on disk as it comes: a run that was cut short asks nothing twice.
+"""What a black box has answered, kept on disk as it comes: a run that was cut short asks nothing twice."""
 
-The file begins with a line of JSON that says whose answers it holds. After it comes one record per image: a hash of the
-image, the kind and length of the answer, the answer, a checksum. A record that was torn by the end of a process is cut
-off when the file is opened again.
-"""
-
-import json
-import os
-import struct
 from collections.abc import Callable
 from hashlib import blake2b
 from pathlib import Path
 from typing import Any, Literal
-from zlib import crc32
 
 import numpy as np
 import torch
 
 from ..blackbox import BlackBox
-from ..errors import DataError, InputError, RunConflict
+from ..errors import DataError, InputError
 from ..model import Model
 from ..objectives import label_of
+from .answers import Answers
 
 BATCH = 64
 """How many images the black box is given at a time; after each its answers are on disk."""
-START = b'{"unfool answers of'
-HEAD, TAIL = struct.Struct("<16s1sI"), struct.Struct("<I")
-KINDS = {b"f": np.dtype("<f4"), b"d": np.dtype("<f8"), b"i": np.dtype("<i8")}
 
 
 class Remembered:
@@ -37,16 +26,23 @@ class Remembered:
 
     def __init__(self, f: Callable[[Any], Any], path: Path, of: str):
         self.f, self.path, self.asked, self.replayed = f, path, 0, 0
-        self.known = _opened(path, of)
+        try:
+            self.answers = Answers(path, of)
+        except OSError as error:
+            raise DataError(
+                f"cannot use {path}: {error.strerror or error}", "give another file to --remember"
+            ) from None
 
     def __call__(self, x: Any) -> Any:
         keys = [key_of(image) for image in x]
-        new = {key: k for k, key in enumerate(keys) if key not in self.known}  # of equal images one is asked
+        new = {
+            key: k for k, key in enumerate(keys) if key not in self.answers.known
+        }  # of equal images one is asked
         places = list(new.values())
         for some in (places[k : k + BATCH] for k in range(0, len(places), BATCH)):
             self._ask(x[some], [keys[k] for k in some])
         self.replayed += len(x) - len(new)
-        return np.stack([self.known[key] for key in keys])
+        return np.stack([self.answers.known[key] for key in keys])
 
     def _ask(self, x: Any, keys: list[bytes]) -> None:
         answer = self.f(x)
@@ -54,14 +50,8 @@ class Remembered:
         if len(answers) != len(x):
             raise InputError(f"the black box gave {len(answers)} answers for {len(x)} images")
         self.asked += len(x)
-        kind = next(
-            (k for k, t in KINDS.items() if t == answers.dtype), b"d" if answers.dtype.kind == "f" else b"i"
-        )
-        answers = answers.astype(KINDS[kind])
-        self.known |= dict(zip(keys, answers, strict=True))
         try:
-            with self.path.open("ab", buffering=0) as file:
-                file.write(b"".join(map(_record, keys, [kind] * len(keys), answers)))
+            self.answers.add(keys, answers)
         except OSError as error:
             raise DataError(f"cannot write {self.path}: {error.strerror}", "is the disk full?") from None
 
@@ -74,66 +64,6 @@ def key_of(image: Any) -> bytes:
     digest = blake2b(f"{image.dtype.str}{image.shape}".encode(), digest_size=16)
     digest.update(np.ascontiguousarray(image).tobytes())
     return digest.digest()
-
-
-def _record(key: bytes, kind: bytes, answer: Any) -> bytes:
-    told = struct.pack(f"<B{answer.ndim}I", answer.ndim, *answer.shape) + answer.tobytes()
-    body = HEAD.pack(key, kind, len(told)) + told
-    return body + TAIL.pack(crc32(body))
-
-
-def _opened(path: Path, of: str) -> dict[bytes, Any]:
-    """The answers in a file, made where there is none; a torn end is cut off."""
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        content = path.read_bytes() if path.exists() else b""
-        first, line, rest = content.partition(b"\n")
-        if not line:  # a new file, or one torn in its first line
-            if not START.startswith(content[: len(START)]):
-                raise DataError(f"{path} is no file of answers", "give a new file to --remember")
-            path.write_bytes(json.dumps({"unfool answers of": of}).encode() + b"\n")
-            return {}
-        _check_owner(first, of, path)
-        known, whole = _records(rest)
-        if whole < len(rest):
-            os.truncate(path, len(first) + 1 + whole)
-    except DataError:
-        raise
-    except OSError as error:
-        raise DataError(
-            f"cannot use {path}: {error.strerror or error}", "give another file to --remember"
-        ) from None
-    return known
-
-
-def _check_owner(line: bytes, of: str, path: Path) -> None:
-    try:
-        held = json.loads(line)["unfool answers of"]
-    except (ValueError, KeyError, TypeError):
-        raise DataError(f"{path} is no file of answers", "give a new file to --remember") from None
-    if held != of:
-        raise RunConflict(
-            f"{path} holds the answers of {held}, not of {of}", "give each model a file of its own"
-        )
-
-
-def _records(content: bytes) -> tuple[dict[bytes, Any], int]:
-    """The answers by key, and where the last whole record ends."""
-    known, at = dict[bytes, Any](), 0
-    while at + HEAD.size <= len(content):
-        key, kind, length = HEAD.unpack_from(content, at)
-        end = at + HEAD.size + length
-        if kind not in KINDS or content[end : end + TAIL.size] != TAIL.pack(crc32(content[at:end])):
-            break
-        known[key] = _answer(content[at + HEAD.size : end], KINDS[kind])
-        at = end + TAIL.size
-    return known, at
-
-
-def _answer(told: bytes, kind: Any) -> Any:
-    sides = told[0]
-    shape = struct.unpack_from(f"<{sides}I", told, 1)
-    return np.frombuffer(told, kind, offset=1 + 4 * sides).reshape(shape)
 
 
 def remembered(model: Model, path: Path) -> Model:
