@@ -211,3 +211,14 @@ def torch_squeezenet() -> nn.Module:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         return torchvision().models.squeezenet1_1(weights=None).eval()
+
+
+def test_a_network_from_a_file_may_be_normalised_by_its_address(tmp_path):
+    file = tmp_path / "net.py"
+    file.write_text("from torch import nn\ndef make(): return nn.Flatten()\n")
+    x = torch.rand(2, 3, 2, 2)
+    mean, std = torch.tensor([0.5, 0.4, 0.3]).view(3, 1, 1), 0.2
+    found = load(f"{file}:make?mean=0.5,0.4,0.3&std=0.2", outputs="logits")
+    assert torch.allclose(found(x), ((x - mean) / std).flatten(1), atol=1e-5)
+    with pytest.raises(SpecError, match="2 for mean and 3 for std"):
+        load(f"{file}:make?mean=1,2&std=1,2,3")

@@ -1,6 +1,7 @@
 """Models by address."""
 
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import nn
@@ -10,6 +11,7 @@ from ..data.labels import ClassNames, read_classes
 from ..errors import DataError, InputError, SpecError, UnknownName, suggestion
 from ..model import Model
 from ..outputs import Outputs
+from ..spec import parse_number
 from ..views import View
 from .found import Found
 from .weights import load_weights
@@ -28,7 +30,8 @@ def load(
     """The model at an address: ``torchvision:NAME@WEIGHTS``, ``timm:NAME``, ``file.py:factory``, ``unfool:NAME``.
 
     Black boxes are ``sklearn:FILE.skops``, ``FILE.onnx`` and ``http://127.0.0.1:PORT/path``. Each network may be
-    followed by ``?weights=file`` (.safetensors, .pth or .pt), loaded without running anything in it unless ``trust``.
+    followed by ``?weights=file`` (.safetensors, .pth or .pt), loaded without running anything in it unless ``trust``;
+    networks from files and .onnx also by ``mean`` and ``std``, a number or one for each channel: ``?mean=0.5&std=0.5``.
     ``classes`` are names or a file of them, ``view`` how pictures are cut; both come with the model where it knows
     them. Raises :class:`UnknownName`, :class:`DataError` or :class:`SpecError` where it cannot be.
     """
@@ -46,8 +49,13 @@ def load(
     found = _found(kind, rest, place, options, own is None)
     if isinstance(found, Model):
         return found
+    if ".py:" in place:
+        found = found._replace(**normalisation(options))
     if options:
-        known = ["weights", *(("net", "robust") if kind == "unfool" else ())]
+        known = [
+            "weights",
+            *(("net", "robust") if kind == "unfool" else ("mean", "std") if ".py:" in place else ()),
+        ]
         raise SpecError(
             f"{address} has no option {next(iter(options))!r}", suggestion(next(iter(options)), known)
         )
@@ -63,6 +71,19 @@ def load(
         fast=fast,
         name=address,
     )
+
+
+def normalisation(options: dict[str, str]) -> dict[str, Any]:
+    """``mean`` and ``std`` taken out of an address' options: one number, or one for each channel."""
+    known = {
+        key: [parse_number(part) for part in options.pop(key).split(",")]
+        for key in ("mean", "std")
+        if key in options
+    }
+    if len({len(numbers) for numbers in known.values()} - {1}) > 1:
+        counts = " and ".join(f"{len(numbers)} for {key}" for key, numbers in known.items())
+        raise SpecError(f"{counts} are not numbers of the same channels", "write mean=0.5,0.4,0.3&std=0.2")
+    return known
 
 
 def _found(kind: str, rest: str, place: str, options: dict[str, str], pretrained: bool) -> Found | Model:
@@ -108,7 +129,7 @@ def _black_box(
     else:
         from .onnx import onnx_model
 
-        model = onnx_model(place, names, outputs)
+        model = onnx_model(place, names, outputs, **normalisation(options))
     if options:
         raise SpecError(
             f"{place} has no option {next(iter(options))!r}", "docs/attacks-black-box.md lists them"

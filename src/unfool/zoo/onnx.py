@@ -14,7 +14,10 @@ TYPES = {"tensor(float)": np.float32, "tensor(double)": np.float64, "tensor(floa
 
 
 def onnx_model(path: str, classes: Sequence[str] = (), outputs: str | None = None, **how: Any) -> Model:
-    """The network in an .onnx file that takes images [B, C, *space] in [0, 1]; its first output are the scores."""
+    """The network in an .onnx file that takes images [B, C, *space]; its first output are the scores.
+
+    They are in [0, 1], unless ``how`` has a ``mean`` and ``std`` by which the network wants them normalised.
+    """
     try:
         runtime: Any = importlib.import_module("onnxruntime")
     except ModuleNotFoundError:
