@@ -11,7 +11,7 @@ from torch import Tensor
 from .errors import InputError
 from .model import Model
 from .objectives import Objective, label_of
-from .query import Query
+from .query import Query, Spent
 from .regions import Mask, Region
 from .rows import Batch, Rng, stable_number
 from .spec import Count, Spec
@@ -26,12 +26,15 @@ class Question(NamedTuple):
     within: Region | None = None
     target: int | Tensor | None = None
     seed: int = 0
+    starts: Tensor | None = None
+    """Images [N, C, *] that a search may begin at."""
 
     def query(self, batch: Batch, objective: Objective, who: str) -> Query:
         """A question about the labels of a batch; an image without a label is asked about its predicted class."""
         model = self.model
         rng = Rng.seeded(self.seed, batch.ids, model.device)
-        return Query(model, objective, self.labels(batch).to(model.device), rng, who=who)
+        spent = Spent.nothing(len(batch), model.device, self.starts)
+        return Query(model, objective, self.labels(batch).to(model.device), rng, who=who, spent=spent)
 
     def mask(self, batch: Batch) -> Tensor | None:
         """Where changes may be: the masks of the data, where the region is a :class:`Mask` that asks for them."""

@@ -38,7 +38,7 @@ class AtLayer(NamedTuple):
 
 
 class Spent(NamedTuple):
-    """What a query and all its cuts have asked so far; ``rows`` are this cut's places in ``asked`` and ``followed``."""
+    """What a query and all its cuts share; ``rows`` are this cut's places in what has one entry per row."""
 
     cost: Counter[str]
     asked: Tensor
@@ -46,13 +46,18 @@ class Spent(NamedTuple):
     followed: Tensor
     """Backward passes of each row."""
     rows: Tensor
+    lost: Tensor
+    """Whether a search found no image to begin at."""
+    starts: Tensor | None = None
+    """Images [N, C, *] that a search of any row may begin at."""
     film: "list[Frame] | None" = None
     """Every state of a search in turn, where somebody wants to see it."""
 
     @classmethod
-    def nothing(cls, n: int, device: torch.device | str) -> "Spent":
+    def nothing(cls, n: int, device: torch.device | str, starts: Tensor | None = None) -> "Spent":
         rows = torch.arange(n, device=device)
-        return cls(Counter(), torch.zeros_like(rows), torch.zeros_like(rows), rows)
+        none = torch.zeros_like(rows)
+        return cls(Counter(), none, none.clone(), rows, none.bool(), starts)
 
     def add(self, way: Literal["forward", "backward"], n: int = 1) -> None:
         """Note ``n`` passes of every row of this cut."""

@@ -12,9 +12,12 @@ from oracles import SPACES, Gives, Plane, images, segmenter
 from unfool.attacks.asking import cosines
 from unfool.attacks.base import Attack
 from unfool.attacks.decision import BoundaryWalk, HopSkipJump, SurFree, across_all
+from unfool.attacks.gradient import FGSM
+from unfool.attacks.wrappers import Repeated
 from unfool.errors import InputError
 from unfool.model import Model
 from unfool.regions import L2, Linf, Mask
+from unfool.rows import column
 
 NET = Plane(1, 4, 4)
 X = images(6, 1, 4, 4, low=0.4, high=0.6)
@@ -83,6 +86,7 @@ def test_where_no_start_is_found_the_image_is_returned_as_it_was(attack: Any):
     assert torch.equal(found.x, X)
     assert not found.success.any()
     assert (found.queries == 1 + 7 + 1).all()  # itself, the tries, the verdict
+    assert found.no_start.all()
 
 
 @attacks
@@ -92,6 +96,40 @@ def test_a_target_is_reached_not_any_other_class(attack: Any):
     found = replace(attack, queries=300)(labelled(net, 3), X, target=1 - y)
     assert found.success.all()
     assert torch.equal(found.label, 1 - y)
+
+
+RARE = Gives(Plane(1, 4, 4), lambda out: torch.cat([out * 0.01, 0.0028 - (out[:, 1:] - 0.25).abs()], 1))
+"""Its third class is a thin layer far from the plane: none of hundreds of random images is in it."""
+
+
+@attacks
+def test_a_search_begins_at_the_nearest_of_the_images_given_that_reach_the_goal(attack: Any):
+    model, w = labelled(RARE, 3), NET.w.detach()
+    inside = (X + column((0.25 - NET.side(X)).detach() / w.square().sum(), X) * w).clamp(0, 1)
+    assert (RARE(inside).argmax(1) == 2).all()
+    attack = replace(attack, queries=150, tries=20)
+    alone = attack(model, X, target=2)
+    assert alone.no_start.all()
+    assert not alone.success.any()
+    assert torch.equal(alone.x, X)
+    starts = torch.cat([1 - X, inside])  # those of other classes are asked about and passed over
+    found = attack(model, X, target=2, starts=starts)
+    assert found.success.all()
+    assert not found.no_start.any()
+    assert (found.queries <= 151).all()
+    apart = torch.cdist(X.flatten(1), inside.flatten(1))
+    assert (found.l2 <= apart.min(1).values + 1e-6).all()
+    some = attack(model, X[2:4], target=2, starts=starts.flip(0), ids=[2, 3])
+    assert torch.equal(some.x, found.x[2:4])  # neither the neighbours nor the order of the starts matter
+
+
+def test_starts_are_images_of_the_same_kind_and_for_attacks_that_begin_somewhere():
+    with pytest.raises(InputError, match="starts of shape"):
+        SurFree()(Model(NET), X, Y, starts=images(2, 1, 5, 4))
+    with pytest.raises(InputError, match="FGSM does not begin"):
+        FGSM()(Model(NET), X, Y, starts=X)
+    found = Repeated(SurFree(queries=50), 1)(Model(NET), X, target=1 - Y, starts=1 - X)
+    assert found.success.all()
 
 
 @attacks

@@ -401,3 +401,39 @@ def test_images_that_were_wrong_to_begin_with_count_in_no_rate(capsys):
     fit = ("Universal(epochs=1)", *told, "--learn", "unfool:digits8?split=train", "--json", "--out", "u")
     rates = json.loads(said(capsys, "attack", *fit)[1])["rates"]["learned"]
     assert (rates["right"]["k"], rates["right"]["n"], rates["success"]["n"]) == (14, 20, 14)
+
+
+FIVE = """
+import torch, unfool
+from unfool.zoo.address import load
+
+def make():
+    inner = load("unfool:digits8")
+    def label(x):  # random images are never a five
+        x = torch.from_numpy(x)
+        y = inner(x).argmax(1)
+        return y.where((y != 5) | ((x == 0).flatten(1).sum(1) > 20), (y + 1) % 10).numpy()
+    return unfool.Model.labels(label, tuple("0123456789"))
+"""
+
+
+def test_towards_a_class_a_search_by_labels_begins_at_images_of_it_in_the_data(capsys):
+    Path("five.py").write_text(FIVE)
+    held = open_data("unfool:digits8").batch(open_data("unfool:digits8").ids()[:60])
+    np.savez("with.npz", x=held.x.numpy(), y=held.y.numpy())
+    np.savez("without.npz", x=held.x[held.y != 5].numpy(), y=held.y[held.y != 5].numpy())
+    how = ("--model", "five.py:make", "--target", "5", "--limit", "12", "--json")
+    found = {
+        data: json.loads(
+            said(capsys, "attack", "SurFree(queries=60, tries=10)", f"{data}.npz", *how, "--out", data)[1]
+        )
+        for data in ("with", "without")
+    }
+    assert found["with"]["no_start"] == 0
+    assert found["with"]["fooled"]["k"] == found["with"]["fooled"]["n"] > 5
+    assert found["without"]["no_start"] == found["without"]["fooled"]["n"] > 5
+    assert found["without"]["fooled"]["k"] == 0
+    command = ("attack", "SurFree(queries=60, tries=10)", "without.npz", *how[:-1], "--out", "without")
+    lines = said(capsys, *command)[1].splitlines()
+    assert sum(line.rstrip().endswith("no start") for line in lines) == found["without"]["no_start"]
+    assert any(line.startswith(f"no start: {found['without']['no_start']} of ") for line in lines)

@@ -23,12 +23,13 @@ Search = Generator[Tensor, Tensor, None]
 
 
 class Seat(NamedTuple):
-    """One image [1, C, *], where it may change, how change is measured, and its own random numbers."""
+    """One image [1, C, *], where it may change, how change is measured, its own random numbers, others to begin at."""
 
     center: Tensor
     mask: Tensor | None
     within: Region
     rng: Rng
+    starts: Tensor | None = None
 
     def at(self, change: Tensor) -> Tensor:
         """The images that differ by ``change`` [n, C, *], inside the mask and [0, 1]."""
@@ -70,7 +71,8 @@ def cosines(side: int, kept: int, like: Tensor) -> Tensor:
 def asked(query: Query, within: Region, ball: Ball, budget: int, search: Callable[[Seat], Search]) -> Tensor:
     """The nearest image that each row's ``search`` found within ``budget`` questions, the first about the image itself.
 
-    An image that is done to begin with, and one for which nothing was found, is returned unchanged.
+    An image that is done to begin with, and one for which nothing was found, is returned unchanged; the latter is
+    noted.
     """
     best, done = ball.center.clone(), query.reached(ball.center)
     near = torch.full_like(ball.eps, torch.inf)
@@ -86,12 +88,13 @@ def asked(query: Query, within: Region, ball: Ball, budget: int, search: Callabl
         next_ones = {
             k: _next(seats[k], flag) if left[k] else None for k, flag in zip(next_ones, told, strict=True)
         }
+    query.spent.lost[query.spent.rows[near.isinf() & ~done]] = True
     return best
 
 
 def _seat(query: Query, within: Region, ball: Ball, k: int) -> Seat:
     mask = None if ball.mask is None else ball.mask[k : k + 1]
-    return Seat(ball.center[k : k + 1], mask, within, query.rng[torch.tensor([k])])
+    return Seat(ball.center[k : k + 1], mask, within, query.rng[torch.tensor([k])], query.spent.starts)
 
 
 def _next(search: Search, told: Tensor | None) -> Tensor | None:
@@ -124,12 +127,27 @@ def _keep_nearest(best: Tensor, near: Tensor, rows: Tensor, x: Tensor, sizes: Te
 
 
 def started(seat: Seat, tries: int) -> Generator[Tensor, Tensor, Tensor | None]:
-    """A random image that reaches the goal: noise, a coarse pattern or one grey level, in turn; None where none did."""
-    for k in range(tries):
+    """An image that reaches the goal; None where none did of ``tries``.
+
+    First those given, the nearest first, then random ones: noise, a coarse pattern or one grey level, in turn.
+    """
+    given = _given(seat)[:tries]
+    for one in given:
+        (done,) = yield (x := one[None])
+        if done:
+            return x
+    for k in range(tries - len(given)):
         (done,) = yield (x := _guess(seat, k))
         if done:
             return x
     return None
+
+
+def _given(seat: Seat) -> Tensor:
+    if seat.starts is None:
+        return seat.center[:0]
+    x = seat.at(seat.starts - seat.center)
+    return x[seat.within.size(x - seat.center).argsort(stable=True)]
 
 
 def _guess(seat: Seat, k: int) -> Tensor:

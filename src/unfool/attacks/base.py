@@ -12,7 +12,7 @@ from ..errors import InputError
 from ..method import Columns, Method, Question, checked_model
 from ..model import Access, Model
 from ..objectives import Goal, Targeted, Untargeted, label_of
-from ..query import Query
+from ..query import Query, Spent
 from ..regions import L0, L1, L2, Ball, Linf, Norm, Region
 from ..rows import Batch, Rng
 from ..spec import options
@@ -25,7 +25,8 @@ class Attacked(NamedTuple):
     ``x`` are the changed images [B, C, *] inside the region and [0, 1]; ``success`` is judged on the user's own
     network in its own precision; ``label`` and ``confidence`` are its answer to ``x``; ``l0`` counts changed
     positions. ``queries`` is how often the network was asked about each image, the final verdict included; ``cost``
-    counts all images put through it forward and backward.
+    counts all images put through it forward and backward. ``no_start`` are those for which an attack that has to
+    begin at an image where the goal is reached found none.
     """
 
     x: Tensor
@@ -37,6 +38,7 @@ class Attacked(NamedTuple):
     l2: Tensor
     linf: Tensor
     queries: Tensor
+    no_start: Tensor
     cost: dict[str, int]
     seed: int
     within: Region
@@ -57,6 +59,8 @@ class Attack(Method, ABC):
     """Whether it looks for the smallest change: without a region it is then bounded by [0, 1] alone."""
     anywhere: ClassVar[bool] = False
     """Whether it looks for a sure change rather than a small one: it has then no bound either, unless one is given."""
+    begins: ClassVar[bool] = False
+    """Whether it has to begin at an image that reaches the goal: ``starts`` may then be some."""
     asks: ClassVar[Access] = "gradients"
     """What it has to be told, at most; attacks that count queries ask for "scores" or "labels"."""
 
@@ -74,6 +78,7 @@ class Attack(Method, ABC):
         target: Any = None,
         within: Region | None = None,
         mask: Tensor | None = None,
+        starts: Tensor | None = None,
         seed: int = 0,
         ids: Sequence[Any] | None = None,
     ) -> Attacked:
@@ -81,16 +86,20 @@ class Attack(Method, ABC):
 
         Where both are given, an image whose label is its target is refused. ``within`` bounds the change (see
         :meth:`region`), ``mask`` [B, 1, *] keeps it to where it is true, ``ids`` seed each row's random numbers so that
-        a row does not depend on its neighbours.
+        a row does not depend on its neighbours. ``starts`` [N, C, *] are images that an attack which ``begins``
+        somewhere may begin at, such as some of the target class.
         """
         checked_model(model)
         x = checked_images(x)
         goal, labels = aimed(x, y, target, model.width)
+        starts = None if starts is None else self._checked_starts(starts, x).to(model.device)
         within = self.region(x, within)
         home, x, labels = x.device, x.to(model.device), labels.to(model.device)
-        query = Query(
-            model, goal, labels, Rng.seeded(seed, row_ids(ids, len(x)), model.device), who=type(self).__name__
+        rng, spent = (
+            Rng.seeded(seed, row_ids(ids, len(x)), model.device),
+            Spent.nothing(len(x), x.device, starts),
         )
+        query = Query(model, goal, labels, rng, who=type(self).__name__, spent=spent)
         with model.settled():
             found = self.found(query, within, within.around(x, mask))
             logits = query.logits(found)
@@ -103,6 +112,21 @@ class Attack(Method, ABC):
             raise InputError(f"within must be a region, not {within!r}", f"such as Linf({within!r})")
         own, free = self.usable[0], any(a.nearest or a.anywhere for a in (self, *self.inside))
         return within or (own.whole(x) if free else own())  # pyright: ignore[reportCallIssue]
+
+    def _checked_starts(self, starts: Any, x: Tensor) -> Tensor:
+        if not self.has_to_begin:
+            raise InputError(f"{type(self).__name__} does not begin at other images", "leave starts out")
+        starts = checked_images(starts)
+        if starts.shape[1:] != x.shape[1:]:
+            known = f"starts of shape {list(starts.shape[1:])} for images of shape {list(x.shape[1:])}"
+            raise InputError(known, "give images of the same size and channels")
+        return starts.to(x.dtype)
+
+    @property
+    @final
+    def has_to_begin(self) -> bool:
+        """Whether this or an attack inside it begins at an image that reaches the goal."""
+        return self.begins or any(inner.has_to_begin for inner in self.inside)
 
     @property
     @final
@@ -143,6 +167,7 @@ class Attack(Method, ABC):
         wanted = question.labels(batch)
         aim: dict[str, Any] = {"y" if question.target is None else "target": wanted}
         how: dict[str, Any] = {"mask": question.mask(batch), "seed": question.seed, "ids": batch.ids}
+        how |= {"starts": question.starts} if self.has_to_begin else {}
         found = self(question.model, batch.x, **aim, within=question.within, **how)
         return columns_of(found, question, batch, wanted)
 
@@ -157,7 +182,7 @@ def columns_of(found: Attacked, question: Question, batch: Batch, wanted: Tensor
     started, survives = ((label == wanted) == (question.target is not None) for label in (before, again))
     scores = {
         name: getattr(found, name)
-        for name in ("success", "label", "confidence", "l0", "l1", "l2", "linf", "queries")
+        for name in ("success", "label", "confidence", "l0", "l1", "l2", "linf", "queries", "no_start")
     }
     known = {"adversarial": saved, "y": wanted.cpu()}
     return {**known, **scores, "started": started, "label_saved": again, "success_saved": survives}
@@ -187,5 +212,6 @@ def judged(
     probability = (logits.flatten(2).mean(2) if logits.ndim > 2 else logits).softmax(1)
     reached = query.objective.reached({"output": logits}, query.y)
     sizes = moved, delta.abs().sum(1), delta.norm(dim=1), delta.abs().amax(1)
-    tensors = (found, reached, label_of(logits), probability.amax(1), *sizes, query.queries)
+    told = (query.queries, query.spent.lost & ~reached)
+    tensors = (found, reached, label_of(logits), probability.amax(1), *sizes, *told)
     return Attacked(*(t.to(home) for t in tensors), cost=dict(query.cost), seed=seed, within=within)

@@ -1,8 +1,10 @@
 """Attacks that are told labels only: walks along the boundary between right and wrong, towards the image.
 
-Each starts at a random image that is wrong already; where none is found within ``tries`` questions (as often when a
-certain class is wanted), the image is returned unchanged and counts as not fooled. ``queries`` is a limit per image
-that counts every question of the search; the door's own verdict is one more.
+Each starts at an image that is wrong already: one of the ``starts`` that the door was given, the nearest first, else a
+random one. Random images are seldom of a certain class, so towards a target ``starts`` should hold some of it. Where
+none is found within ``tries`` questions, the image is returned unchanged, counts as not fooled and is marked as
+``no_start``. ``queries`` is a limit per image that counts every question of the search; the door's own verdict is one
+more.
 """
 
 from abc import ABC, abstractmethod
@@ -29,6 +31,7 @@ class Asking(Attack, ABC):
     """A search that begins at an image that is wrong already and goes back towards the image itself."""
 
     nearest = True
+    begins = True
     asks = "labels"
 
     queries: Count = 1000

@@ -130,6 +130,13 @@ def name_of(table: "Table", row: int, column: str, model: "Model") -> str:
     return model.label_name(int(table[column][row]))
 
 
+def outcome(table: "Table", row: int) -> str:
+    """Whether an image is fooled, in a word or two."""
+    if table["started"][row]:
+        return "already"
+    return "no start" if table["no_start"][row] else "yes" if table["success"][row] else "no"
+
+
 def report(shown: Shown, output: OutputOptions) -> None:
     from ..analysis.rates import rate
 
@@ -139,11 +146,21 @@ def report(shown: Shown, output: OutputOptions) -> None:
     rows = [
         [table.ids[r], name_of(table, r, "label", shown.model), f"{float(table['confidence'][r]):.3f}"]
         + [f"{float(table[n][r]):.4g}" for n in ("linf", "l2", "l0", "queries")]
-        + ["already" if table["started"][r] else "yes" if table["success"][r] else "no"]
+        + [outcome(table, r)]
         for r in shown.rows
     ]
     output.table("", ["id", "label", "confidence", "linf", "l2", "l0", "queries", "fooled"], rows)
     output.say(f"\n{right_text(right, shown.recipe.target)}")
     output.say(f"fooled {done}; as 8-bit files {kept}")
-    numbers = {"right": right.as_dict(), "fooled": done.as_dict(), "fooled_as_8_bit": kept.as_dict()}
+    lost = int(table["no_start"][fair].sum())
+    if lost:
+        output.say(
+            f"no start: {lost} of {right.k}: no image was found that reaches the goal, however far away"
+        )
+    numbers = {
+        "right": right.as_dict(),
+        "fooled": done.as_dict(),
+        "fooled_as_8_bit": kept.as_dict(),
+        "no_start": lost,
+    }
     shown.close(output, numbers | counted(shown, output))

@@ -3,6 +3,7 @@
 from typing import TYPE_CHECKING
 
 from .pictures import Shown, file_name
+from .shared import opened
 
 if TYPE_CHECKING:
     from ..attacks.base import Attack
@@ -13,13 +14,13 @@ def draw_films(attack: "Attack", shown: Shown, n: int) -> None:
     import torch
 
     from ..attacks.film import Film
-    from ..method import Question
+    from ..runs.local import question_of
     from ..show.chart import climb
     from ..show.grid import Panel, save_panels
     from ..views import from_uint8
 
     recipe, batch = shown.recipe, shown.batch[torch.arange(min(n, len(shown.batch)))]
-    question = Question(shown.model, recipe.within, recipe.target, recipe.seed)
+    question = question_of(recipe, shown.model, opened(recipe.data))
     film = Film(attack).columns(question, batch)
     away = [f"all but {shown.model.label_name(int(y))}" for y in question.labels(batch)]
     for k, sample in enumerate(batch.ids):

@@ -12,11 +12,12 @@ import torch
 from torch import Tensor
 
 from ..data.base import Source
+from ..data.labels import label_numbers
 from ..errors import InputError, RunConflict
 from ..method import Method
 from ..model import Model
 from ..regions import Region
-from ..rows import stable_number
+from ..rows import Batch, stable_number
 from ..views import View
 from .work import OTHER_FOLDER, Progress, atomically, claim_folder
 
@@ -49,6 +50,24 @@ def chosen(ids: Sequence[str], limit: int | None, seed: int) -> tuple[str, ...]:
     if not ids:
         raise InputError("the data hold no samples")
     return tuple(sorted(ids, key=lambda i: stable_number(seed, "chosen", i))[:limit])
+
+
+STARTS = 20
+"""From how many images of the data a search towards a class may begin."""
+
+
+def starts(source: Source, model: Model, target: int, seed: int) -> Tensor | None:
+    """Images [N, C, *] of the data that are labelled as the target, then others without a label; None without any.
+
+    They depend on the data and the seed alone, not on which images are attacked.
+    """
+    ids = chosen(source.ids(), None, seed)
+    names = model.classes or source.label_names()
+    labels = label_numbers(ids, [source.label(i) for i in ids], names, {}).tolist()
+    own, unknown = ([i for i, y in zip(ids, labels, strict=True) if y == kind] for kind in (target, -1))
+    some = (own + unknown)[:STARTS]
+    held = source.batch(some, model.view, model.classes).readable() if some else ()
+    return held.x if isinstance(held, Batch) and len(held) else None
 
 
 def first_image(source: Source, ids: Sequence[str], view: View | None, model: Model) -> Tensor:

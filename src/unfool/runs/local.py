@@ -3,13 +3,22 @@
 from collections.abc import Sequence
 from pathlib import Path
 
+from ..attacks.base import Attack
 from ..data.base import Source
 from ..method import Question
 from ..model import Model
-from .begin import chosen, claim
+from .begin import chosen, claim, starts
 from .recipe import Recipe
 from .table import Table, read_table, write_parquet
 from .work import Part, Progress, answered, work
+
+
+def question_of(recipe: Recipe, model: Model, source: Source) -> Question:
+    """What every batch of a recipe is asked; towards a target with some of its images to begin at, where that helps."""
+    question, method = Question(model, recipe.within, recipe.target, recipe.seed), recipe.method
+    if not isinstance(method, Attack) or not method.has_to_begin or recipe.target is None:
+        return question
+    return question._replace(starts=starts(source, model, recipe.target, recipe.seed))
 
 
 def run_recipe(
@@ -17,7 +26,7 @@ def run_recipe(
 ) -> Table:
     """Do what is missing of a run in ``folder``, and give back all of it; its scalars are in ``table.parquet`` too."""
     claim(folder, repr(recipe), model)
-    question = Question(model, recipe.within, recipe.target, recipe.seed)
+    question = question_of(recipe, model, source)
 
     def rows(ids: Sequence[str]) -> Part:
         return answered(recipe.method, question, source.batch(ids, model.view, model.classes))
