@@ -143,3 +143,16 @@ def test_a_batch_is_cut_with_all_that_belongs_to_it():
     assert len(fine.x) == len(fine.masks) == 2  # type: ignore[arg-type]
     assert batch[torch.tensor([1])].errors == {"b": "broken"}
     assert fine.readable() is fine
+
+
+def test_the_seeds_of_copies_are_those_of_a_list():
+    rng = Rng([3, 5], "cpu")
+    rng.tile(2)
+    copies = rng.tile(3)
+    wanted = [stable_number(seed, k) for k in (2, 3, 4) for seed in (3, 5)]
+    assert list(copies.seeds) == wanted
+    assert copies.seeds[1:5:2] == wanted[1:5:2]
+    assert copies.seeds[-1] == wanted[-1]
+    assert copies[torch.tensor([4, 1])].seeds == [wanted[4], wanted[1]]
+    twice = copies.tile(1)
+    assert list(twice.seeds) == [stable_number(seed, 0) for seed in wanted]

@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from hashlib import blake2b
-from typing import Any, TypeVar, cast
+from typing import Any, TypeVar, cast, overload
 
 import torch
 from torch import Tensor
@@ -44,7 +44,7 @@ class Rng:
     A row draws the same numbers whatever its batch, shard or neighbours, so runs can be cut, resumed and spread.
     """
 
-    def __init__(self, seeds: list[int], device: torch.device | str = "cpu"):
+    def __init__(self, seeds: Sequence[int], device: torch.device | str = "cpu"):
         self.seeds, self.device, self.copies = seeds, device, 0
 
     @classmethod
@@ -67,9 +67,7 @@ class Rng:
     def tile(self, n: int) -> "Rng":
         """Streams for ``n`` more copies of the rows, each of its own: the same however many are made at once."""
         first, self.copies = self.copies, self.copies + n
-        return Rng(
-            [stable_number(seed, k) for k in range(first, first + n) for seed in self.seeds], self.device
-        )
+        return Rng(Copies(self.seeds, first, n), self.device)
 
     def normal(self, like: Tensor) -> Tensor:
         """Standard normal numbers in the shape of ``like``."""
@@ -87,6 +85,26 @@ class Rng:
         for row, stream in zip(out, self.streams, strict=True):
             draw(row, stream)  # in place: ten times faster than stacking torch.randn
         return out
+
+
+class Copies(Sequence[int]):
+    """The seeds of ``n`` copies of rows, worked out when somebody draws: most copies are only looked at."""
+
+    def __init__(self, seeds: Sequence[int], first: int, n: int):
+        self.seeds, self.first, self.n = seeds, first, n
+
+    def __len__(self) -> int:
+        return self.n * len(self.seeds)
+
+    @overload
+    def __getitem__(self, index: int) -> int: ...
+    @overload
+    def __getitem__(self, index: slice) -> list[int]: ...
+    def __getitem__(self, index: int | slice) -> int | list[int]:
+        if isinstance(index, slice):
+            return [self[k] for k in range(len(self))[index]]
+        copy, row = divmod(range(len(self))[index], len(self.seeds))
+        return stable_number(self.seeds[row], self.first + copy)
 
 
 def stable_number(*parts: Any) -> int:
