@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from oracles import (
     KINDS,
@@ -620,3 +621,26 @@ def test_a_network_that_answers_nan_is_one_sentence():
 
     with pytest.raises(InputError, match="answers NaN"):
         Model(Broken())(X)
+
+
+def test_one_channel_is_given_to_convolutions_in_the_quick_layout_too():
+    seen: list[tuple[int, ...]] = []
+
+    class Looks(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.conv = nn.Conv2d(1, 4, 3)
+
+        def forward(self, x):
+            seen.append(x.stride())
+            x.mul_(2)
+            out = self.conv(x)
+            assert out.is_contiguous(memory_format=torch.channels_last)
+            return F.max_pool2d(out, 2).flatten(1)
+
+    net, x = Looks().eval(), images(3, 1, 8, 8)
+    before = x.clone()
+    wanted = F.max_pool2d(net.conv(2 * x), 2).flatten(1)
+    assert torch.allclose(Model(net)(x), wanted, atol=1e-5)
+    assert torch.equal(x, before)
+    assert seen == [(64, 1, 8, 1)]

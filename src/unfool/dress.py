@@ -58,6 +58,9 @@ class Dress(NamedTuple):
         dressed = dressed.to(self.dtype)
         if self.channels_last and x.ndim == 4:
             dressed = dressed.contiguous(memory_format=torch.channels_last)
-        return (
-            dressed.clone() if dressed is x else dressed
-        )  # the network may work in place on what it is given
+            if (
+                x.shape[1] == 1
+            ):  # one channel has both layouts: its strides must say which, as pooling is slow in the other
+                dressed = dressed[:, 0, ..., None].movedim(-1, 1)
+        shared = dressed.data_ptr() == x.data_ptr()
+        return dressed.clone() if shared else dressed  # the network may work in place on what it is given
