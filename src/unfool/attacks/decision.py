@@ -92,17 +92,21 @@ class HopSkipJump(Asking):
 
     norms = (L2, Linf)
 
-    probes: Count = 100
-    """How many probes the first estimate is made of; the t-th takes the square root of t as many."""
+    probes: Count = 50
+    """How many probes the first estimate is made of; the t-th takes the square root of t as many; the paper's: 100."""
+    memory: Fraction = 0.5
+    """How much the last normal counts beside a new estimate, as both points are near each other; 0 is the paper's."""
     gamma: Positive = 1.0
     """How close to the boundary, and how far out the probes are: that many times the paper's."""
 
     def search(self, seat: Seat, x: Tensor) -> Search:
         close, reach = self._scales(seat)
         x = yield from bisected(seat, x, close)
+        normal = torch.zeros_like(x)
         for t in count(1):
             radius = 0.1 if t == 1 else reach * seat.far(x)
-            normal = yield from _normal(seat, x, radius, round(self.probes * t**0.5))
+            fresh = yield from _normal(seat, x, radius, round(self.probes * t**0.5))
+            normal = unit(unit(fresh) + self.memory * normal)
             x = yield from _jumped(seat, x, normal, seat.far(x) / t**0.5)
             x = yield from bisected(seat, x, close)
 
