@@ -1,6 +1,6 @@
 """Score-only attacks beside other libraries': success, queries and time on the same images and network.
 
-    python bench/score.py DATA [--images 4] [--square-images 50] [--queries 1000]
+    python bench/score.py DATA [--images 4] [--square-images 50] [--queries 1000] [--seeds 1]
 
 DATA is a folder with ``networks.py`` (factories ``cifar10_resnet20`` and ``mnist_plain``), ``cifar10/test2000.npz`` and
 ``mnist/test.npz``. Prints a table, writes bench/score.json and its table in bench/README.md. Libraries that are not
@@ -21,7 +21,9 @@ import torch
 from torch import Tensor, nn
 
 import unfool
-from unfool.analysis.rates import rate
+from unfool.analysis.rates import mean_share
+from unfool.samples import digits8
+from unfool.zoo.address import load
 
 HERE = Path(__file__).parent
 MARKS = "<!-- score: written by bench/score.py from score.json -->", "<!-- /score -->"
@@ -57,6 +59,9 @@ class PerImage(nn.Module):
 
 def images(data: Path, name: str, n: int) -> Images:
     """A network and images that it gets right."""
+    if name == "digits8":
+        net, held = load("unfool:digits8").net.requires_grad_(False), digits8("test")
+        return only_right(net, held.x.float() / 255, held.y, n)
     factory, file = {
         "cifar10": ("cifar10_resnet20", "cifar10/test2000.npz"),
         "mnist": ("mnist_plain", "mnist/test.npz"),
@@ -66,31 +71,34 @@ def images(data: Path, name: str, n: int) -> Images:
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
-    net: nn.Module = getattr(module, factory)().requires_grad_(False)
-    held: Any = np.load(data / file)
-    x, y = torch.from_numpy(held["x"][: 4 * n]), torch.from_numpy(held["y"][: 4 * n]).long()
+    net = getattr(module, factory)().requires_grad_(False)
+    arrays: Any = np.load(data / file)
+    x, y = torch.from_numpy(arrays["x"][: 4 * n]), torch.from_numpy(arrays["y"][: 4 * n]).long()
     x = x[..., None] if x.ndim == 3 else x
-    x = (x.permute(0, 3, 1, 2) if x.shape[-1] in (1, 3) else x).float() / 255
+    return only_right(net, (x.permute(0, 3, 1, 2) if x.shape[-1] in (1, 3) else x).float() / 255, y, n)
+
+
+def only_right(net: nn.Module, x: Tensor, y: Tensor, n: int) -> Images:
     with torch.no_grad():
         right = net(x).argmax(1) == y
     return net, x[right][:n].contiguous(), y[right][:n]
 
 
-def one_pixel(who: str, population: int, generations: int, fast: bool) -> Callable[..., Tensor] | None:
+def one_pixel(who: str, population: int, generations: int) -> Callable[..., Tensor]:
     """One pixel by differential evolution, with the same population and number of generations."""
 
-    def ours(net: nn.Module, x: Tensor, y: Tensor) -> Tensor:
-        model = unfool.Model(net, fast=fast, capacity=256)
-        return unfool.OnePixel(population, generations)(model, x, y, within=unfool.L0(1)).x
+    def ours(net: nn.Module, x: Tensor, y: Tensor, seed: int) -> Tensor:
+        model = unfool.Model(net, capacity=256)
+        return unfool.OnePixel(population, generations)(model, x, y, within=unfool.L0(1), seed=seed).x
 
-    def torchattacks_(net: nn.Module, x: Tensor, y: Tensor) -> Tensor:
+    def torchattacks_(net: nn.Module, x: Tensor, y: Tensor, seed: int) -> Tensor:
         import torchattacks
 
         return torchattacks.OnePixel(net, pixels=1, steps=generations, popsize=population, inf_batch=256)(
             x, y
         )
 
-    def art_(net: nn.Module, x: Tensor, y: Tensor) -> Tensor:
+    def art_(net: nn.Module, x: Tensor, y: Tensor, seed: int) -> Tensor:
         from art.attacks.evasion import PixelAttack
 
         # its population is popsize (x, y and a value per channel make five) times max_iter generations, as SciPy counts
@@ -111,15 +119,15 @@ def classifier(net: nn.Module, x: Tensor) -> Any:
 def square(who: str, eps: float, queries: int) -> Callable[..., Tensor]:
     """Square in Linf with the same budget and the same first share."""
 
-    def ours(net: nn.Module, x: Tensor, y: Tensor) -> Tensor:
-        return unfool.Square(queries=queries)(unfool.Model(net), x, y, within=unfool.Linf(eps)).x
+    def ours(net: nn.Module, x: Tensor, y: Tensor, seed: int) -> Tensor:
+        return unfool.Square(queries=queries)(unfool.Model(net), x, y, within=unfool.Linf(eps), seed=seed).x
 
-    def torchattacks_(net: nn.Module, x: Tensor, y: Tensor) -> Tensor:
+    def torchattacks_(net: nn.Module, x: Tensor, y: Tensor, seed: int) -> Tensor:
         import torchattacks
 
-        return torchattacks.Square(net, norm="Linf", eps=eps, n_queries=queries, p_init=0.8)(x, y)
+        return torchattacks.Square(net, norm="Linf", eps=eps, n_queries=queries, p_init=0.8, seed=seed)(x, y)
 
-    def art_(net: nn.Module, x: Tensor, y: Tensor) -> Tensor:
+    def art_(net: nn.Module, x: Tensor, y: Tensor, seed: int) -> Tensor:
         from art.attacks.evasion import SquareAttack
 
         attack = SquareAttack(
@@ -130,45 +138,66 @@ def square(who: str, eps: float, queries: int) -> Callable[..., Tensor]:
     return {"unfool": ours, "torchattacks": torchattacks_, "art": art_}[who]
 
 
-def measured(task: str, who: str, run: Callable[..., Tensor], data: Images) -> dict[str, Any] | None:
-    """One row: success judged on the network itself, images asked about, seconds."""
+def measured(
+    task: str, who: str, run: Callable[..., Tensor], data: Images, seeds: int
+) -> dict[str, Any] | None:
+    """One row: success judged on the network itself, images asked about and seconds, each the mean over seeds."""
     net, x, y = data
-    watch = PerImage(net, x) if task.startswith("Square") else Counted(net)
-    torch.manual_seed(0)
-    np.random.seed(0)
-    start = time.perf_counter()
-    try:
-        found = run(watch, x, y)
-    except ImportError as error:
-        print(f"{task}, {who}: not installed ({error})", file=sys.stderr)
-        return None
-    seconds = time.perf_counter() - start
-    with torch.no_grad():
-        fooled = rate(net(found).argmax(1) != y)
-    row: dict[str, Any] = {"task": task, "who": who, "seconds": seconds, "fooled": fooled.as_dict()}
+    runs: list[dict[str, float]] = []
+    fooled: list[Tensor] = []
+    for seed in range(seeds):
+        watch = PerImage(net, x) if task.startswith("Square") else Counted(net)
+        torch.manual_seed(seed)
+        np.random.seed(seed)
+        start = time.perf_counter()
+        try:
+            found = run(watch, x, y, seed)
+        except ImportError as error:
+            print(f"{task}, {who}: not installed ({error})", file=sys.stderr)
+            return None
+        runs.append({"seconds": time.perf_counter() - start, **asked(watch, x)})
+        with torch.no_grad():
+            fooled.append(net(found).argmax(1) != y)
+        print(f"{task:<24} {who:<14} {runs[-1]}  {int(fooled[-1].sum())} of {len(x)}", flush=True)
+    shares = torch.stack(fooled).double().mean(0)
+    row: dict[str, Any] = {"task": task, "who": who, "fooled": mean_share(shares).as_dict(), "seeds": seeds}
+    row |= {name: sum(one[name] for one in runs) / seeds for name in runs[0]}
+    ends = {
+        name: [f([one[name] for one in runs]) for f in (min, max)]
+        for name in ("mean", "median")
+        if name in row
+    }
+    return row | ({"ends": ends} if seeds > 1 else {})
+
+
+def asked(watch: "PerImage | Counted", x: Tensor) -> dict[str, float]:
     if isinstance(watch, PerImage):
-        row["median"] = float(watch.asked.median())
-        row["mean"] = float(watch.asked.mean())
-    else:
-        row["mean"] = watch.seen / len(x)
-    print(f"{task:<24} {who:<14} {seconds:8.2f} s  {fooled}  queries {row['mean']:.0f}", flush=True)
-    return row
+        return {"mean": float(watch.asked.mean()), "median": float(watch.asked.median())}
+    return {"mean": watch.seen / len(x)}
 
 
 def write_table(rows: list[dict[str, Any]]) -> None:
     """The rows between the marks of bench/README.md."""
-    header = "| task | library | seconds | fooled | 95 % interval | n | queries, mean | median |"
-    lines = [header, "|---" * 8 + "|"]
+    header = "| task | library | seconds | fooled | 95 % interval | n | seeds | queries, mean | median |"
+    lines = [header, "|---" * 9 + "|"]
     for row in rows:
-        fooled, median = row["fooled"], row.get("median")
+        fooled = row["fooled"]
         ends = f"{100 * fooled['low']:.1f} % to {100 * fooled['high']:.1f} %"
         told = [row["task"], row["who"], f"{row['seconds']:.1f}", f"{100 * fooled['rate']:.1f} %", ends]
-        told += [str(fooled["n"]), f"{row['mean']:.0f}", "–" if median is None else f"{median:.0f}"]
+        told += [str(fooled["n"]), str(row.get("seeds", 1)), counts(row, "mean"), counts(row, "median")]
         lines.append(f"| {' | '.join(told)} |")
     page = HERE / "README.md"
     head, rest = page.read_text().split(MARKS[0])
     table, tail = "\n".join(lines), rest.split(MARKS[1])[1]
     page.write_text(f"{head}{MARKS[0]}\n\n{table}\n\n{MARKS[1]}{tail}")
+
+
+def counts(row: dict[str, Any], name: str) -> str:
+    """A number of queries, with the least and the most of all seeds where there are several."""
+    if name not in row:
+        return "–"
+    ends = row.get("ends", {}).get(name)
+    return f"{row[name]:.0f}" + (f" ({ends[0]:.0f} to {ends[1]:.0f})" if ends else "")
 
 
 def main() -> None:
@@ -179,21 +208,25 @@ def main() -> None:
     parser.add_argument("--generations", type=int, default=5)
     parser.add_argument("--square-images", type=int, default=50)
     parser.add_argument("--queries", type=int, default=1000)
+    parser.add_argument("--seeds", type=int, default=1)
     parser.add_argument("--who", nargs="*", default=["unfool", "torchattacks", "art"])
-    parser.add_argument("--tasks", nargs="*", default=["pixel", "cifar10", "mnist"])
+    parser.add_argument("--tasks", nargs="*", default=["pixel", "pixel-small", "cifar10", "mnist"])
     given = parser.parse_args()
     torch.set_num_threads(1)
     told: list[dict[str, Any] | None] = []
-    if "pixel" in given.tasks:
-        data = images(given.data, "cifar10", given.images)
+    pixel = {"pixel": ["cifar10"], "pixel-small": ["digits8", "mnist"]}
+    for name in [name for task, names in pixel.items() if task in given.tasks for name in names]:
+        data = images(given.data, name, given.images)
         for who in given.who:
-            run = one_pixel(who, given.population, given.generations, False)
-            told.append(measured("OnePixel, cifar10", who, run, data))
+            run = one_pixel(who, given.population, given.generations)
+            told.append(measured(f"OnePixel, {name}", who, run, data, given.seeds))
     for name, eps in (("cifar10", 2 / 255), ("mnist", 0.2)):
         if name in given.tasks:
             data = images(given.data, name, given.square_images)
             for who in given.who:
-                told.append(measured(f"Square, {name}", who, square(who, eps, given.queries), data))
+                told.append(
+                    measured(f"Square, {name}", who, square(who, eps, given.queries), data, given.seeds)
+                )
     path = HERE / "score.json"
     known = json.loads(path.read_text()) if path.exists() else []
     done = [row for row in told if row]

@@ -65,7 +65,8 @@ def mean_share(shares: Tensor) -> Rate:
         return Rate(0, 0, 0.0, 1.0)
     z2 = 1.959963984540054**2
     middle, room = mean + z2 / (2 * n), math.sqrt(z2 * (mean * (1 - mean) + z2 / (4 * n)) / n)
-    return Rate(mean * n, n, (middle - room) / (1 + z2 / n), (middle + room) / (1 + z2 / n))
+    low, high = (middle - room) / (1 + z2 / n), (middle + room) / (1 + z2 / n)
+    return Rate(mean * n, n, max(0.0, low), min(1.0, high))
 
 
 def percent(value: float) -> str:
