@@ -52,6 +52,16 @@ def test_on_a_plane_two_thousand_questions_come_within_a_tenth_of_the_optimum(
     assert (size <= best * factor).all()
 
 
+def test_with_the_last_normal_in_mind_the_same_questions_lead_nearer_in_linf():
+    net, x = Plane(1, 16, 16), images(8, 1, 16, 16, low=0.4, high=0.6, seed=3)
+    model, best = labelled(net, 2), net.radius(x, "Linf")
+    fresh, kept = (
+        HopSkipJump(queries=1000, memory=memory)(model, x, net.label(x), within=Linf.whole(x)).linf / best - 1
+        for memory in (0.0, 0.5)
+    )
+    assert kept.mean() < 0.9 * fresh.mean()
+
+
 @attacks
 def test_more_questions_are_never_worse_and_the_limit_is_exact(attack: Any):
     sizes = []
