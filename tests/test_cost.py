@@ -15,9 +15,9 @@ from unfool.attributions.gradient import Gradient, GradientTimesInput, Integrate
 from unfool.attributions.wrappers import SmoothGrad, VarGrad
 from unfool.method import Method
 from unfool.model import Model
-from unfool.objectives import Channel
 from unfool.regions import Linf
 from unfool.slopes import NES, Expectation
+from unfool.targets import Channel
 
 B = 4
 X = images(B, 3, 8, 8)

@@ -70,7 +70,6 @@ from .method import Fit as Fit
 from .method import Method as Method
 from .model import Model as Model
 from .objectives import Between as Between
-from .objectives import Channel as Channel
 from .objectives import CrossEntropy as CrossEntropy
 from .objectives import Logit as Logit
 from .objectives import LogitRatio as LogitRatio
@@ -78,11 +77,9 @@ from .objectives import LogOdds as LogOdds
 from .objectives import LogProb as LogProb
 from .objectives import LogProbOthers as LogProbOthers
 from .objectives import Margin as Margin
-from .objectives import Neuron as Neuron
 from .objectives import Objective as Objective
 from .objectives import Onwards as Onwards
 from .objectives import Targeted as Targeted
-from .objectives import TotalVariation as TotalVariation
 from .objectives import Untargeted as Untargeted
 from .regions import L0 as L0
 from .regions import L1 as L1
@@ -110,6 +107,15 @@ from .synthesis.fooling import Fooling as Fooling
 from .synthesis.fooling import MapElites as MapElites
 from .synthesis.genomes import Encoding as Encoding
 from .synthesis.genomes import Pixels as Pixels
+from .targets import Channel as Channel
+from .targets import Coordinate as Coordinate
+from .targets import Landmark as Landmark
+from .targets import Like as Like
+from .targets import Neuron as Neuron
+from .targets import Pixel as Pixel
+from .targets import Segment as Segment
+from .targets import Spread as Spread
+from .targets import TotalVariation as TotalVariation
 from .transforms import Camera as Camera
 from .transforms import Jitter as Jitter
 from .transforms import Noise as Noise

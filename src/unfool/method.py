@@ -26,6 +26,8 @@ class Question(NamedTuple):
     within: Region | None = None
     target: int | Tensor | None = None
     seed: int = 0
+    objective: Objective | None = None
+    """What an attribution explains; by default a class's logit."""
 
     def query(self, batch: Batch, objective: Objective, who: str) -> Query:
         """A question about the labels of a batch; an image without a label is asked about its predicted class."""

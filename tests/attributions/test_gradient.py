@@ -9,7 +9,8 @@ from unfool.attributions.base import Attribution
 from unfool.attributions.gradient import Gradient, GradientTimesInput, IntegratedGradients
 from unfool.errors import InputError
 from unfool.model import Model
-from unfool.objectives import Channel, CrossEntropy, Logit, LogProb, Objective
+from unfool.objectives import CrossEntropy, Logit, LogProb, Objective
+from unfool.targets import Channel
 
 NET = Plane(3, 6, 6)
 W = NET.w.detach()

@@ -1,12 +1,13 @@
 """What every attribution has in common: one method to write, one door to come in by."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple, final
 
 from torch import Tensor
 
-from ..checks import checked_images, checked_labels, row_ids
+from ..checks import as_numbers, checked_images, checked_labels, row_ids
+from ..errors import InputError
 from ..maps import resize, strongest_channel
 from ..method import Columns, Method, Question, checked_model
 from ..model import Model
@@ -46,12 +47,14 @@ class Attribution(Method, ABC):
         target: Any = None,
         *,
         objective: Objective | None = None,
+        given: Mapping[str, Tensor] | None = None,
         seed: int = 0,
         ids: Sequence[Any] | None = None,
     ) -> Explained:
         """Explain images ``x`` [B, C, *] in [0, 1]: the logit of class ``target``, by default of the predicted class.
 
-        ``objective`` replaces the logit; ``target`` is then its class or channel.
+        ``objective`` replaces the logit; ``target`` is then its class or channel. ``given`` is what it reads beside the
+        network's tensors, one row per image: the ``mask`` of ``Segment('mask')``, the ``reference`` of ``Like()``.
         """
         checked_model(model)
         x = checked_images(x)
@@ -59,7 +62,8 @@ class Attribution(Method, ABC):
         home, x = x.device, x.to(model.device)
         y = None if target is None else _checked(target, x, objective, model)
         rng = Rng.seeded(seed, row_ids(ids, len(x)), model.device)
-        query = Query(model, objective, y, rng, images=x, who=type(self).__name__)
+        fixed = {name: _one_per_image(name, t, x) for name, t in (given or {}).items()}
+        query = Query(model, objective, y, rng, images=x, who=type(self).__name__, fixed=fixed)
         with model.settled():
             heat = self.explain(query, x).detach()
             score = query.ask(x).score if query.score is None else query.score
@@ -70,7 +74,16 @@ class Attribution(Method, ABC):
 
     @final
     def columns(self, question: Question, batch: Batch) -> Columns:
-        found = self(question.model, batch.x, question.target, seed=question.seed, ids=batch.ids)
+        given = {} if batch.masks is None else {"mask": batch.masks}
+        found = self(
+            question.model,
+            batch.x,
+            question.target,
+            objective=question.objective,
+            given=given,
+            seed=question.seed,
+            ids=batch.ids,
+        )
         low, high = found.map.flatten(1).aminmax(dim=1)
         return {
             "heat": found.map,
@@ -82,5 +95,14 @@ class Attribution(Method, ABC):
 
 
 def _checked(target: Any, x: Tensor, objective: Objective, model: Model) -> Tensor:
+    if objective.numbers is None:
+        y = as_numbers(target, "targets").to(model.device).long()
+        return y.expand(len(x), -1) if y.ndim == 1 else y
     labels = checked_labels(target, x, model.width if "output" in objective.reads else None, "targets")
     return labels.to(model.device)
+
+
+def _one_per_image(name: str, t: Tensor, x: Tensor) -> Tensor:
+    if t.ndim == 0 or len(t) not in (1, len(x)):
+        raise InputError(f"{name} must have one row for each of {len(x)} images, not {list(t.shape)}")
+    return t.detach().to(x.device).expand(len(x), *t.shape[1:])

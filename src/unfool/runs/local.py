@@ -17,7 +17,7 @@ def run_recipe(
 ) -> Table:
     """Do what is missing of a run in ``folder``, and give back all of it; its scalars are in ``table.parquet`` too."""
     claim(folder, repr(recipe), model)
-    question = Question(model, recipe.within, recipe.target, recipe.seed)
+    question = Question(model, recipe.within, recipe.target, recipe.seed, recipe.objective)
 
     def rows(ids: Sequence[str]) -> Part:
         return answered(recipe.method, question, source.batch(ids, model.view, model.classes))
