@@ -51,6 +51,7 @@ from .attributions.cam import LayerCAM as LayerCAM
 from .attributions.gradient import Gradient as Gradient
 from .attributions.gradient import GradientTimesInput as GradientTimesInput
 from .attributions.gradient import IntegratedGradients as IntegratedGradients
+from .attributions.occlusion import Occlusion as Occlusion
 from .attributions.wrappers import SmoothGrad as SmoothGrad
 from .attributions.wrappers import SmoothGradSquared as SmoothGradSquared
 from .attributions.wrappers import VarGrad as VarGrad

@@ -21,6 +21,7 @@ from .fast import inference_copy
 from .grids import Grid, grid_of
 from .hooks import Body, Enough, body_of, hooked, observed_calls, resumed
 from .outputs import Outputs, as_logits, as_scores, mean_logits, told_outputs
+from .partial.changed import plain
 from .views import View
 
 Access = Literal["gradients", "scores", "labels"]
@@ -192,7 +193,7 @@ class Model:
 
     def _run(self, x: Tensor) -> Tensor:
         try:
-            out = as_scores(self.net(self._dress(x)))
+            out = plain(as_scores(self.net(self._dress(x))))
         except (UnfoolError, Enough, MemoryError, torch.OutOfMemoryError):
             raise
         except Exception as error:  # whatever a network of the user's own raises
