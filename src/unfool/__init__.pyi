@@ -51,7 +51,11 @@ from .attributions.cam import LayerCAM as LayerCAM
 from .attributions.gradient import Gradient as Gradient
 from .attributions.gradient import GradientTimesInput as GradientTimesInput
 from .attributions.gradient import IntegratedGradients as IntegratedGradients
+from .attributions.masking import RISE as RISE
+from .attributions.masking import MeaningfulPerturbation as MeaningfulPerturbation
 from .attributions.occlusion import Occlusion as Occlusion
+from .attributions.surrogate import LIME as LIME
+from .attributions.surrogate import KernelSHAP as KernelSHAP
 from .attributions.wrappers import SmoothGrad as SmoothGrad
 from .attributions.wrappers import SmoothGradSquared as SmoothGradSquared
 from .attributions.wrappers import VarGrad as VarGrad
