@@ -28,6 +28,7 @@ class RISE(Attribution):
     cells: Count = 7
     """Of the grid, along each dimension."""
     seen: Annotated[float, Bound(0.01, 0.99)] = 0.5
+    """The share of the cells that is seen."""
     fill: Fill = "zero"
     """What is put where the image is hidden."""
 
@@ -71,6 +72,7 @@ class MeaningfulPerturbation(Attribution):
 
     steps: Count = 150
     rate: Positive = 0.1
+    """How far a step of Adam goes."""
     cells: Count = 28
     """Of the mask, along each dimension, at most."""
     size: Positive = 0.3

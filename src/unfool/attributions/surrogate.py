@@ -64,6 +64,7 @@ class LIME(Surrogate):
     width: Positive = 0.25
     """Of the kernel: how far an image may be from the whole, in cosine distance of the pieces kept."""
     ridge: Positive = 1e-3
+    """What keeps the weights small."""
 
     def draw(self, kept: Tensor, rng: Rng) -> Tensor:
         return (rng.uniform(kept, 0, 1) < 0.5).to(kept)
