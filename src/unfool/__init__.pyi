@@ -49,6 +49,7 @@ from .attributions.cam import GradCAM as GradCAM
 from .attributions.cam import GradCAMPlusPlus as GradCAMPlusPlus
 from .attributions.cam import LayerCAM as LayerCAM
 from .attributions.gradient import Gradient as Gradient
+from .attributions.gradient import GradientSHAP as GradientSHAP
 from .attributions.gradient import GradientTimesInput as GradientTimesInput
 from .attributions.gradient import IntegratedGradients as IntegratedGradients
 from .attributions.masking import RISE as RISE

@@ -4,6 +4,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple, final
 
+import torch
 from torch import Tensor
 
 from ..checks import as_numbers, checked_images, checked_labels, row_ids
@@ -39,6 +40,10 @@ class Attribution(Method, ABC):
     def explain(self, query: Query, x: Tensor) -> Tensor:
         """A signed map per row, in whatever size comes naturally: [B, C, *]."""
 
+    def explain_each(self, query: Query, x: Tensor, ys: Sequence[Tensor]) -> Tensor:
+        """The maps for several targets per row [K, B, C, *]; some attributions share the forward pass."""
+        return torch.stack([self.explain(query.instead(query.objective, y), x) for y in ys])
+
     @final
     def __call__(
         self,
@@ -56,6 +61,23 @@ class Attribution(Method, ABC):
         ``objective`` replaces the logit; ``target`` is then its class or channel. ``given`` is what it reads beside the
         network's tensors, one row per image: the ``mask`` of ``Segment('mask')``, the ``reference`` of ``Like()``.
         """
+        query, x, home = self._question(model, x, target, objective, given, seed, ids)
+        with model.settled():
+            heat = self.explain(query, x).detach()
+            score = query.ask(x).score if query.score is None else query.score
+        return self._explained(heat, x, score, query.y, query, home, seed)
+
+    def _question(
+        self,
+        model: Model,
+        x: Tensor,
+        target: Any,
+        objective: Objective | None,
+        given: Mapping[str, Tensor] | None,
+        seed: int,
+        ids: Sequence[Any] | None,
+    ) -> tuple[Query, Tensor, torch.device]:
+        """What is asked, the images where the model is, and where they came from."""
         checked_model(model)
         x = checked_images(x)
         objective = objective or Logit()
@@ -63,14 +85,40 @@ class Attribution(Method, ABC):
         y = None if target is None else _checked(target, x, objective, model)
         rng = Rng.seeded(seed, row_ids(ids, len(x)), model.device)
         fixed = {name: _one_per_image(name, t, x) for name, t in (given or {}).items()}
-        query = Query(model, objective, y, rng, images=x, who=type(self).__name__, fixed=fixed)
-        with model.settled():
-            heat = self.explain(query, x).detach()
-            score = query.ask(x).score if query.score is None else query.score
+        return Query(model, objective, y, rng, images=x, who=type(self).__name__, fixed=fixed), x, home
+
+    def _explained(
+        self, heat: Tensor, x: Tensor, score: Tensor, y: Tensor, query: Query, home: torch.device, seed: int
+    ) -> Explained:
         seen = resize(strongest_channel(heat), tuple(x.shape[2:]))
-        return Explained(
-            *(t.to(home) for t in (heat, seen, score, query.y)), cost=dict(query.cost), seed=seed
-        )
+        return Explained(*(t.to(home) for t in (heat, seen, score, y)), cost=dict(query.cost), seed=seed)
+
+    @final
+    def each(
+        self,
+        model: Model,
+        x: Tensor,
+        targets: Any,
+        *,
+        objective: Objective | None = None,
+        given: Mapping[str, Tensor] | None = None,
+        seed: int = 0,
+        ids: Sequence[Any] | None = None,
+    ) -> tuple[Explained, ...]:
+        """The same for several targets of every image, sharing what can be shared.
+
+        ``targets`` has one entry per target, each what ``target`` may be: ``[3, 8]`` are two classes of all images.
+        """
+        query, x, home = self._question(model, x, None, objective, given, seed, ids)
+        ys = [_checked(target, x, query.objective, model) for target in targets]
+        if not ys:
+            raise InputError("there are no targets", "give at least one: [0]")
+        query = query.instead(query.objective, ys[0])
+        with model.settled():
+            heats = self.explain_each(query, x, ys).detach()
+            scores = [query.instead(query.objective, y).ask(x).score for y in ys]
+        found = zip(heats, scores, ys, strict=True)
+        return tuple(self._explained(heat, x, score, y, query, home, seed) for heat, score, y in found)
 
     @final
     def columns(self, question: Question, batch: Batch) -> Columns:

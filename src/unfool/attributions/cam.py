@@ -48,13 +48,12 @@ def on_grid(query: Query, layer: str, x: Tensor) -> AtLayer:
             f"try {connected_layer(query, x)!r}",
         )
     maps, grad = grid.maps(at.activation), grid.maps(at.grad)
-    if not grad.any() and layer not in (found := query.connected_layers(x)):
+    if not grad.any() and (found := query.connected_layers(x)) and layer not in found:
         order = [*query.model.spatial_layers(x)]
         before = [name for name in found if order.index(name) < order.index(layer)]
-        near = (before or found)[-1:]
         raise InputError(
             f"the score does not depend on the positions of layer {layer!r}",
-            f"the nearest that has a way to it is {near[0]!r}" if near else "ask about another score",
+            f"the nearest that has a way to it is {(before or found)[-1]!r}",
         )
     return AtLayer(at.score, maps, grad)
 
