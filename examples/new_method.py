@@ -3,8 +3,8 @@
 from torch import Tensor
 
 import unfool
+from unfool.answers import AtLayer
 from unfool.attributions.cam import CAM, spatial_mean
-from unfool.query import AtLayer
 
 
 class SquaredCAM(CAM):

@@ -175,12 +175,12 @@ class _TinyViT(nn.Module):
         super().__init__()
         self.patches, self.token = nn.Conv2d(3, 8, 2, stride=2), nn.Parameter(torch.randn(1, 1, 8))
         self.norm, self.attention = nn.LayerNorm(8), nn.MultiheadAttention(8, 2, batch_first=True)
-        self.head = nn.Linear(8, 5)
+        self.last, self.head = nn.LayerNorm(8), nn.Linear(8, 5)
 
     def forward(self, x: Tensor) -> Tensor:
         t = self.patches(x).flatten(2).mT
         t = self.norm(torch.cat([self.token.expand(len(t), -1, -1), t], 1))
-        return self.head((t + self.attention(t, t, t, need_weights=False)[0])[:, 0])
+        return self.head(self.last(t + self.attention(t, t, t, need_weights=False)[0])[:, 0])
 
 
 class _OneSquare(nn.Module):

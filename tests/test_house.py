@@ -12,7 +12,7 @@ FILES = {path.relative_to(SRC).as_posix(): path.read_text(encoding="utf-8") for 
 TREES = {name: ast.parse(text) for name, text in FILES.items()}
 
 HOOKS = {"hooks.py"}
-GRADIENTS = {"query.py"}
+GRADIENTS = {"derivatives.py"}
 
 # Slow or optional packages, and the files ("folder/": all in it) that may import them.
 HEAVY = {

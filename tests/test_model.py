@@ -396,7 +396,7 @@ def test_a_module_used_twice_counts_by_its_first_use():
     [
         ("in-place ReLU", "3"),
         ("residual, batch norm", "drop"),
-        ("vision transformer", "patches"),
+        ("vision transformer", "last"),
         ("segmenter", "2"),
     ],
 )

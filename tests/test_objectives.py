@@ -9,23 +9,21 @@ from oracles import images
 from unfool.errors import InputError
 from unfool.objectives import (
     Between,
-    Channel,
     CrossEntropy,
     Logit,
     LogitRatio,
     LogOdds,
     LogProb,
     Margin,
-    Neuron,
     Objective,
     Onwards,
     Scaled,
     Sum,
     Targeted,
-    TotalVariation,
     Untargeted,
     label_of,
 )
+from unfool.targets import Channel, Neuron, TotalVariation
 
 Z = torch.tensor([[1.0, 3.0, 2.0], [0.0, -1.0, 5.0]])
 Y = torch.tensor([2, 0])

@@ -7,21 +7,10 @@ from torch import Tensor, nn
 from oracles import KINDS, Plane, Quadratic, conv, images, residual, same, segmenter, shared, smooth
 from unfool.errors import InputError
 from unfool.model import Model
-from unfool.objectives import (
-    Channel,
-    CrossEntropy,
-    Logit,
-    LogProb,
-    Margin,
-    Neuron,
-    Objective,
-    Targeted,
-    TotalVariation,
-    Untargeted,
-    label_of,
-)
+from unfool.objectives import CrossEntropy, Logit, LogProb, Margin, Objective, Targeted, Untargeted, label_of
 from unfool.query import Query
 from unfool.rows import Rng
+from unfool.targets import Channel, Neuron, TotalVariation
 from unfool.transforms import Brightness, Jitter, Noise
 
 X = images(2, 2, 6, 6, dtype=torch.float64)

@@ -21,10 +21,11 @@ from unfool.attributions.base import Attribution
 from unfool.attributions.cam import GradCAM
 from unfool.attributions.wrappers import SmoothGrad
 from unfool.errors import SpecError, UnknownName
-from unfool.objectives import Channel, Logit, Margin, Neuron, Objective, Scaled, Sum, TotalVariation
+from unfool.objectives import Logit, Margin, Objective, Scaled, Sum
 from unfool.regions import L0, L2, Linf, Mask, Region
 from unfool.slopes import NES, Expectation
 from unfool.spec import Option, Spec, catalogue, find, options, parse, parse_number
+from unfool.targets import Channel, Neuron, TotalVariation
 from unfool.transforms import Jitter, Noise
 
 CLASSES = catalogue()

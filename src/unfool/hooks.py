@@ -1,13 +1,17 @@
 """Watching a network while it runs. The only file that touches hooks; every hook is gone when its ``with`` ends."""
 
 from collections.abc import Callable, Generator, Iterable
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from typing import Any, NamedTuple
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 Hook = Callable[[nn.Module, Any, Any], Any]
+
+
+class Enough(Exception):
+    """Raised inside a forward pass once everything asked for has been seen."""
 
 
 @contextmanager
@@ -40,7 +44,114 @@ def observed_calls(run: Callable[[], Any], modules: Iterable[nn.Module]) -> list
     return calls
 
 
-def has_positions(call: Call, ndim: int) -> bool:
-    """Whether a module gave back a map [B, C, *space] of more than one position."""
-    made = call.made
-    return isinstance(made, Tensor) and made.ndim == ndim and made[0, 0].numel() > 1
+class Taken(NamedTuple):
+    """What one use of a part of the network gave back, before the layer was reached."""
+
+    module: nn.Module
+    made: Any
+
+
+class Body(NamedTuple):
+    """A network up to a layer, run once: the layer's output, and what the largest parts before it gave back."""
+
+    layer: nn.Module
+    activation: Any
+    before: tuple[Taken, ...]
+
+
+class _Open:
+    """A part that is running, and the parts inside it that are done."""
+
+    def __init__(self, module: nn.Module):
+        self.module, self.done = module, list[Taken]()
+
+    def add(self, taken: Taken) -> None:
+        if (
+            type(self.module) is nn.Sequential and self.done
+        ):  # nothing but the next part sees what one gave back
+            self.done[-1] = self.done[-1]._replace(made=None)
+        self.done.append(taken)
+
+
+@torch.no_grad()
+def body_of(run: Callable[[], Any], net: nn.Module, layer: nn.Module) -> Body | None:
+    """Run a network until ``layer`` has been used, remembering what ran before it; None where it never is."""
+    chain, found = [_Open(net)], list[Body]()
+    around = _ancestors(net, layer)
+    watched = dict.fromkeys(part for above in around for part in above.children())
+
+    def enter(module: nn.Module, args: Any) -> None:
+        chain.append(_Open(module))
+
+    def leave(module: nn.Module, args: Any, out: Any) -> None:
+        chain.pop()
+        if module is layer:
+            found.append(Body(layer, out, tuple(taken for part in chain for taken in part.done)))
+            raise Enough
+        if chain[-1].module in around:  # a copy: what comes next may work in place
+            chain[-1].add(Taken(module, _each(out, torch.Tensor.clone)))
+
+    with ExitStack() as stack:
+        for module in watched:
+            stack.callback(module.register_forward_pre_hook(enter).remove)
+            stack.callback(module.register_forward_hook(leave).remove)
+        with suppress(Enough):
+            run()
+    return found[0] if found else None
+
+
+def _ancestors(net: nn.Module, layer: nn.Module) -> list[nn.Module]:
+    """The parts of a network that hold a layer, the network itself first."""
+    modules = dict(net.named_modules())
+    path = next(name for name, module in modules.items() if module is layer).split(".")
+    return [modules[".".join(path[:k])] for k in range(len(path))]
+
+
+@contextmanager
+def resumed(body: Body, activation: Any, copies: int = 1) -> Generator[None]:
+    """Parts that ran before the layer give back ``copies`` of what they gave then, and the layer ``activation``."""
+    kept: dict[nn.Module, list[Any]] = {}
+    for taken in (*body.before, Taken(body.layer, activation)):
+        again = taken.made if taken.module is body.layer else _each(taken.made, lambda t: _copies(t, copies))
+        kept.setdefault(taken.module, []).append(again)
+    with ExitStack() as stack:
+        for module, made in kept.items():
+            stack.callback(_replace_forward(module, made))
+        yield
+
+
+def _replace_forward(module: nn.Module, made: list[Any]) -> Callable[[], None]:
+    """Its next uses give back ``made`` in turn, then it runs as ever; returns what puts it right again."""
+    own, forward = module.__dict__.get("forward"), module.forward
+    waiting = iter(made)
+
+    def replay(*args: Any, **kwargs: Any) -> Any:
+        for out in waiting:
+            return args[0] if out is None else out
+        return forward(*args, **kwargs)
+
+    def restore() -> None:
+        if own is None:
+            del module.forward
+        else:
+            module.forward = own
+
+    module.forward = replay
+    return restore
+
+
+def _copies(t: torch.Tensor, n: int) -> torch.Tensor:
+    return t.repeat(n, *[1] * (t.ndim - 1)) if t.ndim and n > 1 else t.clone()
+
+
+def _each(out: Any, f: Callable[[torch.Tensor], torch.Tensor]) -> Any:
+    """``f`` of every tensor in what a module gave back."""
+    if isinstance(out, torch.Tensor):
+        return f(out)
+    if isinstance(out, tuple) and hasattr(out, "_fields"):
+        return type(out)(*(_each(part, f) for part in out))
+    if isinstance(out, (list, tuple)):
+        return type(out)(_each(part, f) for part in out)
+    if isinstance(out, dict):
+        return {key: _each(part, f) for key, part in out.items()}
+    return out

@@ -28,6 +28,8 @@ class Question(NamedTuple):
     seed: int = 0
     starts: Tensor | None = None
     """Images [N, C, *] that a search may begin at."""
+    objective: Objective | None = None
+    """What an attribution explains; by default a class's logit."""
 
     def query(self, batch: Batch, objective: Objective, who: str) -> Query:
         """A question about the labels of a batch; an image without a label is asked about its predicted class."""

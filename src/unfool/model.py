@@ -18,16 +18,14 @@ from .borrow import borrowed, trains
 from .dress import Dress
 from .errors import AccessError, InputError, UnfoolError, UnknownName
 from .fast import inference_copy
-from .hooks import has_positions, hooked, observed_calls
+from .grids import Grid, grid_of
+from .hooks import Body, Enough, body_of, hooked, observed_calls, resumed
 from .outputs import Outputs, as_logits, as_scores, mean_logits, told_outputs
+from .partial.changed import plain
 from .views import View
 
 Access = Literal["gradients", "scores", "labels"]
 T = TypeVar("T")
-
-
-class _Enough(Exception):
-    """Raised inside a forward pass once everything asked for has been seen."""
 
 
 class _Again(Exception):
@@ -78,7 +76,7 @@ class Model:
                 f"{self.name} is in training mode; it is judged in evaluation mode and put back", stacklevel=2
             )
         self.fast = fast
-        self._spatial: dict[torch.Size, str] = {}
+        self._spatial: dict[torch.Size, dict[str, Grid]] = {}
         self._swift: tuple[Any, Model] | None = None
         self._borrowed = 0
 
@@ -126,15 +124,33 @@ class Model:
             return ask() if self.draws == 1 else mean_logits([ask() for _ in range(self.draws)])
 
     def trace(
-        self, x: Tensor, reads: Sequence[str] = ("output",), *, leaf: str | None = None
+        self, x: Tensor, reads: Sequence[str] = ("output",), *, leaves: Sequence[str] = ()
     ) -> dict[str, Tensor]:
         """One forward pass; returns the tensors named in ``reads`` ("input", "output" or a layer).
 
-        The pass stops as soon as it has seen them all. The layer ``leaf`` becomes a gradient leaf, so that a backward
-        pass ends there and nothing below it is recorded.
+        The pass stops as soon as it has seen them all. Of the layers ``leaves`` those that run first become gradient
+        leaves, so that a backward pass ends there and nothing below them is recorded.
         """
         with self.settled():
-            return self._made(lambda: self._traced(x, reads, leaf))
+            return self._made(lambda: self._traced(x, reads, leaves))
+
+    def body(self, x: Tensor, layer: str) -> Body:
+        """The network up to a layer, run once; :meth:`finish` goes on from there as often as one likes."""
+        module = self.layer(layer)
+        with self.settled():
+            body = self._made(lambda: body_of(lambda: self._run(x), self.net, module))
+        if body is None:
+            raise InputError(f"layer {layer!r} was not used in the forward pass", "name one that is")
+        return body
+
+    def finish(
+        self, body: Body, activation: Tensor, x: Tensor, reads: Sequence[str] = ("output",)
+    ) -> dict[str, Tensor]:
+        """What follows a layer, from another output of it [n * B, ...] for images ``x`` [B, C, *]."""
+        copies = len(activation) // len(body.activation)
+        x = x.expand(len(x), *x.shape[1:]).repeat(copies, *[1] * (x.ndim - 1))
+        with self.settled(), resumed(body, activation, copies):
+            return self._traced(x, reads, ())
 
     def _made(self, run: Callable[[], T]) -> T:
         """What ``run`` gives; it runs again where the network turned out to want the plain layout."""
@@ -143,7 +159,7 @@ class Model:
         except _Again:
             return run()
 
-    def _traced(self, x: Tensor, reads: Sequence[str], leaf: str | None) -> dict[str, Tensor]:
+    def _traced(self, x: Tensor, reads: Sequence[str], leaves: Sequence[str]) -> dict[str, Tensor]:
         seen, missing = {"input": x}, set(reads) - {"input"}
 
         def watch(name: str) -> Callable[..., Any]:
@@ -154,10 +170,12 @@ class Model:
                     raise InputError(
                         f"layer {name!r} gives {type(out).__name__}, not a tensor", "name a layer inside it"
                     )
-                seen[name] = out = out.detach().requires_grad_() if name == leaf else out
+                if name in leaves and not out.requires_grad:
+                    out = out.detach().requires_grad_()
+                seen[name] = out
                 missing.discard(name)
                 if not missing:
-                    raise _Enough
+                    raise Enough
                 return out.clone()  # the next module may work in place
 
             return hook
@@ -167,7 +185,7 @@ class Model:
             try:
                 seen["output"] = self._run(x)
                 missing.discard("output")
-            except _Enough:
+            except Enough:
                 pass
         if missing:
             raise InputError(f"layer {min(missing)!r} was not used in the forward pass", "name one that is")
@@ -175,8 +193,8 @@ class Model:
 
     def _run(self, x: Tensor) -> Tensor:
         try:
-            out = as_scores(self.net(self._dress(x)))
-        except (UnfoolError, _Enough, MemoryError, torch.OutOfMemoryError):
+            out = plain(as_scores(self.net(self._dress(x))))
+        except (UnfoolError, Enough, MemoryError, torch.OutOfMemoryError):
             raise
         except Exception as error:  # whatever a network of the user's own raises
             if self._dress.channels_last and "contiguous" in str(error):  # as Tensor.view says
@@ -242,19 +260,27 @@ class Model:
         model._dress = self._dress.of_precision(net)
         return model
 
-    def last_spatial_layer(self, x: Tensor) -> str:
-        """The last layer to finish whose output still has positions, for images like ``x``."""
+    def spatial_layers(self, x: Tensor) -> dict[str, Grid]:
+        """Every layer whose output has positions in images like ``x``, in the order in which they finish."""
         if x.shape[1:] not in self._spatial:
             names = {module: name for name, module in self.layers.items()}
             with self.settled():
                 calls = self._made(lambda: observed_calls(lambda: self._run(x[:1]), names))
-            found = [names[call.module] for call in calls if has_positions(call, x.ndim)]
-            if not found:
-                raise InputError(
-                    f"{self.name} has no layer with positions", "name a layer that gives [B, C, *space]"
-                )
-            self._spatial[x.shape[1:]] = found[-1]
+            shapes = [(names[c.module], c.made.shape) for c in calls if isinstance(c.made, Tensor)]
+            grids = [(name, grid_of(tuple(shape), tuple(x.shape[2:]))) for name, shape in shapes]
+            self._spatial[x.shape[1:]] = dict(  # a layer used twice stands where it was used last
+                reversed([(name, grid) for name, grid in reversed(grids) if grid])
+            )
         return self._spatial[x.shape[1:]]
+
+    def last_spatial_layer(self, x: Tensor) -> str:
+        """The last of them."""
+        found = self.spatial_layers(x)
+        if not found:
+            raise InputError(
+                f"{self.name} has no layer with positions", "name a layer that gives [B, C, *space]"
+            )
+        return next(reversed(found))
 
     def need(self, access: Access, who: str) -> None:
         """Raise unless the model gives what ``who`` asks for."""

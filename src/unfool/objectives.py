@@ -6,12 +6,12 @@ Objectives add up: ``Channel('layer2') - 0.1 * TotalVariation()``.
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
+from typing import ClassVar
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from .errors import InputError
 from .scores import gap_to_best, index_like, pick, spread_of
 from .scores import label_of as label_of
 from .spec import Spec, call_text
@@ -21,6 +21,9 @@ Trace = Mapping[str, Tensor]
 
 class Objective(Spec, ABC):
     """One score per row of a forward pass, and whether a row is done."""
+
+    numbers: ClassVar[int | None] = 1
+    """How many whole numbers per row ``y`` is; None: an objective's own affair."""
 
     @property
     @abstractmethod
@@ -34,6 +37,16 @@ class Objective(Spec, ABC):
     def reached(self, trace: Trace, y: Tensor) -> Tensor:
         """Which rows need go no further: [B] bool. Never, unless an objective says so."""
         return torch.zeros(len(y), dtype=torch.bool, device=y.device)
+
+    @property
+    def fixes(self) -> tuple[str, ...]:
+        """The names of what the first look at an image settles for good, such as its predicted mask."""
+        return ()
+
+    def fixed(self, trace: Trace, y: Tensor) -> Trace:
+        """What the first look settles, one entry per row; later it is in the trace under the same names."""
+        del trace, y
+        return {}
 
     def __add__(self, other: "Objective") -> "Objective":
         return Sum(self, other) if isinstance(other, Objective) else NotImplemented
@@ -59,6 +72,13 @@ class Scaled(Objective):
     @property
     def reads(self) -> tuple[str, ...]:
         return self.inner.reads
+
+    @property
+    def fixes(self) -> tuple[str, ...]:
+        return self.inner.fixes
+
+    def fixed(self, trace: Trace, y: Tensor) -> Trace:
+        return self.inner.fixed(trace, y)
 
     def score(self, trace: Trace, y: Tensor) -> Tensor:
         return self.factor * self.inner.score(trace, y)
@@ -87,6 +107,13 @@ class Sum(Objective):
     @property
     def reads(self) -> tuple[str, ...]:
         return tuple(dict.fromkeys((*self.left.reads, *self.right.reads)))
+
+    @property
+    def fixes(self) -> tuple[str, ...]:
+        return (*self.left.fixes, *self.right.fixes)
+
+    def fixed(self, trace: Trace, y: Tensor) -> Trace:
+        return {**self.left.fixed(trace, y), **self.right.fixed(trace, y)}
 
     def score(self, trace: Trace, y: Tensor) -> Tensor:
         return self.left.score(trace, y) + self.right.score(trace, y)
@@ -188,51 +215,6 @@ class Between(Output):
         return gap.flatten(1).mean(1)
 
 
-class Channel(Objective):
-    """The mean activation of channel ``y`` of a layer."""
-
-    layer: str
-
-    @property
-    def reads(self) -> tuple[str, ...]:
-        return (self.layer,)
-
-    def score(self, trace: Trace, y: Tensor) -> Tensor:
-        return pick(trace[self.layer], y)
-
-
-class Neuron(Objective):
-    """The activation of channel ``y`` of a layer at one position; by default its middle."""
-
-    layer: str
-    position: tuple[int, ...] = ()
-    """Where in the layer, one number per dimension; empty: the middle."""
-
-    @property
-    def reads(self) -> tuple[str, ...]:
-        return (self.layer,)
-
-    def score(self, trace: Trace, y: Tensor) -> Tensor:
-        activation = trace[self.layer]
-        space = activation.shape[2:]
-        at = self.position or tuple(side // 2 for side in space)
-        if len(at) != len(space) or any(not -side <= p < side for p, side in zip(at, space, strict=True)):
-            raise InputError(f"layer {self.layer!r} has positions up to {list(space)}, not {list(at)}")
-        return pick(activation[(slice(None), slice(None), *at)], y)
-
-
-class TotalVariation(Objective):
-    """Roughness of the image itself: the mean absolute difference of neighbours, summed over its dimensions."""
-
-    @property
-    def reads(self) -> tuple[str, ...]:
-        return ("input",)
-
-    def score(self, trace: Trace, y: Tensor) -> Tensor:
-        x = trace["input"]
-        return torch.stack([x.diff(dim=d).abs().flatten(1).mean(1) for d in range(2, x.ndim)]).sum(0)
-
-
 class Goal(Objective, ABC):
     """An objective that knows when an attack has succeeded."""
 
@@ -241,6 +223,13 @@ class Goal(Objective, ABC):
     @property
     def reads(self) -> tuple[str, ...]:
         return tuple(dict.fromkeys((*self.loss.reads, "output")))
+
+    @property
+    def fixes(self) -> tuple[str, ...]:
+        return self.loss.fixes
+
+    def fixed(self, trace: Trace, y: Tensor) -> Trace:
+        return self.loss.fixed(trace, y)
 
     def by(self, loss: Objective) -> "Goal":
         """The same goal, climbed by another loss."""

@@ -1,83 +1,30 @@
 """Asking a model a question about a batch. The only file that asks for gradients."""
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import islice
-from typing import Literal, NamedTuple
 
 import torch
 from torch import Tensor
 
+from .answers import Answer, AtLayer, Frame, Spent
 from .checks import checked_labels
+from .derivatives import derivatives, exact, there
 from .errors import InputError
 from .model import Model
 from .objectives import Objective, label_of
-from .rows import Rng
+from .rows import Rng, copies
+from .tail import Tail
 from .transforms import Change
-
-
-class Answer(NamedTuple):
-    """What a question was answered: each row's score, whether it is done, and the gradient where it was asked for."""
-
-    score: Tensor
-    reached: Tensor
-    grad: Tensor | None = None
-
-    @property
-    def slope(self) -> Tensor:
-        assert self.grad is not None
-        return self.grad
-
-
-class AtLayer(NamedTuple):
-    """Each row's score, a layer's activation [B, K, *] and the score's gradient there."""
-
-    score: Tensor
-    activation: Tensor
-    grad: Tensor
-
-
-class Spent(NamedTuple):
-    """What a query and all its cuts share; ``rows`` are this cut's places in what has one entry per row."""
-
-    cost: Counter[str]
-    asked: Tensor
-    """Forward passes of each row."""
-    followed: Tensor
-    """Backward passes of each row."""
-    rows: Tensor
-    lost: Tensor
-    """Whether a search found no image to begin at."""
-    starts: Tensor | None = None
-    """Images [N, C, *] that a search of any row may begin at."""
-    film: "list[Frame] | None" = None
-    """Every state of a search in turn, where somebody wants to see it."""
-
-    @classmethod
-    def nothing(cls, n: int, device: torch.device | str, starts: Tensor | None = None) -> "Spent":
-        rows = torch.arange(n, device=device)
-        none = torch.zeros_like(rows)
-        return cls(Counter(), none, none.clone(), rows, none.bool(), starts)
-
-    def add(self, way: Literal["forward", "backward"], n: int = 1) -> None:
-        """Note ``n`` passes of every row of this cut."""
-        self.cost[way] += n * len(self.rows)
-        counts = self.asked if way == "forward" else self.followed
-        counts.index_add_(0, self.rows, torch.full_like(self.rows, n))
-
-
-class Frame(NamedTuple):
-    """Some rows' images at one moment of a search."""
-
-    rows: Tensor
-    x: Tensor
 
 
 class Query:
     """A model, an objective, the rows' targets and their random streams: all of a question but the images.
 
     Where ``y`` is not given it is the class the network predicts for ``images``: read off the first pass over them, so
-    that explaining the predicted class costs no pass of its own. ``score`` is what that pass said of them.
+    that explaining the predicted class costs no pass of its own. ``score`` is what that pass said of them. What an
+    objective fixes, such as the predicted mask, is read off that pass too. ``fixed`` holds it, and whatever else
+    objectives may read that has one entry per row, such as the masks of the data.
     """
 
     def __init__(
@@ -89,12 +36,13 @@ class Query:
         *,
         images: Tensor | None = None,
         who: str = "this",
-        spent: "Spent | None" = None,
+        spent: Spent | None = None,
         through: tuple[Change, ...] = (),
+        fixed: Mapping[str, Tensor] | None = None,
     ):
         self.model, self.objective, self.rng, self.who = model, objective, rng, who
         self.images, self.score, self.through = images, None, through
-        self._y = y
+        self._y, self._fixed = y, fixed
         self.spent = Spent.nothing(len(rng), rng.device) if spent is None else spent
 
     def __len__(self) -> int:
@@ -113,18 +61,38 @@ class Query:
     @property
     def y(self) -> Tensor:
         if self._y is None:
-            assert self.images is not None
-            with torch.no_grad():
-                trace = self.look(self.images, (*self.objective.reads, "output"))
-                self._note(self.images, trace)
+            self._settle()
         assert self._y is not None
         return self._y
 
+    @property
+    def fixed(self) -> Mapping[str, Tensor]:
+        """What objectives read beside the network's tensors, one entry per row."""
+        if self._unsettled():
+            self._settle()
+        return self._fixed or {}
+
+    def _unsettled(self) -> bool:
+        return any(name not in (self._fixed or {}) for name in self.objective.fixes)
+
+    @torch.no_grad()
+    def _settle(self) -> None:
+        """Look at the images once, for what is not known of them yet."""
+        if self.images is None:
+            raise InputError(
+                f"{self.objective!r} has to see the images first", f"{self.who} does not show them"
+            )
+        self._note(self.images, self.look(self.images, self._reads()))
+
     def _note(self, x: Tensor, trace: dict[str, Tensor]) -> Tensor:
-        """The score of a pass; the first over the query's own images also settles ``y`` and is remembered."""
-        if self._y is None and x is self.images and "output" in trace:
-            self._y = label_of(trace["output"].detach())
-        score = self.objective.score(trace, self.y)
+        """The score of a pass; the first over the query's own images also settles what they decide."""
+        if x is self.images and "output" in trace:
+            if self._y is None:
+                self._y = label_of(trace["output"].detach())
+            if self._unsettled():
+                still = {name: t.detach() for name, t in trace.items()}
+                self._fixed = {**(self._fixed or {}), **self.objective.fixed(still, self._y)}
+        score = self.objective.score({**trace, **self.fixed}, self.y)
         score = score.to(torch.promote_types(score.dtype, torch.float32))
         if self.score is None and x is self.images:
             self.score = score.detach()
@@ -136,25 +104,37 @@ class Query:
         objective: Objective,
         y: Tensor | None,
         rng: Rng,
-        spent: "Spent",
+        spent: Spent,
         images: Tensor | None = None,
+        fixed: Mapping[str, Tensor] | None = None,
     ) -> "Query":
-        return Query(model, objective, y, rng, images=images, who=self.who, spent=spent, through=self.through)
+        return Query(
+            model,
+            objective,
+            y,
+            rng,
+            images=images,
+            who=self.who,
+            spent=spent,
+            through=self.through,
+            fixed=self._fixed if fixed is None else fixed,
+        )
 
     def __getitem__(self, keep: Tensor) -> "Query":
         spent = self.spent._replace(rows=self.spent.rows[keep])
-        return self._with(self.model, self.objective, self.y[keep], self.rng[keep], spent)
+        fixed = {name: t[keep] for name, t in self.fixed.items()}
+        return self._with(self.model, self.objective, self.y[keep], self.rng[keep], spent, fixed=fixed)
 
     def tile(self, n: int) -> "Query":
         """The same question about ``n`` copies of the rows, one after the other."""
-        spent, y = self.spent._replace(rows=self.spent.rows.repeat(n)), self.y
-        return self._with(
-            self.model, self.objective, y.repeat(n, *[1] * (y.ndim - 1)), self.rng.tile(n), spent
-        )
+        spent, y = self.spent._replace(rows=self.spent.rows.repeat(n)), copies(self.y, n)
+        fixed = {name: copies(t, n) for name, t in self.fixed.items()}
+        return self._with(self.model, self.objective, y, self.rng.tile(n), spent, fixed=fixed)
 
     def instead(self, objective: Objective, y: Tensor | None = None) -> "Query":
         """Another question about the same rows."""
-        return self._with(self.model, objective, self.y if y is None else y, self.rng, self.spent)
+        y = self.y if y is None else y
+        return self._with(self.model, objective, y, self.rng, self.spent, self.images)
 
     def about(self, model: Model) -> "Query":
         """The same question to another model."""
@@ -178,22 +158,19 @@ class Query:
         return other
 
     def look(
-        self, x: Tensor, reads: Sequence[str] | None = None, leaf: str | None = None
+        self, x: Tensor, reads: Sequence[str] | None = None, leaves: Sequence[str] = ()
     ) -> dict[str, Tensor]:
         """One counted forward pass."""
         self.spent.add("forward")
         first = self.model.width is None
-        trace = self.model.trace(x, self.objective.reads if reads is None else reads, leaf=leaf)
+        trace = self.model.trace(x, self.objective.reads if reads is None else reads, leaves=leaves)
         if first and self._y is not None and self._y.ndim == 1 and "output" in self.objective.reads:
             checked_labels(self._y, x, self.model.width)
         return trace
 
     def _reads(self) -> tuple[str, ...]:
-        return (
-            self.objective.reads
-            if self._y is not None
-            else tuple(dict.fromkeys((*self.objective.reads, "output")))
-        )
+        first = self._y is None or self._unsettled()
+        return tuple(dict.fromkeys((*self.objective.reads, "output"))) if first else self.objective.reads
 
     def _changed(self, x: Tensor, through: Iterable[Change]) -> Tensor:
         for transform in through:
@@ -231,42 +208,61 @@ class Query:
             leaf = x.detach().requires_grad_()
             trace = self.look(self._changed(leaf, (*self.through, *through)), self._reads())
             score = self._note(x, trace)
-            (grad,) = torch.autograd.grad(_connected(score, self.who).sum(), leaf)
+            (grad,) = derivatives(score, [leaf], self.who)
         self.spent.add("backward")
-        return Answer(score.detach(), self.objective.reached(trace, self.y), grad.contiguous())
+        return Answer(score.detach(), self.objective.reached(trace, self.y), there(grad).contiguous())
 
     def gradients(self, x: Tensor, ys: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
         """Scores [K, B] and gradients [K, B, C, *] for several targets per row, from a single forward pass."""
         self.model.need("gradients", self.who)
         with torch.enable_grad():
             x = x.detach().requires_grad_()
-            trace = self.look(x)
+            trace = {**self.look(x), **self.fixed}
             scores = [self.objective.score(trace, y) for y in ys]
-            last = len(scores) - 1
-            grads = [torch.autograd.grad(s.sum(), x, retain_graph=k < last)[0] for k, s in enumerate(scores)]
+            grads = [there(derivatives(score, [x], self.who, keep=True)[0]) for score in scores]
         self.spent.add("backward", len(ys))
         return torch.stack(scores).detach(), torch.stack(grads)
 
     def at(self, layer: str, x: Tensor) -> AtLayer:
         """The score, a layer's activation and the gradient there; nothing below the layer is differentiated."""
+        return self.at_layers((layer,), x)[0]
+
+    def at_layers(self, layers: Sequence[str], x: Tensor) -> list[AtLayer]:
+        """The same at several layers, from one pass there and one back to the first of them."""
         self.model.need("gradients", self.who)
-        if layer in ("input", "output"):
+        if taken := {"input", "output"} & {*layers}:
             raise InputError(
-                f"a layer called {layer!r} cannot be told from the network's own", "name one beside it"
+                f"a layer called {min(taken)!r} cannot be told from the network's own", "name one beside it"
             )
         with torch.enable_grad():
-            trace = self.look(x, (*self._reads(), layer), leaf=layer)
+            trace = self.look(x, (*self._reads(), *layers), leaves=layers)
             score = self._note(x, trace)
-            (grad,) = torch.autograd.grad(
-                _connected(score, self.who, layer).sum(), trace[layer], allow_unused=True
-            )
+            grads = derivatives(score, [trace[name] for name in layers], self.who, f"layer {layers[0]!r}")
         self.spent.add("backward")
-        if grad is None:
-            raise InputError(
-                f"the score does not depend on layer {layer!r}", "name a layer on the way to the output"
-            )
-        exact = torch.promote_types(grad.dtype, torch.float32)
-        return AtLayer(score.detach(), trace[layer].detach().to(exact), grad.to(exact))
+        return [
+            AtLayer(score.detach(), exact(trace[name].detach()), exact(there(grad, f"layer {name!r}")))
+            for name, grad in zip(layers, grads, strict=True)
+        ]
+
+    def connected_layers(self, x: Tensor) -> list[str]:
+        """The layers with positions on which the score depends, in the order in which they finish.
+
+        Of a vision transformer's last block only the class token matters: its other tokens are not connected.
+        """
+        grids = self.model.spatial_layers(x)
+        one = self[torch.arange(1, device=self.rng.device)]
+        with torch.enable_grad():
+            trace = self.model.trace(x[:1], (*self.objective.reads, *grids), leaves=[*grids])
+            score = self.objective.score({**trace, **one.fixed}, one.y)
+            found = derivatives(score, [trace[name] for name in grids], self.who)
+        near = zip(grids.items(), found, strict=True)
+        return [name for (name, grid), grad in near if grad is not None and grid.maps(grad).any()]
+
+    def tail(self, layer: str, x: Tensor) -> Tail:
+        """What follows a layer; what comes before it has run once when this returns."""
+        self.spent.cost["body"] += len(x)
+        body, y, fixed = self.model.body(x, layer), self.y, self.fixed
+        return Tail(self.model, self.objective, y, fixed, self.spent, x, body)
 
     def packed(
         self, ask: Callable[["Query", Tensor], Tensor], variants: Iterable[Tensor]
@@ -275,22 +271,3 @@ class Query:
         variants, room = iter(variants), max(1, self.model.capacity // max(1, len(self)))
         while group := list(islice(variants, room)):
             yield from ask(self.tile(len(group)), torch.cat(group)).unflatten(0, (len(group), len(self)))
-
-
-def gradient_of(f: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
-    """The gradient of what asks no network, such as roughness, summed over the rows."""
-    with torch.enable_grad():
-        leaf = x.detach().requires_grad_()
-        (grad,) = torch.autograd.grad(f(leaf).sum(), leaf)
-    return grad
-
-
-def _connected(score: Tensor, who: str, layer: str | None = None) -> Tensor:
-    if torch.is_inference_mode_enabled():
-        raise InputError(
-            f"{who}: there are no gradients in torch.inference_mode()", "torch.no_grad() does no harm"
-        )
-    if not score.requires_grad:
-        place = f"layer {layer!r}" if layer else "the image"
-        raise InputError(f"{who}: the score does not depend on {place}: the network cuts the gradient")
-    return score

@@ -28,6 +28,11 @@ def column(t: Tensor, like: Tensor) -> Tensor:
     return t.reshape(-1, *[1] * (like.ndim - 1))
 
 
+def copies(t: Tensor, n: int) -> Tensor:
+    """``n`` copies of the rows, one after the other: [B, ...] -> [n * B, ...]."""
+    return t.repeat(n, *[1] * (t.ndim - 1))
+
+
 def per_row(value: float | Sequence[float] | Tensor, like: Tensor, what: str = "a per-row number") -> Tensor:
     """One number per image of ``like``, from one for all or one for each: [B]."""
     t = torch.as_tensor(value, dtype=like.dtype, device=like.device)

@@ -8,9 +8,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from .answers import Answer
 from .errors import InputError
 from .hooks import hooked
-from .query import Answer, Query
+from .query import Query
 from .rows import column
 from .spec import Count, Natural, Positive, Spec
 from .straight import SOUGHT, identity, straightened

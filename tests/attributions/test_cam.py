@@ -9,11 +9,14 @@ from torch import Tensor, nn
 
 from oracles import KINDS, SPACES, conv, functional, half_frozen, images, one_square, residual, same, tiny_vit
 from unfool.attributions.base import Attribution
-from unfool.attributions.cam import CAM, GradCAM, GradCAMPlusPlus, LayerCAM
+from unfool.attributions.cam import CAM, GradCAM, GradCAMPlusPlus, LayerCAM, on_grid
 from unfool.attributions.wrappers import SmoothGrad
 from unfool.errors import InputError, UnknownName
 from unfool.model import Model
-from unfool.objectives import Channel, CrossEntropy, LogProb
+from unfool.objectives import CrossEntropy, Logit, LogProb
+from unfool.query import Query
+from unfool.rows import Rng
+from unfool.targets import Channel
 
 A = torch.tensor([[[1.0, 0.5], [0.25, 0.0]], [[0.0, 1.0], [0.5, 0.5]]])
 G = torch.tensor(
@@ -26,6 +29,10 @@ G = torch.tensor(
 CAMS = [GradCAM(), GradCAMPlusPlus(), LayerCAM()]
 each = pytest.mark.parametrize("method", CAMS, ids=repr)
 X = images(3, 3, 8, 8)
+
+
+def query(net: nn.Module) -> Query:
+    return Query(Model(net), Logit(), torch.zeros(3, dtype=torch.long), Rng.seeded(0, range(3)))
 
 
 def by_hand() -> nn.Module:
@@ -143,16 +150,18 @@ def test_a_layer_whose_output_the_next_changes_in_place_is_explained_as_it_gave_
 
 
 def test_a_class_token_does_not_make_an_empty_map():
+    """After the last block nothing but the class token is read; the layer before it is taken."""
     found = GradCAM()(Model(tiny_vit()), X)
     assert found.heat.shape == (3, 1, 4, 4)
-    found = LayerCAM()(Model(tiny_vit()), X)
-    assert (found.heat.flatten(1).amax(1) > 0).all()
+    assert same(found.heat, GradCAM("norm")(Model(tiny_vit()), X).heat)
+    at = on_grid(query(tiny_vit()), "norm", X)
+    assert (at.grad.flatten(1).abs().amax(1) > 0).all()
 
 
 WRONG = [
     ("nope", UnknownName, "no layer is called 'nope'"),
     ("fc", UnknownName, "no layer is called 'fc'"),
-    ("6", InputError, r"layer '6' gives \[3, 5\], which has no positions in an image of 2 dimensions"),
+    ("6", InputError, r"layer '6' gives \[3, 5\], which has no positions in an image of \[8, 8\]"),
     ("5", InputError, "no positions"),
 ]
 
@@ -166,10 +175,11 @@ def test_a_layer_without_positions_is_refused(method: CAM, layer: str, error: ty
         assert caught.value.hint == "try '3'"  # type: ignore[attr-defined]
 
 
-def test_tokens_have_no_positions():
-    with pytest.raises(InputError, match="has no positions in an image of 2 dimensions") as caught:
-        GradCAM("norm")(Model(tiny_vit()), X)
-    assert caught.value.hint == "try 'patches'"
+def test_tokens_that_nothing_reads_are_an_error_not_an_empty_map():
+    """After the last block a vision transformer reads its class token alone."""
+    with pytest.raises(InputError, match="does not depend on the positions of layer 'last'") as caught:
+        GradCAM("last")(Model(tiny_vit()), X)
+    assert caught.value.hint == "the nearest that has a way to it is 'norm'"
 
 
 def test_a_layer_after_the_score_is_refused():

@@ -1,20 +1,23 @@
 """The gradient of w·x + b is w; along a straight way the gradients add up to the difference of the two scores."""
 
+from typing import Any
+
 import pytest
 import torch
 from torch import Tensor
 
 from oracles import KINDS, SPACES, Plane, Quadratic, conv, images, one_square, same, smooth
 from unfool.attributions.base import Attribution
-from unfool.attributions.gradient import Gradient, GradientTimesInput, IntegratedGradients
+from unfool.attributions.gradient import Gradient, GradientSHAP, GradientTimesInput, IntegratedGradients
 from unfool.errors import InputError
 from unfool.model import Model
-from unfool.objectives import Channel, CrossEntropy, Logit, LogProb, Objective
+from unfool.objectives import CrossEntropy, Logit, LogProb, Objective
+from unfool.targets import Channel
 
 NET = Plane(3, 6, 6)
 W = NET.w.detach()
 X = images(3, 3, 6, 6)
-ALL = [Gradient(), GradientTimesInput(), IntegratedGradients(steps=4)]
+ALL = [Gradient(), GradientTimesInput(), IntegratedGradients(steps=4), GradientSHAP(4)]
 each = pytest.mark.parametrize("method", ALL, ids=repr)
 
 
@@ -41,7 +44,7 @@ def test_the_gradient_times_the_image_is_each_positions_share_of_a_linear_score(
 def test_integrated_gradients_add_up_to_the_difference_of_a_quadratic_exactly(steps: int, baseline: float):
     net = Quadratic(3, 6, 6).double()
     x, y = X.double(), torch.tensor([0, 1, 2])
-    found = IntegratedGradients(steps, baseline)(Model(net), x, y)
+    found = IntegratedGradients(steps, baseline, 1)(Model(net), x, y)
     plain = net(torch.full_like(x, baseline))[torch.arange(3), y]
     assert torch.allclose(found.heat.flatten(1).sum(1), net(x)[torch.arange(3), y] - plain)
 
@@ -50,10 +53,60 @@ def test_integrated_gradients_come_to_the_difference_with_more_steps():
     net, x = smooth(), images(2, 2, 6, 6, dtype=torch.float64)
     gap = (net(x) - net(torch.zeros_like(x)))[:, 1]
     off = [
-        (IntegratedGradients(n)(Model(net), x, 1).heat.flatten(1).sum(1) - gap).abs().max()
+        (IntegratedGradients(n, tolerance=1)(Model(net), x, 1).heat.flatten(1).sum(1) - gap).abs().max()
         for n in (2, 8, 64)
     ]
     assert off[0] > 10 * off[1] > 100 * off[2]
+
+
+def test_integrated_gradients_go_on_until_the_sum_comes_to_the_difference():
+    """Of two images one needs more steps; what it found before is not asked again."""
+    net, x = smooth(), images(2, 2, 6, 6, dtype=torch.float64)
+    x[1] = x[1] * 0.01
+    model = Model(net)
+    gap = (net(x) - net(torch.zeros_like(x)))[:, 1]
+    found = IntegratedGradients(1, tolerance=1e-3, rounds=4)(model, x, 1)
+    off = (found.heat.flatten(1).sum(1) - gap).abs() / gap.abs()
+    assert (off <= 1e-3).all()
+    whole = IntegratedGradients(1, tolerance=1e-12, rounds=2)(model, x, 1)
+    assert torch.allclose(whole.heat, IntegratedGradients(9, tolerance=1)(model, x, 1).heat)
+    assert whole.cost["backward"] == 2 * 9
+    assert found.cost["backward"] < 2 * 27
+
+
+def test_expected_gradients_of_a_linear_score_come_to_its_difference_from_the_mean_plain_image():
+    found = GradientSHAP(2000)(Model(NET), X, 1).heat
+    assert torch.allclose(found[:, 0], (W * (X - 0.5)).sum(1), atol=0.02 * float(W.abs().sum(0).max()))
+    noise = GradientSHAP(400, "noise")(Model(NET), X, 1).heat
+    assert torch.allclose(noise[:, 0], (W * (X - 0.5)).sum(1), atol=0.15 * float(W.abs().sum(0).max()))
+
+
+@pytest.mark.parametrize(
+    ("channels", "expected"),
+    [
+        ("all", W),
+        ("strongest", W.abs().amax(0, keepdim=True)),
+        ("length", W.norm(dim=0, keepdim=True)),
+        ("sum", W.sum(0, keepdim=True)),
+    ],
+)
+def test_channels_are_put_together_as_asked(channels: Any, expected: Tensor):
+    found = Gradient(channels)(Model(NET), X, 1).heat
+    assert torch.allclose(found, expected.expand(3, *expected.shape))
+
+
+def test_several_targets_share_the_forward_pass():
+    net, x = conv(), images(3, 3, 8, 8)
+    for method in (Gradient(), GradientTimesInput()):
+        found = method.each(Model(net), x, [0, 3, [1, 2, 4]])
+        for one, target in zip(found, (0, 3, [1, 2, 4]), strict=True):
+            alone = method(Model(net), x, target)
+            assert same(one.heat, alone.heat)
+            assert same(one.score, alone.score)
+            assert one.target.tolist() == alone.target.tolist()
+    assert Gradient().each(Model(net), x, [0, 3])[0].cost == {"forward": 3 * 3, "backward": 2 * 3}
+    with pytest.raises(InputError, match="there are no targets"):
+        Gradient().each(Model(net), x, [])
 
 
 def test_integrated_gradients_are_nothing_where_the_image_is_the_baseline():
@@ -88,7 +141,7 @@ def test_only_the_square_that_is_looked_at_lights_up(method: Attribution):
 @each
 def test_three_images_may_have_one_target_or_three(method: Attribution):
     net = conv()
-    alone = [method(Model(net), X[k : k + 1], t).map for k, t in enumerate((0, 2, 4))]
+    alone = [method(Model(net), X[k : k + 1], t, ids=[k]).map for k, t in enumerate((0, 2, 4))]
     assert torch.allclose(method(Model(net), X, [0, 2, 4]).map, torch.cat(alone), atol=1e-6)
     same = method(Model(net), X, 2)
     assert same.target.tolist() == [2, 2, 2]

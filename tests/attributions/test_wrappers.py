@@ -146,3 +146,16 @@ def test_the_noise_follows_seed_and_id(cls):
 def test_constant_images_have_no_range_and_so_no_noise(cls, level: float):
     found = cls(samples=2)(Model(conv()), torch.full((2, 3, 8, 8), level))
     assert found.map.isfinite().all()
+
+
+def test_copies_are_asked_about_until_the_map_is_sure():
+    """A linear score needs one look; a crooked one goes on, and its error is then what was asked for."""
+    assert SmoothGrad(samples=50, error=0.1)(Model(NET), X, 1).cost["backward"] == 3 * 5
+    net, x = residual(), images(4, 3, 8, 8)
+    sure = SmoothGrad(samples=400, sigma=0.1, error=0.1)(Model(net), x, 1)
+    assert 4 * 5 < sure.cost["backward"] < 4 * 400
+    reference = SmoothGrad(samples=600, sigma=0.1)(Model(net), x, 1, seed=5).heat
+    off = (sure.heat - reference).flatten(1).norm(dim=1) / reference.flatten(1).norm(dim=1)
+    assert (off < 3 * 0.1).all()
+    alone = SmoothGrad(samples=400, sigma=0.1, error=0.1)(Model(net), x[1:2], 1, ids=[1])
+    assert same(alone.heat, sure.heat[1:2])

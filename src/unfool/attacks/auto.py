@@ -7,10 +7,11 @@ from typing import Literal, NamedTuple
 import torch
 from torch import Tensor
 
+from ..answers import Answer
 from ..errors import InputError
 from ..loop import iterate
 from ..objectives import Between, LogitRatio, Objective, Untargeted, label_of
-from ..query import Answer, Query
+from ..query import Query
 from ..region import only
 from ..regions import L1, L2, Ball, Linf, Region
 from ..rows import column, take

@@ -5,9 +5,10 @@ from collections.abc import Iterable
 import torch
 from torch import Tensor
 
+from ..answers import Frame
 from ..method import Columns, Method, Question
 from ..objectives import Targeted, Untargeted
-from ..query import Frame, Query
+from ..query import Query
 from ..region import l2_norm
 from ..rows import Batch
 from ..spec import Count

@@ -6,9 +6,10 @@ from typing import Annotated, Literal, NamedTuple
 import torch
 from torch import Tensor
 
+from ..answers import Answer
 from ..loop import Adam, iterate
 from ..objectives import CrossEntropy, LogProbOthers, Objective, Targeted
-from ..query import Answer, Query
+from ..query import Query
 from ..region import l2_norm, only
 from ..regions import L0, L1, L2, Ball, Linf, Region
 from ..rows import column, take

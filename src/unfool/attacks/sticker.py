@@ -5,11 +5,11 @@ from typing import Annotated, Literal, NamedTuple
 import torch
 from torch import Tensor
 
+from ..derivatives import gradient_of
 from ..errors import InputError
 from ..loop import Adam
 from ..method import Columns, Question
 from ..objectives import CrossEntropy, Objective
-from ..query import gradient_of
 from ..regions import Linf, Mask
 from ..rows import Batch, Rng
 from ..spec import Bound, Count, Fraction, Positive

@@ -1,12 +1,14 @@
 """What every attribution has in common: one method to write, one door to come in by."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple, final
 
+import torch
 from torch import Tensor
 
-from ..checks import checked_images, checked_labels, row_ids
+from ..checks import as_numbers, checked_images, checked_labels, row_ids
+from ..errors import InputError
 from ..maps import resize, strongest_channel
 from ..method import Columns, Method, Question, checked_model
 from ..model import Model
@@ -38,6 +40,10 @@ class Attribution(Method, ABC):
     def explain(self, query: Query, x: Tensor) -> Tensor:
         """A signed map per row, in whatever size comes naturally: [B, C, *]."""
 
+    def explain_each(self, query: Query, x: Tensor, ys: Sequence[Tensor]) -> Tensor:
+        """The maps for several targets per row [K, B, C, *]; some attributions share the forward pass."""
+        return torch.stack([self.explain(query.instead(query.objective, y), x) for y in ys])
+
     @final
     def __call__(
         self,
@@ -46,31 +52,86 @@ class Attribution(Method, ABC):
         target: Any = None,
         *,
         objective: Objective | None = None,
+        given: Mapping[str, Tensor] | None = None,
         seed: int = 0,
         ids: Sequence[Any] | None = None,
     ) -> Explained:
         """Explain images ``x`` [B, C, *] in [0, 1]: the logit of class ``target``, by default of the predicted class.
 
-        ``objective`` replaces the logit; ``target`` is then its class or channel.
+        ``objective`` replaces the logit; ``target`` is then its class or channel. ``given`` is what it reads beside the
+        network's tensors, one row per image: the ``mask`` of ``Segment('mask')``, the ``reference`` of ``Like()``.
         """
+        query, x, home = self._question(model, x, target, objective, given, seed, ids)
+        with model.settled():
+            heat = self.explain(query, x).detach()
+            score = query.ask(x).score if query.score is None else query.score
+        return self._explained(heat, x, score, query.y, query, home, seed)
+
+    def _question(
+        self,
+        model: Model,
+        x: Tensor,
+        target: Any,
+        objective: Objective | None,
+        given: Mapping[str, Tensor] | None,
+        seed: int,
+        ids: Sequence[Any] | None,
+    ) -> tuple[Query, Tensor, torch.device]:
+        """What is asked, the images where the model is, and where they came from."""
         checked_model(model)
         x = checked_images(x)
         objective = objective or Logit()
         home, x = x.device, x.to(model.device)
         y = None if target is None else _checked(target, x, objective, model)
         rng = Rng.seeded(seed, row_ids(ids, len(x)), model.device)
-        query = Query(model, objective, y, rng, images=x, who=type(self).__name__)
-        with model.settled():
-            heat = self.explain(query, x).detach()
-            score = query.ask(x).score if query.score is None else query.score
+        fixed = {name: _one_per_image(name, t, x) for name, t in (given or {}).items()}
+        return Query(model, objective, y, rng, images=x, who=type(self).__name__, fixed=fixed), x, home
+
+    def _explained(
+        self, heat: Tensor, x: Tensor, score: Tensor, y: Tensor, query: Query, home: torch.device, seed: int
+    ) -> Explained:
         seen = resize(strongest_channel(heat), tuple(x.shape[2:]))
-        return Explained(
-            *(t.to(home) for t in (heat, seen, score, query.y)), cost=dict(query.cost), seed=seed
-        )
+        return Explained(*(t.to(home) for t in (heat, seen, score, y)), cost=dict(query.cost), seed=seed)
+
+    @final
+    def each(
+        self,
+        model: Model,
+        x: Tensor,
+        targets: Any,
+        *,
+        objective: Objective | None = None,
+        given: Mapping[str, Tensor] | None = None,
+        seed: int = 0,
+        ids: Sequence[Any] | None = None,
+    ) -> tuple[Explained, ...]:
+        """The same for several targets of every image, sharing what can be shared.
+
+        ``targets`` has one entry per target, each what ``target`` may be: ``[3, 8]`` are two classes of all images.
+        """
+        query, x, home = self._question(model, x, None, objective, given, seed, ids)
+        ys = [_checked(target, x, query.objective, model) for target in targets]
+        if not ys:
+            raise InputError("there are no targets", "give at least one: [0]")
+        query = query.instead(query.objective, ys[0])
+        with model.settled():
+            heats = self.explain_each(query, x, ys).detach()
+            scores = [query.instead(query.objective, y).ask(x).score for y in ys]
+        found = zip(heats, scores, ys, strict=True)
+        return tuple(self._explained(heat, x, score, y, query, home, seed) for heat, score, y in found)
 
     @final
     def columns(self, question: Question, batch: Batch) -> Columns:
-        found = self(question.model, batch.x, question.target, seed=question.seed, ids=batch.ids)
+        given = {} if batch.masks is None else {"mask": batch.masks}
+        found = self(
+            question.model,
+            batch.x,
+            question.target,
+            objective=question.objective,
+            given=given,
+            seed=question.seed,
+            ids=batch.ids,
+        )
         low, high = found.map.flatten(1).aminmax(dim=1)
         return {
             "heat": found.map,
@@ -82,5 +143,14 @@ class Attribution(Method, ABC):
 
 
 def _checked(target: Any, x: Tensor, objective: Objective, model: Model) -> Tensor:
+    if objective.numbers is None:
+        y = as_numbers(target, "targets").to(model.device).long()
+        return y.expand(len(x), -1) if y.ndim == 1 else y
     labels = checked_labels(target, x, model.width if "output" in objective.reads else None, "targets")
     return labels.to(model.device)
+
+
+def _one_per_image(name: str, t: Tensor, x: Tensor) -> Tensor:
+    if t.ndim == 0 or len(t) not in (1, len(x)):
+        raise InputError(f"{name} must have one row for each of {len(x)} images, not {list(t.shape)}")
+    return t.detach().to(x.device).expand(len(x), *t.shape[1:])

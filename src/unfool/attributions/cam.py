@@ -4,8 +4,10 @@ from abc import ABC, abstractmethod
 
 from torch import Tensor
 
+from ..answers import AtLayer
 from ..errors import InputError
-from ..query import AtLayer, Query
+from ..grids import grid_of
+from ..query import Query
 from .base import Attribution
 
 
@@ -21,15 +23,39 @@ class CAM(Attribution, ABC):
 
     def explain(self, query: Query, x: Tensor) -> Tensor:
         query.model.need("gradients", query.who)
-        layer = query.model.last_spatial_layer(x) if self.layer == "auto" else self.layer
-        at = query.at(layer, x)
-        if at.activation.ndim != x.ndim:
-            raise InputError(
-                f"layer {layer!r} gives {list(at.activation.shape)}, which has no positions in an image of "
-                f"{x.ndim - 2} dimensions",
-                f"try {query.model.last_spatial_layer(x)!r}",
-            )
+        layer = connected_layer(query, x) if self.layer == "auto" else self.layer
+        at = on_grid(query, layer, x)
         return (self.weights(at) * at.activation).sum(1, keepdim=True).relu()
+
+
+def connected_layer(query: Query, x: Tensor) -> str:
+    """The last layer with positions on which the score depends."""
+    last = query.model.last_spatial_layer(x)
+    if "output" in query.objective.reads and not query.model.spatial_layers(x)[last].last:
+        return last  # of maps with channels first nothing is ever cut off but by the network's own hand
+    found = query.connected_layers(x)
+    return found[-1] if found else last
+
+
+def on_grid(query: Query, layer: str, x: Tensor) -> AtLayer:
+    """Score, activation and gradient at a layer as maps [B, K, *space], whatever way the layer lays them out."""
+    at = query.at(layer, x)
+    grid = grid_of(tuple(at.activation.shape), tuple(x.shape[2:]))
+    if grid is None:
+        raise InputError(
+            f"layer {layer!r} gives {list(at.activation.shape)}, which has no positions in an image of "
+            f"{list(x.shape[2:])}",
+            f"try {connected_layer(query, x)!r}",
+        )
+    maps, grad = grid.maps(at.activation), grid.maps(at.grad)
+    if not grad.any() and (found := query.connected_layers(x)) and layer not in found:
+        order = [*query.model.spatial_layers(x)]
+        before = [name for name in found if order.index(name) < order.index(layer)]
+        raise InputError(
+            f"the score does not depend on the positions of layer {layer!r}",
+            f"the nearest that has a way to it is {(before or found)[-1]!r}",
+        )
+    return AtLayer(at.score, maps, grad)
 
 
 class GradCAM(CAM):

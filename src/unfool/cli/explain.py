@@ -12,6 +12,7 @@ def explain(
     *,
     model: str = "unfool:digits",
     target: str | None = None,
+    objective: str | None = None,
     out: Path | None = None,
     limit: int | None = None,
     pictures: int = 24,
@@ -33,6 +34,8 @@ def explain(
         An address, as for unfool audit.
     target
         Class to explain, by name or number; by default the one the model predicts.
+    objective
+        What is explained instead of the class's logit, as text: Margin, "Segment('mask')", "Channel('layer3')".
     out
         The folder for pictures and numbers; by default one in runs/explain named after what is run.
     limit
@@ -43,12 +46,16 @@ def explain(
         Where all random numbers come from.
     """
     from ..attributions.base import Attribution
+    from ..objectives import Objective
     from ..runs.recipe import Recipe
     from ..spec import parse
 
     network = loading.load(model)
     aim = class_number(target, network)
-    recipe = Recipe(parse(method, Attribution), model, data, target=aim, limit=limit, seed=seed)
+    asked = None if objective is None else parse(objective, Objective)
+    recipe = Recipe(
+        parse(method, Attribution), model, data, target=aim, limit=limit, seed=seed, objective=asked
+    )
     folder = folder_for(out, "explain", type(recipe.method).__name__, recipe, loading.told())
     shown = run_over(recipe, network, folder, output, pictures)
     shown.draw(panels)

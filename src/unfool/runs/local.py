@@ -15,7 +15,8 @@ from .work import Part, Progress, answered, work
 
 def question_of(recipe: Recipe, model: Model, source: Source) -> Question:
     """What every batch of a recipe is asked; towards a target with some of its images to begin at, where that helps."""
-    question, method = Question(model, recipe.within, recipe.target, recipe.seed), recipe.method
+    question = Question(model, recipe.within, recipe.target, recipe.seed, objective=recipe.objective)
+    method = recipe.method
     if not isinstance(method, Attack) or not method.has_to_begin or recipe.target is None:
         return question
     return question._replace(starts=starts(source, model, recipe.target, recipe.seed))

@@ -1,6 +1,7 @@
 """A recipe: everything a run depends on, as one line of text."""
 
 from ..method import Method
+from ..objectives import Objective
 from ..regions import Region
 from ..spec import Count, Natural, Spec
 
@@ -19,5 +20,7 @@ class Recipe(Spec):
     limit: Count | None = None
     """How many samples, the first by a shuffle that depends on the seed; None takes all."""
     seed: Natural = 0
+    objective: Objective | None = None
+    """What an attribution explains; by default a class's logit."""
     chunk: Count = 64
     """How many samples a part holds; results do not depend on it."""

@@ -1,0 +1,44 @@
+"""The one place where derivatives are taken: of inputs and activations, never of weights."""
+
+from collections.abc import Callable, Sequence
+
+import torch
+from torch import Tensor
+
+from .errors import InputError
+
+
+def derivatives(
+    score: Tensor, at: Sequence[Tensor], who: str, place: str = "the image", keep: bool = False
+) -> Sequence[Tensor | None]:
+    """Each row's derivative of its score with respect to ``at``; None where the score does not depend on it.
+
+    ``keep`` leaves what a further pass back needs.
+    """
+    if torch.is_inference_mode_enabled():
+        raise InputError(
+            f"{who}: there are no gradients in torch.inference_mode()", "torch.no_grad() does no harm"
+        )
+    if not score.requires_grad:
+        raise InputError(f"{who}: the score does not depend on {place}: the network cuts the gradient")
+    return torch.autograd.grad(score.sum(), at, allow_unused=True, retain_graph=keep)
+
+
+def there(grad: Tensor | None, place: str = "the image") -> Tensor:
+    """A derivative that must not be missing."""
+    if grad is None:
+        raise InputError(f"the score does not depend on {place}", "name a layer on the way to the output")
+    return grad
+
+
+def exact(t: Tensor) -> Tensor:
+    """In float32 at least."""
+    return t.to(torch.promote_types(t.dtype, torch.float32))
+
+
+def gradient_of(f: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
+    """The gradient of what asks no network, such as roughness, summed over the rows."""
+    with torch.enable_grad():
+        leaf = x.detach().requires_grad_()
+        (grad,) = torch.autograd.grad(f(leaf).sum(), leaf)
+    return grad

@@ -1,0 +1,128 @@
+"""Of a linear score w·x the fall under a window is Σ w (x - fill) over it, whatever the window and the fill."""
+
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from oracles import images, one_square, residual, same
+from unfool.attributions.fills import blurred, filling, without
+from unfool.attributions.occlusion import Occlusion, Windows
+from unfool.errors import InputError
+from unfool.model import Model
+from unfool.rows import Rng
+
+FILLS = ["mean", "blur", "zero", "inpaint"]
+
+
+def linear(*shape: int) -> tuple[Model, Tensor]:
+    net = nn.Sequential(nn.Flatten(), nn.Linear(int(torch.tensor(shape).prod()), 2, bias=False)).eval()
+    w = images(*shape, low=-1)
+    with torch.no_grad():
+        net[1].weight.copy_(torch.stack([-w, w]).flatten(1))
+    return Model(net), w
+
+
+@pytest.mark.parametrize("fill", FILLS)
+@pytest.mark.parametrize(("window", "stride"), [((3, 2), (3, 2)), ((2, 2), (1, 2)), ((5, 6), ())])
+def test_of_a_linear_score_it_is_exact(fill: Any, window: tuple[int, ...], stride: tuple[int, ...]):
+    model, w = linear(2, 5, 6)
+    x = images(3, 2, 5, 6, seed=1)
+    found = Occlusion(window, stride, fill)(model, x, 1).heat[:, 0]
+    total, seen = torch.zeros(3, 5, 6), torch.zeros(5, 6)
+    put = filling(x, fill, Rng.seeded(0, range(3)))
+    grid = Windows.over((5, 6), window, stride)
+    for corner, place in zip(grid.corners, grid.places(grid.corners), strict=True):
+        crop = put(torch.arange(3), corner.expand(3, -1), grid.sides)
+        here = (slice(None), slice(None), *place)
+        fall = ((x[here] - crop) * w[here[1:]]).flatten(1).sum(1)
+        total[(slice(None), *place)] += fall.view(3, 1, 1)
+        seen[place] += 1
+    assert seen.min() >= 1
+    assert torch.allclose(found, total / seen, atol=1e-5)
+
+
+@pytest.mark.parametrize("shape", [(1, 20), (1, 6, 5, 4), (3, 9, 7)])
+def test_any_number_of_dimensions(shape: tuple[int, ...]):
+    model, w = linear(*shape)
+    x = images(2, *shape, seed=1)
+    one = Occlusion(window=(1,), stride=(1,), fill="zero")(model, x, 1).heat
+    assert torch.allclose(one, (x * w).sum(1, keepdim=True), atol=1e-5)
+
+
+def test_it_finds_the_only_square_that_matters():
+    heat = Occlusion(window=(2,), stride=(1,), fill="zero")(
+        Model(one_square()), images(4, 3, 8, 8, low=0.5), 1
+    ).map
+    inside = torch.zeros(8, 8, dtype=torch.bool)
+    inside[1:4, 4:7] = True
+    assert (heat[:, 0, inside].amin(1) > 0).all()
+    near = torch.zeros(8, 8, dtype=torch.bool)
+    near[0:5, 3:8] = True
+    assert (heat[:, 0, ~near].abs() < 1e-6).all()
+
+
+def test_by_parts_is_the_same_as_whole(monkeypatch: pytest.MonkeyPatch):
+    x, net = images(2, 3, 16, 12), residual()
+    parts = Occlusion(window=(3,), stride=(2,))(Model(net), x).heat
+    monkeypatch.setattr("unfool.partial.images.is_eager", lambda module: False)
+    assert same(parts, Occlusion(window=(3,), stride=(2,))(Model(net), x).heat)
+
+
+def test_what_only_answers_can_be_asked():
+    model, _ = linear(3, 6, 6)
+    box = Model.scores(lambda x: model(torch.from_numpy(x)).numpy())
+    x = images(2, 3, 6, 6, seed=1)
+    assert same(Occlusion()(box, x, 1).heat, Occlusion()(model, x, 1).heat)
+
+
+def test_scripted_networks_are_given_plain_images():
+    x, net = images(1, 3, 8, 8), residual()
+    with pytest.warns(DeprecationWarning, match="deprecated"):
+        scripted = torch.jit.trace(net, x)
+    assert same(
+        Occlusion(window=(3,))(Model(scripted), x, 1).heat, Occlusion(window=(3,))(Model(net), x, 1).heat
+    )
+
+
+def test_inpainting_a_slope_changes_nothing():
+    """The straight line from one side to the other is the slope itself."""
+    rows, columns = torch.meshgrid(torch.linspace(0, 0.6, 7), torch.linspace(0, 0.3, 8), indexing="ij")
+    x = (rows + columns)[None, None]
+    put = filling(x, "inpaint", Rng.seeded(0, [0]))
+    crop = put(torch.zeros(1, dtype=torch.long), torch.tensor([[2, 3]]), (3, 2))
+    assert torch.allclose(crop[0, 0], x[0, 0, 2:5, 3:5], atol=1e-6)
+    corner = put(torch.zeros(1, dtype=torch.long), torch.tensor([[0, 0]]), (2, 2))
+    assert torch.isfinite(corner).all()
+    whole = put(torch.zeros(1, dtype=torch.long), torch.tensor([[0, 0]]), (7, 8))
+    assert torch.isfinite(whole).all()
+
+
+def test_blurring_keeps_a_constant_and_the_order_of_dimensions():
+    assert torch.allclose(blurred(torch.full((1, 2, 9, 7), 0.3), 2.0), torch.tensor(0.3))
+    x = images(1, 1, 9, 7)
+    assert torch.allclose(blurred(x, 1.5).mT, blurred(x.mT, 1.5), atol=1e-6)
+    assert without(x, "mean", Rng.seeded(0, [0])).unique().numel() == 1
+
+
+def test_noise_is_each_images_own():
+    x = images(3, 3, 8, 8)
+    model = Model(residual())
+    together = Occlusion(fill="noise")(model, x, 1).heat
+    alone = Occlusion(fill="noise")(model, x[2:], 1, ids=[2]).heat
+    assert same(together[2:], alone)
+
+
+WRONG = [
+    (Occlusion(window=(9,)), "a window of \\[9, 9\\] does not fit"),
+    (Occlusion(window=(2,), stride=(3,)), "leave gaps"),
+    (Occlusion(window=(2, 2, 2)), "window is one number of at least 1"),
+    (Occlusion(window=(0,)), "window is one number of at least 1"),
+]
+
+
+@pytest.mark.parametrize(("method", "message"), WRONG, ids=repr)
+def test_what_does_not_fit_is_one_sentence(method: Occlusion, message: str):
+    with pytest.raises(InputError, match=message):
+        method(Model(residual()), images(1, 3, 8, 8))

@@ -1,0 +1,142 @@
+"""Targets of maps of scores: a region's mean, a pixel, a landmark's peak, mean position and spread, a likeness.
+
+For an output z = c * x (a 1x1 convolution) the gradient of each is known: c / N on the region, c at the pixel, else 0.
+"""
+
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from oracles import images, same
+from unfool.attributions.gradient import Gradient
+from unfool.attributions.wrappers import SmoothGrad
+from unfool.errors import InputError
+from unfool.model import Model
+from unfool.objectives import Logit, Margin
+from unfool.targets import Coordinate, Landmark, Like, Pixel, Segment, Spread
+
+X = images(2, 1, 5, 6)
+
+
+def pointwise(*weights: float) -> nn.Module:
+    """One map of scores per weight: the image times it."""
+    net = nn.Conv2d(1, len(weights), 1, bias=False)
+    with torch.no_grad():
+        net.weight.copy_(torch.tensor(weights).view(-1, 1, 1, 1))
+    return net.eval()
+
+
+def grad(objective: Any, target: Any, net: nn.Module | None = None, x: Tensor = X, **given: Tensor) -> Tensor:
+    return Gradient()(
+        Model(net or pointwise(1.0, -2.0, 0.5)), x, target, objective=objective, given=given
+    ).heat[:, 0]
+
+
+def test_a_segment_is_the_mean_over_the_mask():
+    mask = torch.zeros(2, 1, 5, 6)
+    mask[0, 0, 1:3, 2:4] = mask[1, 0, 4, 5] = 1
+    found = grad(Segment("mask"), 1, mask=mask)
+    assert same(found, -2 * mask[:, 0] / mask.flatten(1).sum(1).view(2, 1, 1))
+    assert same(grad(Segment("mask", whole=True), 1, mask=mask), -2 * mask[:, 0])
+
+
+def test_a_predicted_segment_is_where_the_network_says_so():
+    """Scores x and 0.8 - x: class 0 where x > 0.4."""
+    net = nn.Conv2d(1, 2, 1).eval()
+    with torch.no_grad():
+        net.weight.copy_(torch.tensor([1.0, -1.0]).view(2, 1, 1, 1))
+        net.bias.copy_(torch.tensor([0.0, 0.8]))
+    here = (X > 0.4)[:, 0].float()
+    assert same(grad(Segment(), 0, net), here / here.flatten(1).sum(1).view(2, 1, 1))
+    assert same(grad(Segment("everywhere"), 0, net), torch.full((2, 5, 6), 1 / 30))
+
+
+def test_the_predicted_mask_is_that_of_the_image_itself():
+    """Noisy copies of the image are asked about the mask of the image, not their own."""
+    net = nn.Conv2d(1, 2, 1).eval()
+    with torch.no_grad():
+        net.weight.copy_(torch.tensor([1.0, -1.0]).view(2, 1, 1, 1))
+        net.bias.copy_(torch.tensor([0.0, 0.8]))
+    smooth = SmoothGrad(samples=4, sigma=1.0)(Model(net), X, 0, objective=Segment())
+    assert same(smooth.heat[:, 0], grad(Segment(), 0, net))
+    assert smooth.cost["forward"] == 2 * (4 + 1)
+
+
+def test_a_pixel_of_a_class():
+    found = grad(Pixel(), [[1, 2, 3], [2, 0, 5]])
+    expected = torch.zeros(2, 5, 6)
+    expected[0, 2, 3], expected[1, 0, 5] = -2, 0.5
+    assert same(found, expected)
+
+
+def test_a_landmark_is_explained_at_its_peak():
+    x = torch.zeros(2, 1, 5, 6)
+    x[0, 0, 3, 1] = x[1, 0, 0, 4] = 0.9
+    peak = (x[:, 0] > 0).float()
+    assert same(grad(Landmark(), 0, x=x), peak)
+    around = grad(Landmark(around=1), 0, x=x)
+    assert around[0, 2:5, 0:3].eq(1 / 9).all()
+    assert int((around[0] != 0).sum()) == 9
+    assert around[1, 0:2, 3:6].allclose(torch.tensor(1 / 6))
+    assert int((around[1] != 0).sum()) == 6
+
+
+def test_coordinate_and_spread_are_those_of_the_softmax():
+    """Two equal sharp peaks in columns 1 and 5: mean 3, standard deviation 2; pushing one up moves the mean to it."""
+    x = torch.zeros(1, 1, 5, 6)
+    x[0, 0, 2, 1] = x[0, 0, 2, 5] = 1
+    model = Model(pointwise(50.0, 1.0))
+    column = Gradient()(model, x, 0, objective=Coordinate())
+    assert column.score.item() == pytest.approx(3)
+    assert Gradient()(model, x, 0, objective=Coordinate(axis=0)).score.item() == pytest.approx(2)
+    assert column.heat[0, 0, 2, 5] == pytest.approx(50 * 0.5 * (5 - 3))
+    assert column.heat[0, 0, 2, 1] == -column.heat[0, 0, 2, 5]
+    assert Gradient()(model, x, 0, objective=Spread()).score.item() == pytest.approx(2)
+
+
+def test_likeness_to_another_image():
+    net = nn.Sequential(nn.Flatten(), nn.Linear(30, 4)).eval()
+    model = Model(net)
+    other = model(X.flip(0)).detach()
+    found = Gradient()(model, X, objective=Like("1"), given={"reference": other})
+    assert same(found.score, torch.cosine_similarity(model(X), other))
+    alone = Gradient()(model, X, objective=Like("1"), given={"reference": other[:1]})
+    assert same(alone.score[0], found.score[0])
+
+
+def test_targets_add_up():
+    mask = torch.zeros(2, 1, 5, 6)
+    mask[:, 0, 1, 1] = 1
+    both = grad(Segment("mask") - 0.5 * Logit(), 0, mask=mask)
+    assert same(both, mask[:, 0] - 0.5 / 30)
+
+
+WRONG = [
+    (Segment("mask"), 0, {}, "needs the images' masks"),
+    (Segment("mask"), 0, {"mask": torch.zeros(2, 1, 5, 6)}, "the mask of image 0 of the batch is empty"),
+    (Segment("mask"), 0, {"mask": torch.ones(3, 1, 5, 6)}, "mask must have one row for each of 2 images"),
+    (Segment(), 1, {}, "image 0 of the batch has no position of class 1"),
+    (Pixel(), 1, {}, "class and 2 coordinates"),
+    (Pixel(), [0, 5, 0], {}, r"pixels lie in \[5, 6\]"),
+    (Like(), 0, {}, "needs what to compare with"),
+    (Landmark(), 7, {}, "must be 0 to|is not one of them"),
+    (Coordinate(axis=2), 0, {}, "has 2 axes"),
+]
+
+
+@pytest.mark.parametrize(("objective", "target", "given", "message"), WRONG, ids=str)
+def test_what_does_not_fit_is_one_sentence(
+    objective: Any, target: Any, given: dict[str, Tensor], message: str
+):
+    with pytest.raises(InputError, match=message):
+        grad(objective, target, **given)
+
+
+def test_a_classifier_has_no_regions():
+    net = nn.Sequential(nn.Flatten(), nn.Linear(30, 4)).eval()
+    with pytest.raises(InputError, match="asks for a map of scores") as caught:
+        grad(Segment(), 0, net)
+    assert caught.value.hint == "use Logit()"
+    assert grad(Margin(), 0, net).shape == (2, 5, 6)
