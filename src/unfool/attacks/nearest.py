@@ -113,8 +113,8 @@ class FMN(Attack):
 
     A step goes up the gradient, then back into a region of a size that grows by ``gamma`` while the image keeps its
     label and shrinks by it while flipped; both steps and ``gamma`` fade along half a wave (arXiv:2102.12827). Unlike
-    there, the wave begins with the first flip, values at 0 or 1 that would go further take no part in a step, steps
-    but those in L0 are in units of the size of the region, which in Linf and L2 grows by a tenth a step at most until an
+    there, the wave begins with the first flip, values at 0 or 1 that would go further take no part in a step, steps but
+    those in L0 are in units of the size of the region, which in Linf and L2 grows by a tenth a step at most until an
     image has flipped, and in Linf by the sign; in L0 the region begins with three in ten positions.
     """
 
