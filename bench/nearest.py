@@ -15,6 +15,7 @@ import sys
 import warnings
 from collections import Counter
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from functools import partial
 from importlib import import_module
 from pathlib import Path
@@ -78,7 +79,6 @@ def contenders(norm: str) -> Iterator[Contender]:
         yield ours(kind, norm)
     for package, make in ("adv_lib", adv_lib), ("foolbox", foolbox), ("torchattacks", torchattacks):
         try:
-            torchvision()
             yield from make(norm)
         except ImportError as error:
             print(f"{package} is left out: {error}", file=sys.stderr)
@@ -408,6 +408,8 @@ def main() -> None:
     args = parser.parse_args()
     globals()["SWEEP"] = args.sweep
     torch.set_num_threads(1)
+    with suppress(ImportError):
+        torchvision()  # before rivals and networks import it by themselves
     for address in args.settings:
         for norm in args.norms:
             rows = compare(address, norm, args.budget, args.first, args.images, args.only)

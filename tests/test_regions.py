@@ -118,11 +118,17 @@ def test_the_l0_projection_keeps_the_largest_changes_of_whole_positions():
     assert L0().size(d).item() == 3
 
 
-@pytest.mark.parametrize(("eps", "count"), [(0.1, 0), (0.9, 0), (1.0, 1), (2.5, 2), (3.0, 3)])
+@pytest.mark.parametrize(("eps", "count"), [(1.0, 1), (1.9, 1), (2.5, 2), (3.0, 3)])
 def test_a_fraction_of_a_position_is_none(eps: float, count: int):
     region = L0(eps)
     moved = region.project(X + normal(0), region.around(X))
     assert region.size(moved - X).tolist() == [count] * 3
+
+
+@pytest.mark.parametrize("region", [L0(0.5), L0((1, 0.9, 2)), Mask(L0(0.5), BOX)], ids=repr)
+def test_a_region_of_less_than_one_position_is_refused(region: Region):
+    with pytest.raises(InputError, match=r"L0\.eps is 0\.\d, so that no position may change"):
+        region.around(X)
 
 
 @pytest.mark.parametrize(("norm", "dual"), [(Linf, 1), (L2, 2), (L1, torch.inf)])

@@ -1,7 +1,7 @@
 """What a region of allowed changes is: how to come back, which way is steepest, how to start at random."""
 
 from abc import ABC, abstractmethod
-from typing import NamedTuple, final
+from typing import ClassVar, NamedTuple, final
 
 import torch
 from torch import Tensor
@@ -103,11 +103,18 @@ class Norm(Region, ABC):
     """All changes of size at most ``eps``, one for all images or one for each."""
 
     eps: PerRow
+    least: ClassVar[float] = 0.0
+    """Below what eps no change is allowed."""
 
     @final
     def around(self, x: Tensor, mask: Tensor | None = None) -> Ball:
         name, most = type(self).__name__, self.most(x)
         eps = per_row(self.eps, x, f"{name}.eps")
+        if (eps < self.least).any():
+            raise InputError(
+                f"{name}.eps is {float(eps.min()):.4g}, so that no position may change",
+                f"{name}(1) lets one position change, in all its channels",
+            )
         if (eps > most * (1 + 1e-6)).any():
             raise InputError(
                 f"{name}.eps is {float(eps.max()):.4g}, images in [0, 1] are at most {most:.4g} apart",

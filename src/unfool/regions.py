@@ -94,6 +94,7 @@ class L0(Norm):
     """At most ``eps`` positions change, each in all its channels and by any amount."""
 
     eps: PerRow = 1
+    least = 1.0
 
     def shrink(self, delta: Tensor, eps: Tensor) -> Tensor:
         change = delta.abs().amax(1).flatten(1)  # [B, positions]

@@ -30,14 +30,27 @@ class Search(NamedTuple):
     x: Tensor
     eps: Tensor
     ball: Ball
+    since: Tensor
+    """How many steps each row took before one flipped it."""
     far: Tensor
     """The unit of length of each row."""
 
-    def seen(self, within: Region, flipped: Tensor) -> tuple["Search", Tensor]:
+    @classmethod
+    def begun(cls, ball: Ball, eps: Tensor, far: Tensor) -> "Search":
+        """At the image itself, in a region of its own size."""
+        return cls(*Nearest.nothing(ball), ball.center, eps, ball, torch.zeros_like(eps), far)
+
+    def seen(self, within: Region, flipped: Tensor, t: int) -> tuple["Search", Tensor]:
         """With the image it is at taken note of, and which rows are done: those flipped to begin with."""
         size = within.size(self.x - self.ball.center)
         best = Nearest(self.best, self.size).or_nearer(self.x, size, flipped)
-        return self._replace(best=best.x, size=best.size), flipped & (size == 0)
+        since = torch.where(best.size.isfinite(), self.since, t)
+        return self._replace(best=best.x, size=best.size, since=since), flipped & (size == 0)
+
+    def fading(self, start: float, end: float, t: int, steps: int) -> Tensor:
+        """From start to end along half a wave, which begins once an image has flipped: [B]."""
+        share = (t - self.since) / (steps - self.since)
+        return end + (start - end) * (1 + torch.cos(math.pi * share)) / 2
 
 
 def cosine(start: float, end: float, t: int, steps: int) -> float:
@@ -49,7 +62,8 @@ class DDN(Attack):
     """Steps that shrink, each followed by a change of the allowed size (Rony et al., 2019, arXiv:1811.09600).
 
     The size grows by ``gamma`` while the image keeps its label and shrinks by it while flipped. Unlike there, both size
-    and steps are in distances of the image from the boundary to first order, and ``gamma`` fades along half a wave.
+    and steps are in distances of the image from the boundary to first order, and they and ``gamma`` fade along half a
+    wave from the first flip on.
     """
 
     norms = (L2,)
@@ -78,11 +92,11 @@ class DDN(Attack):
     def perturb(self, query: Query, within: Region, ball: Ball) -> Tensor:
         def step(query: Query, at: Search, t: int) -> tuple[Search, Tensor]:
             answer = self.slope(query, at.x)
-            at, done = at.seen(within, answer.reached)
-            gamma = cosine(self.gamma, self.last_gamma, t, self.steps)
+            at, done = at.seen(within, answer.reached, t)
+            gamma = at.fading(self.gamma, self.last_gamma, t, self.steps)
             eps = at.eps * torch.where(answer.reached, 1 - gamma, 1 + gamma)
             eps = torch.minimum(eps, at.ball.eps)
-            length = column(cosine(self.first, self.last, t, self.steps) * at.far, at.x)
+            length = column(at.fading(self.first, self.last, t, self.steps) * at.far, at.x)
             delta = at.x - at.ball.center + length * unit(free(answer.slope, at.x, at.ball))
             x = (at.ball.center + column(eps, delta) * unit(delta)).clamp(0, 1)
             return at._replace(x=x, eps=eps), done
@@ -91,13 +105,7 @@ class DDN(Attack):
             ball.eps
         )
         eps = ((self.size or min(self.steps / 10, 10.0)) * far).minimum(ball.eps)
-        return searched(
-            step,
-            Search(*Nearest.nothing(ball), ball.center, eps, ball, far),
-            climbing(query, self.loss),
-            self,
-            within,
-        )
+        return searched(step, Search.begun(ball, eps, far), climbing(query, self.loss), self, within)
 
 
 class FMN(Attack):
@@ -105,9 +113,9 @@ class FMN(Attack):
 
     A step goes up the gradient, then back into a region of a size that grows by ``gamma`` while the image keeps its
     label and shrinks by it while flipped; both steps and ``gamma`` fade along half a wave (arXiv:2102.12827). Unlike
-    there, values at 0 or 1 that would go further take no part in a step, in Linf and L2 steps are in units of half the
-    size of the region, which grows by a tenth a step at most until an image has flipped, and in Linf by the sign; in L0
-    the region begins with three in ten positions.
+    there, the wave begins with the first flip, values at 0 or 1 that would go further take no part in a step, steps but
+    those in L0 are in units of the size of the region, which in Linf and L2 grows by a tenth a step at most until an
+    image has flipped, and in Linf by the sign; in L0 the region begins with three in ten positions.
     """
 
     norms = (L2, Linf, L1, L0)
@@ -116,12 +124,15 @@ class FMN(Attack):
     steps: Count = 100
     loss: Objective = Margin()
     """What to climb."""
-    gamma: Fraction = 0.05
+    gamma: Fraction = 0.15
     """By what share the size changes at first."""
     last_gamma: Fraction = 0.001
     """By what share the size changes in the end."""
     first: Positive = 1.0
-    """Length of the first step: in Linf and L2 in halves of the region's size, else of the value that moves most."""
+    """Length of the first step: in Linf and L2 in halves of the region's size, in L0 of the value that moves most.
+
+    In L1 also of that value, but at most an eighth of the region's size, and all values together five times that size.
+    """
     last: Positive = 0.01
     """Length of the last step, likewise."""
     halvings: Natural = 4
@@ -131,29 +142,26 @@ class FMN(Attack):
     def perturb(self, query: Query, within: Region, ball: Ball) -> Tensor:
         def step(query: Query, at: Search, t: int) -> tuple[Search, Tensor]:
             answer = self.slope(query, at.x)
-            at, done = at.seen(within, answer.reached)
-            gamma = cosine(self.gamma, self.last_gamma, t, self.steps)
+            at, done = at.seen(within, answer.reached, t)
+            gamma = at.fading(self.gamma, self.last_gamma, t, self.steps)
             eps = torch.minimum(self._eps(within, at, answer, gamma), at.ball.eps)
-            x = at.x + self._step(within, free(answer.slope, at.x, at.ball), eps, t)
+            length = at.fading(self.first, self.last, t, self.steps)
+            x = at.x + self._step(within, free(answer.slope, at.x, at.ball), eps, length)
             return at._replace(x=within.project(x, at.ball._replace(eps=eps)), eps=eps), done
 
         whole = within.size(torch.ones_like(ball.center))
         eps = (START[within.norm] * whole).ceil() if within.norm is L0 else START[within.norm] * whole
-        return searched(
-            step,
-            Search(*Nearest.nothing(ball), ball.center, eps, ball, eps),
-            climbing(query, self.loss),
-            self,
-            within,
-        )
+        return searched(step, Search.begun(ball, eps, eps), climbing(query, self.loss), self, within)
 
-    def _step(self, within: Region, slope: Tensor, eps: Tensor, t: int) -> Tensor:
-        length = cosine(self.first, self.last, t, self.steps)
-        if within.norm in (L0, L1):
-            return length * largest(slope)
-        return column(length * eps / 2, slope) * within.ascend(slope)
+    def _step(self, within: Region, slope: Tensor, eps: Tensor, length: Tensor) -> Tensor:
+        if within.norm in (Linf, L2):
+            return column(length * eps / 2, slope) * within.ascend(slope)
+        way = largest(slope)
+        if within.norm is L1:
+            length = length * torch.minimum(5 * eps / within.size(way).clamp_min(1e-12), eps / 8).clamp_max(1)
+        return column(length, way) * way
 
-    def _eps(self, within: Region, at: Search, answer: Any, gamma: float) -> Tensor:
+    def _eps(self, within: Region, at: Search, answer: Any, gamma: Tensor) -> Tensor:
         if within.norm is L0:
             less = torch.minimum(torch.minimum(at.eps - 1, (at.eps * (1 - gamma)).floor()), at.size)
             more = torch.maximum(at.eps + 1, (at.eps * (1 + gamma)).floor())
