@@ -14,7 +14,7 @@ LAYERS = (
     "blackbox borrow boxes checks dress hooks maps outputs rows samples scores straight views vision",
     "fast region scenes transforms",
     "model regions",
-    "objectives",
+    "detections objectives",
     "query",
     "loop slopes",
     "method",

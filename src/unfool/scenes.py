@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
-from .samples import Split
+from .samples import Samples, Split
 
 SIDE = 48
 SHAPES = ("background", "octagon", "circle", "triangle")
@@ -28,6 +28,13 @@ class Scenes(NamedTuple):
     x: Tensor
     boxes: tuple[Tensor, ...]
     labels: tuple[Tensor, ...]
+
+    @property
+    def samples(self) -> Samples:
+        """The same as other embedded data are: a scene as a whole has no class."""
+        pairs = zip(self.boxes, self.labels, strict=True)
+        objects = tuple(torch.cat([boxes, labels[:, None].to(boxes)], 1) for boxes, labels in pairs)
+        return Samples(self.x, torch.full((len(self.x),), -1), SHAPES, objects=objects)
 
 
 @cache

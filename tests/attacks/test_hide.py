@@ -9,9 +9,10 @@ from torch import Tensor, nn
 
 from oracles import images, segmenter
 from unfool.attacks.gradient import FGSM, PGD
-from unfool.attacks.hide import Hidden, Inside, detector, hide, look_for, objects, sticker_masks
+from unfool.attacks.hide import Hidden, Inside, hide, look_for, objects, sticker_masks
 from unfool.attacks.noise import RandomNoise
 from unfool.boxes import overlap, without_doubles
+from unfool.detections import detector
 from unfool.errors import InputError
 from unfool.model import Model
 from unfool.objectives import CrossEntropy, Logit, Margin, Objective
