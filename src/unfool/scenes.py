@@ -29,13 +29,6 @@ class Scenes(NamedTuple):
     boxes: tuple[Tensor, ...]
     labels: tuple[Tensor, ...]
 
-    @property
-    def samples(self) -> Samples:
-        """The same as other embedded data are: a scene as a whole has no class."""
-        pairs = zip(self.boxes, self.labels, strict=True)
-        objects = tuple(torch.cat([boxes, labels[:, None].to(boxes)], 1) for boxes, labels in pairs)
-        return Samples(self.x, torch.full((len(self.x),), -1), SHAPES, objects=objects)
-
 
 @cache
 def scenes(split: Split = "test") -> Scenes:
@@ -46,6 +39,15 @@ def scenes(split: Split = "test") -> Scenes:
     x = torch.from_numpy(np.stack([scene[0] for scene in made]))
     boxes = tuple(torch.tensor(scene[1], dtype=torch.float32) for scene in made)
     return Scenes(x, boxes, tuple(torch.tensor(scene[2]) for scene in made))
+
+
+@cache
+def scene_samples(split: Split = "test") -> Samples:
+    """The scenes as other embedded data are; as a whole, they have no class."""
+    found = scenes(split)
+    pairs = zip(found.boxes, found.labels, strict=True)
+    objects = tuple(torch.cat([boxes, labels[:, None].to(boxes)], 1) for boxes, labels in pairs)
+    return Samples(found.x, torch.full((len(found.x),), -1), SHAPES, objects=objects)
 
 
 def _scene(rng: np.random.Generator) -> tuple[NDArray[np.uint8], list[tuple[float, ...]], list[int]]:

@@ -18,6 +18,7 @@ from ..rows import Rng
 from ..spec import Fraction
 from .base import Attack
 
+
 class Hidden(Goal):
     """No box of the object's class on the object any more: lower the scores of all that overlap it (Chen et al., 2018).
 

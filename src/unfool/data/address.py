@@ -55,4 +55,6 @@ def _file(path: Path, options: dict[str, str]) -> Source:
         return Arrays(str(path))
     if suffix == ".json":
         return Coco(str(path), options.get("images", ""))
-    raise DataError(f"{path} is no data that can be read", "a folder, a picture, .csv, .parquet, .npz or .json")
+    raise DataError(
+        f"{path} is no data that can be read", "a folder, a picture, .csv, .parquet, .npz or .json"
+    )

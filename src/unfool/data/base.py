@@ -43,6 +43,11 @@ class Source(Spec, ABC):
         """The names of the classes of objects by their numbers, where the data know them."""
         return {}
 
+    def object_classes(self, id: str) -> tuple[int, ...]:
+        """The classes of a sample's objects, as the data number them."""
+        del id
+        return ()
+
     def groups(self, id: str) -> dict[str, str]:
         """What else is known of a sample, by the name of its column."""
         del id

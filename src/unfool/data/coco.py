@@ -42,6 +42,9 @@ class Coco(Source):
     def object_names(self) -> dict[int, str]:
         return _listed(self.path).names
 
+    def object_classes(self, id: str) -> tuple[int, ...]:
+        return tuple(_listed(self.path).objects[id][:, 4].int().tolist())
+
 
 class _Listed(NamedTuple):
     """The objects [n, 5] of each picture by its file's name, and the names of their classes by number."""

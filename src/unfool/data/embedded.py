@@ -5,7 +5,7 @@ from typing import Literal
 from torch import Tensor
 
 from ..samples import Samples, digits, digits8, lesions
-from ..scenes import scenes
+from ..scenes import scene_samples
 from ..views import View, from_uint8
 from .base import Sample, Source
 
@@ -28,7 +28,7 @@ class Embedded(Source):
         if self.name == "lesions":
             return lesions(self.split, self.shortcut)
         if self.name == "scenes":
-            return scenes(self.split).samples
+            return scene_samples(self.split)
         return {"digits": digits, "digits8": digits8}[self.name](self.split)
 
     def sample(self, id: str, view: View) -> Sample:
@@ -42,6 +42,13 @@ class Embedded(Source):
 
     def label_names(self) -> tuple[str, ...]:
         return self.samples().classes
+
+    def object_names(self) -> dict[int, str]:
+        return dict(enumerate(self.label_names())) if self.samples().objects else {}
+
+    def object_classes(self, id: str) -> tuple[int, ...]:
+        found = self.samples().objects
+        return tuple(found[_place(id)][:, 4].int().tolist()) if found else ()
 
     def groups(self, id: str) -> dict[str, str]:
         return {name: values[_place(id)] for name, values in self.samples().groups.items()}

@@ -96,12 +96,16 @@ def embedded_detector(options: dict[str, str]) -> Found:
     """By ``net``; with ``width``, ``stride`` or ``seed``, one trained now."""
     own = {key: options.pop(key) for key in Kind._fields if key in options}
     if not own:
-        return Found(build_detector(options.pop("net", "wide")), classes=SHAPES, view=View(channels=3), boxes=True)
+        return Found(
+            build_detector(options.pop("net", "wide")), classes=SHAPES, view=View(channels=3), boxes=True
+        )
     if not all(value.isdecimal() for value in own.values()):
         raise SpecError(f"{own} are no whole numbers", "unfool:scenes?width=12&stride=4&seed=1")
     kind = Kind(**{"width": 12, "stride": 4, **{key: int(value) for key, value in own.items()}})
     if kind.stride not in (4, 8) or not 1 <= kind.width <= 64:
-        raise SpecError(f"width={kind.width}, stride={kind.stride} cannot be", "width is 1 to 64, stride 4 or 8")
+        raise SpecError(
+            f"width={kind.width}, stride={kind.stride} cannot be", "width is 1 to 64, stride 4 or 8"
+        )
     return Found(trained_detector(kind), classes=SHAPES, view=View(channels=3), boxes=True)
 
 
