@@ -61,7 +61,7 @@ def checked_model(model: Any, boxes: bool = False) -> None:
     if finds_boxes(model) and not boxes:
         raise InputError(
             f"{model.name} is a detector: it tells boxes, not a class for the whole image",
-            "hide(attack, model, x, objects) attacks it, unfool inspect hiding on the command line",
+            "unfool inspect hiding attacks it; in Python hide(attack, model, x, objects)",
         )
 
 

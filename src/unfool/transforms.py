@@ -242,9 +242,8 @@ def moved(boxes: Tensor, x: Tensor, changes: Iterable[Change], rng: Rng) -> Tens
         else:
             x = change(x, twin)  # for the numbers it takes
     middle, half = (boxes[:, :2] + boxes[:, 2:]) / 2, (boxes[:, 2:] - boxes[:, :2]) / 2
-    return bounds(
-        ((places - middle[:, :, None, None]) / half.clamp_min(1e-6)[:, :, None, None]).square().sum(1) <= 1
-    ).to(boxes)
+    far = (places - middle[:, :, None, None]) / half.clamp_min(1e-6)[:, :, None, None]
+    return bounds(far.square().sum(1) <= 1).to(boxes)
 
 
 def small(changes: Iterable[Change]) -> Iterator[Change]:

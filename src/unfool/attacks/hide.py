@@ -30,6 +30,8 @@ class Hidden(Goal):
     """A box counts as seen from this score on."""
     least: Fraction = 0.5
     """How much (intersection over union) a box has to overlap the object."""
+    altogether: bool = False
+    """Boxes of any class count: it is not to be taken for another thing either."""
 
     def by(self, loss: Objective) -> "Hidden":
         """There is one loss for detectors."""
@@ -46,7 +48,9 @@ class Hidden(Goal):
     def on(self, found: Tensor, y: Tensor) -> Tensor:
         """Which boxes are the object's: [B, N] bool."""
         shared = overlap(found[:, BOX].mT.detach(), y[:, None, :4].to(found))
-        return (shared >= self.least) & (found[:, LABEL] == y[:, 4:].to(found))
+        label = found[:, LABEL]
+        same = label >= 0 if self.altogether else label == y[:, 4:].to(found)
+        return (shared >= self.least) & same
 
 
 class Inside(Objective):

@@ -118,10 +118,11 @@ class LearnedAttack(Fit, ABC):
 def asked(question: Question, batch: Batch, loss: Objective, who: str) -> Query:
     """Towards the target or away from the labels, by ``loss``, of the quick copy where there is one.
 
-    Of a detector: let no box of the objects' class be on them, whatever the loss.
+    Of a detector: let no box be on the objects, as a loss :class:`Hidden` says; any other is taken for ``Hidden()``.
     """
     goal = Untargeted(loss) if question.target is None else Targeted(loss)
-    goal = Hidden() if finds_boxes(question.model) else goal
+    if finds_boxes(question.model):
+        goal = loss if isinstance(loss, Hidden) else Hidden()
     query = question.query(batch, goal, who)
     return query.about(question.model.quick(batch.x.to(question.model.device)))
 

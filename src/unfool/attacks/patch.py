@@ -30,8 +30,8 @@ class _State(NamedTuple):
 class Patch(LearnedAttack):
     """A printable patch, learned at random places, angles and sizes (Brown et al., 2017, arXiv:1712.09665).
 
-    It covers what is below it and may have any colour; nothing keeps it inconspicuous. Against a detector it lies on the
-    object that it hides. Two dimensions.
+    It covers what is below it and may have any colour; nothing keeps it inconspicuous. Against a detector it lies on
+    the object that it hides. Two dimensions.
     """
 
     side: Annotated[float, Bound(0.01, 1)] = 0.3

@@ -64,6 +64,8 @@ class ModelOptions:
         """A model that tells boxes."""
         from ..detections import checked_detector
 
+        if self.only or self.remember:
+            raise InputError("--only and --remember are for models that tell classes", "leave them out here")
         model = self._loaded(address)
         checked_detector(model)
         return model

@@ -30,6 +30,10 @@ class Coco(Source):
 
     def sample(self, id: str, view: View) -> Sample:
         home = Path(self.images) if self.images else Path(self.path).parent
+        if not (home / id).is_file():
+            raise DataError(
+                f"{home / id}: there is no such file", f"{self.path}?images=FOLDER says where they are"
+            )
         with open_picture(home / id) as picture:
             x, objects = view(picture), _listed(self.path).objects[id].clone()
             objects[:, :4] = view.boxes(objects[:, :4], picture.size)

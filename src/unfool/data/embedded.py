@@ -13,7 +13,7 @@ NAMES = ("digits", "digits8", "lesions", "scenes")
 
 
 class Embedded(Source):
-    """Handwritten digits at 32x32 or 8x8, synthetic chest films with lesions and an artefact, street scenes with boxes."""
+    """Handwritten digits at 32x32 or 8x8, chest films with lesions and an artefact, street scenes with boxes."""
 
     name: Literal["digits", "digits8", "lesions", "scenes"] = "digits"
     split: Literal["train", "test"] = "test"

@@ -1,6 +1,7 @@
 """Objects hidden from detectors by stickers: the runs behind detection rates and their transfer."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -18,7 +19,7 @@ from ..errors import InputError
 from ..method import Columns
 from ..model import Model
 from ..rows import Batch, Rng, stable_number
-from ..spec import Count, Fraction, Natural, Spec
+from ..spec import Count, Fraction, Natural, Spec, options
 from ..transforms import Camera, Transform, moved
 from ..views import from_uint8, to_uint8
 from .begin import Watch, at_once, chosen, claim, first_image, unwatched
@@ -75,8 +76,8 @@ def run_hiding(
 ) -> Shown:
     """Do what is missing in ``folder``; objects to hide are the first of each sample of ``source``."""
     _check(models, plan)
-    claim(folder, repr(plan), Model(nn.ModuleList([m.net for m in models]), name="all detectors"))
     ids = _readable(source, models[0], plan)
+    claim(folder, repr(plan), Model(nn.ModuleList([m.net for m in models]), name="all detectors"))
     many = min(MANY, at_once(first_image(source, ids, models[0].view, models[0])))
 
     def do(name: str, made: Callable[[Batch], Tensor]) -> Table:
@@ -179,6 +180,8 @@ def _learned(
     """The sticker learned on one detector, from scenes that nothing is judged on."""
     after = 0 if plan.learn else plan.limit
     data = plan.learn or plan.data
+    if "loss" in {option.name for option in options(type(fit))}:
+        fit = replace(fit, loss=plan.goal)  # pyright: ignore[reportCallIssue]  it has one
     wanted = Learning(fit, plan.detectors[k], data, None, None, after, 3 * plan.limit, plan.seed)
     with watch(f"learn-{k}", len(wanted.ids(lessons)) * fit.epochs) as progress:
         return Learned.read(run_fit(wanted, model, lessons, folder / f"learn-{k}", progress=progress))

@@ -53,8 +53,10 @@ def detection_rates(names: Sequence[str], rates: Mapping[str, Sequence[Interval]
             ]
             shift = 0.14 * ((len(rates) - 1) / 2 - k)
             places = [len(names) - 1 - i + shift for i in range(len(names))]
-            tint = {"color": colours(TINTS[k % len(TINTS)]), "fmt": MARKS[k % len(MARKS)]}
-            axes.errorbar(values, places, xerr=spans, markersize=4, linewidth=1, label=told, **tint)
+            tint, mark = colours(TINTS[k % len(TINTS)]), MARKS[k % len(MARKS)]
+            axes.errorbar(
+                values, places, xerr=spans, fmt=mark, markersize=4, linewidth=1, color=tint, label=told
+            )
         axes.set_yticks(range(len(names)), [name[:28] for name in reversed(names)])
         axes.set(xlabel="share of objects found", xlim=(-0.02, 1.02))
         axes.legend(frameon=False, loc="lower left", bbox_to_anchor=(0, 1), ncols=3, fontsize=8)

@@ -48,15 +48,16 @@ def load(
     if isinstance(found, Model):
         return found
     if options:
-        known = ["weights", *(("net", "robust") if kind == "unfool" and not found.boxes else ())]
+        embedded = ("net", "width", "stride", "seed") if found.boxes else ("net", "robust")
+        known = ["weights", *(embedded if kind == "unfool" else ())]
         raise SpecError(
             f"{address} has no option {next(iter(options))!r}", suggestion(next(iter(options)), known)
         )
     if own is not None:
         load_weights(found.net, Path(own), trust)
     if found.boxes:
-        known = {"classes": found.classes if names is None else names, "view": view or found.view}
-        return detector(_placed(found.net, device), name=address, **known)
+        told = found.classes if names is None else names
+        return detector(_placed(found.net, device), told, name=address, view=view or found.view)
     return Model(
         _placed(found.net, device),
         mean=found.mean,

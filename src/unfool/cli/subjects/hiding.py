@@ -16,6 +16,7 @@ def hiding(
     object: str = "",
     attack: str = "PGD(steps=40)",
     share: float = 0.5,
+    altogether: bool = False,
     sticker: str = "Patch(side=0.5, shape='square', turn=5.0, zoom=0.0, camera=(Camera(),))",
     learn: str | None = None,
     limit: int = 100,
@@ -43,6 +44,8 @@ def hiding(
         What makes a sticker for each scene.
     share
         The sticker's width as a share of the object's.
+    altogether
+        Boxes of any class count: the object is not to be taken for another thing either.
     sticker
         What is learned as one sticker for all scenes; none learns nothing.
     learn
@@ -58,6 +61,7 @@ def hiding(
     """
     from ...analysis.hiding import compare_hiding
     from ...attacks.base import Attack
+    from ...attacks.hide import Hidden
     from ...attacks.learned import LearnedAttack
     from ...data.victims import Victims
     from ...report.subjects.hiding import hiding_page
@@ -70,10 +74,11 @@ def hiding(
     named = detectors or tuple(f"unfool:scenes?net={name}" for name in SIX)
     networks = [loading.detector(address) for address in named]
     source = Victims(opened(data), object)
-    fit = None if sticker == "none" else parse(sticker, LearnedAttack)
+    goal, fit = Hidden(altogether=altogether), None if sticker == "none" else parse(sticker, LearnedAttack)
     learn = learn or its_own_split(data) or ""
-    limit = limit if learn else min(limit, max(1, len(source.ids()) // 2))
-    plan = Hiding(named, data, object, parse(attack, Attack), share, fit, learn, limit=limit, seed=seed)
+    limit = limit if learn or not fit else min(limit, max(1, len(source.ids()) // 2))
+    how = parse(attack, Attack)
+    plan = Hiding(named, data, object, how, share, fit, learn, goal=goal, limit=limit, seed=seed)
     lessons = Victims(opened(learn), object) if learn else source
     with output.watching() as watch:
         found = run_hiding(plan, networks, source, lessons, out, watch)

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from ...analysis.hiding import LEARNED, NOISE, OWN, WHITE, Cells, Hidings, Scene, Seen
-from ...analysis.rates import Rate, percent
+from ...analysis.rates import Rate
 from ...analysis.transfer import spread_of_rates
 from ...runs.hiding import CLEAN
 from ...show.boxes import boxes_over, detection_rates
@@ -12,9 +12,16 @@ from ...show.matrix import heat_map
 from ...show.sheet import Cell, sheet
 from ..page import Figure, Grid, Page, Section, class_name
 
-TOLD = {CLEAN: "no sticker", NOISE: "random sticker", WHITE: "white sticker", OWN: "adversarial sticker"}
-TOLD |= {LEARNED: "learned sticker"}
-TOLD |= {f"{LEARNED}: {kind}": f"{kind} in its place" for kind in (NOISE, WHITE)}
+TOLD = {
+    CLEAN: "no sticker",
+    NOISE: "random sticker",
+    WHITE: "white sticker",
+    OWN: "adversarial sticker",
+    LEARNED: "learned sticker",
+    f"{LEARNED}: {NOISE}": "random in its place",
+    f"{LEARNED}: {WHITE}": "white in its place",
+}
+MADE = "Each detector under stickers made on it; the learned sticker's own controls are in the table."
 CONTROL = "squares of noise and white squares of equal size on the same objects"
 
 
@@ -41,13 +48,16 @@ LIMITS = (
 
 
 def sentence(found: Hidings) -> str:
-    own, noise = (spread_of_rates(found.detected[kind]) for kind in (OWN, NOISE))
-    ours = f"{percent(own[0])} to {percent(own[1])}"
-    others = f"{percent(noise[0])} to {percent(noise[1])}"
+    ours, noise, white = (_span(spread_of_rates(found.detected[kind])) for kind in (OWN, NOISE, WHITE))
     return (
         f"Detectors still find {ours} of {found.n} objects under stickers made on them, "
-        f"and {others} under random stickers of equal size."
+        f"{noise} under random stickers of equal size, {white} under white ones."
     )
+
+
+def _span(ends: tuple[float, float]) -> str:
+    low, high = (f"{100 * end:.0f}" for end in ends)
+    return f"{low} %" if low == high else f"{low} to {high} %"
 
 
 def _scenes(found: Hidings) -> Section:
@@ -92,14 +102,15 @@ def _rates(found: Hidings) -> Section:
         )
         for name, cells in (("found", found.detected), ("photos", found.photos))
     }
+    boxes = "any box" if found.plan.goal.altogether else "a box of its class"
     text = (
-        f"An object counts as found where a box of its class overlaps it by at least {found.plan.goal.least:g} with a "
+        f"An object counts as found where {boxes} overlaps it by at least {found.plan.goal.least:g} with a "
         f"score of at least {found.plan.goal.confidence:g}. n = {found.n} in every cell, 95 % Wilson intervals, "
         "8-bit files. "
         f"Stickers are {100 * found.plan.share:.0f} % of the object's width."
     )
     figures = [
-        Figure("found", drawn["found"], "Each detector under stickers made on it.", CONTROL),
+        Figure("found", drawn["found"], MADE, CONTROL),
         Figure(
             "photos",
             drawn["photos"],
