@@ -23,7 +23,7 @@ from ..query import Query
 from ..regions import Linf, Region
 from ..rows import Batch, Rng, stable_number
 from ..spec import parse
-from ..transforms import posed
+from ..transforms import Change, moved, posed
 from .base import Attacked, aimed, columns_of, judged
 from .hide import Hidden
 
@@ -125,6 +125,18 @@ def asked(question: Question, batch: Batch, loss: Objective, who: str) -> Query:
         goal = loss if isinstance(loss, Hidden) else Hidden()
     query = question.query(batch, goal, who)
     return query.about(question.model.quick(batch.x.to(question.model.device)))
+
+
+def photographed(query: Query, question: Question, changes: Tensor, through: tuple[Change, ...]) -> Tensor:
+    """The slope of changes [B, *] that ``through`` puts on images and then shows by a camera.
+
+    What a detector is asked about is looked for where the camera shows it.
+    """
+    if finds_boxes(question.model):
+        twin, (put, *camera) = query.rng.twin(), through
+        boxes = moved(query.y[:, :4], put(changes, twin), camera, twin)
+        query = query.instead(query.objective, torch.cat([boxes, query.y[:, 4:]], 1))
+    return query.gradient(changes, through).slope
 
 
 def looked_at(x: Tensor, pose: Pose | None) -> Tensor:

@@ -14,8 +14,8 @@ from ..method import Columns, Question
 from ..objectives import Margin, Objective
 from ..rows import Batch, Rng, column
 from ..spec import Bound, Fraction, Positive
-from ..transforms import Change, Transform, moved
-from .learned import Control, LearnedAttack, Pose, asked
+from ..transforms import Change, Transform
+from .learned import Control, LearnedAttack, Pose, asked, photographed
 
 
 class _State(NamedTuple):
@@ -65,20 +65,12 @@ class Patch(LearnedAttack):
         with query.model.settled():
             patches = state.patch.expand(len(x), *state.patch.shape[1:])
             paste = self._paste(x, on=query.y if finds_boxes(question.model) else None)
-            if finds_boxes(question.model):  # what is photographed from elsewhere is elsewhere in the picture
-                query = query.instead(query.objective, self._seen(query.y, patches, paste, query.rng))
-            grad = query.gradient(patches, (paste, *self.camera)).slope
+            grad = photographed(query, question, patches, (paste, *self.camera))
         adam, way = Adam(state.mean, state.square).step(grad.mean(0, keepdim=True), state.steps)
         return _State((state.patch + self.rate * way).clamp(0, 1), *adam, state.steps + 1)
 
     def finish(self, state: _State) -> Columns:
         return {"patch": state.patch}
-
-    def _seen(self, y: Tensor, patches: Tensor, paste: Change, rng: Rng) -> Tensor:
-        """Objects [B, 5] where the camera will show them."""
-        twin = rng.twin()
-        boxes = moved(y[:, :4], paste(patches, twin), self.camera, twin)
-        return torch.cat([boxes, y[:, 4:]], 1)
 
     def put(
         self, learned: Columns, x: Tensor, rng: Rng, pose: Pose | None = None, on: Tensor | None = None
