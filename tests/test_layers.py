@@ -15,7 +15,7 @@ LAYERS = (
     "straight views vision",
     "fast partial region scenes transforms",
     "model regions",
-    "objectives",
+    "detections objectives",
     "tail targets",
     "query",
     "loop slopes",

@@ -14,7 +14,6 @@ from .attacks.gradient import PGD as PGD
 from .attacks.hide import Hid as Hid
 from .attacks.hide import Hidden as Hidden
 from .attacks.hide import Inside as Inside
-from .attacks.hide import detector as detector
 from .attacks.hide import hide as hide
 from .attacks.hide import look_for as look_for
 from .attacks.hide import objects as objects
@@ -61,6 +60,7 @@ from .attributions.wrappers import SmoothGrad as SmoothGrad
 from .attributions.wrappers import SmoothGradSquared as SmoothGradSquared
 from .attributions.wrappers import VarGrad as VarGrad
 from .data.address import open_data as open_data
+from .detections import detector as detector
 from .errors import AccessError as AccessError
 from .errors import DataError as DataError
 from .errors import InputError as InputError

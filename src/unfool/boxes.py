@@ -21,3 +21,11 @@ def without_doubles(boxes: Tensor, scores: Tensor, most: float = 0.5) -> Tensor:
         if not kept or not bool((shared[k, kept] > most).any()):
             kept.append(k)
     return order[kept]
+
+
+def bounds(inside: Tensor) -> Tensor:
+    """The box about all that is true in each map [B, H, W], in pixels; zeros where nothing is: [B, 4]."""
+    sides = [inside.any(1), inside.any(2)]  # [B, W] and [B, H]
+    first = [side.long().argmax(1) for side in sides]
+    last = [side.shape[1] - side.flip(1).long().argmax(1) for side in sides]
+    return torch.stack([*first, *last], 1) * sides[0].any(1, keepdim=True)

@@ -8,10 +8,12 @@ from typing import Any, NamedTuple, final
 import torch
 from torch import Tensor
 
+from .answers import Spent
+from .detections import finds_boxes
 from .errors import InputError
 from .model import Model
 from .objectives import Objective, label_of
-from .query import Query, Spent
+from .query import Query
 from .regions import Mask, Region
 from .rows import Batch, Rng, stable_number
 from .spec import Count, Spec
@@ -32,11 +34,15 @@ class Question(NamedTuple):
     """What an attribution explains; by default a class's logit."""
 
     def query(self, batch: Batch, objective: Objective, who: str) -> Query:
-        """A question about the labels of a batch; an image without a label is asked about its predicted class."""
+        """A question about the labels of a batch; an image without a label is asked about its predicted class.
+
+        A detector is asked about each image's first object.
+        """
         model = self.model
         rng = Rng.seeded(self.seed, batch.ids, model.device)
         spent = Spent.nothing(len(batch), model.device, self.starts)
-        return Query(model, objective, self.labels(batch).to(model.device), rng, who=who, spent=spent)
+        y = batch.victims if finds_boxes(model) else self.labels(batch)
+        return Query(model, objective, y.to(model.device), rng, who=who, spent=spent)
 
     def mask(self, batch: Batch) -> Tensor | None:
         """Where changes may be: the masks of the data, where the region is a :class:`Mask` that asks for them."""
@@ -51,10 +57,18 @@ class Question(NamedTuple):
         return batch.y.where(batch.y >= 0, label_of(self.model(batch.x)).to(batch.y.device))
 
 
-def checked_model(model: Any) -> None:
-    """Raise unless ``model`` is a :class:`Model`: a bare network does not say how it wants its images."""
+def checked_model(model: Any, boxes: bool = False) -> None:
+    """Raise unless ``model`` is a :class:`Model`: a bare network does not say how it wants its images.
+
+    One that tells boxes passes only where ``boxes`` says so.
+    """
     if not isinstance(model, Model):
         raise InputError(f"methods ask an unfool.Model, not {type(model).__name__}", "wrap it: Model(net)")
+    if finds_boxes(model) and not boxes:
+        raise InputError(
+            f"{model.name} is a detector: it tells boxes, not a class for the whole image",
+            "unfool inspect hiding attacks it; in Python hide(attack, model, x, objects)",
+        )
 
 
 class Method(Spec, ABC):

@@ -69,6 +69,12 @@ class Rng:
         cut.streams, cut.copies = [self.streams[i] for i in kept], self.copies
         return cut
 
+    def twin(self) -> "Rng":
+        """Streams that give once more what these are about to give."""
+        twin = Rng(self.seeds, self.device)
+        twin.streams, twin.copies = [stream.clone_state() for stream in self.streams], self.copies
+        return twin
+
     def tile(self, n: int) -> "Rng":
         """Streams for ``n`` more copies of the rows, each of its own: the same however many are made at once."""
         first, self.copies = self.copies, self.copies + n
@@ -122,8 +128,9 @@ def stable_number(*parts: Any) -> int:
 class Batch:
     """Some samples of a source: stable ids, images in [0, 1], and what is known of them.
 
-    ``y`` is -1 where no label is known. ``errors`` has the samples that could not be read: their rows of ``x`` are
-    zeros and no method sees them.
+    ``y`` is -1 where no label is known. ``objects`` are boxes with their classes (left, top, right, bottom in pixels,
+    class), as many rows for every image, filled with class -1: [B, n, 5]. ``errors`` has the samples that could not be
+    read: their rows of ``x`` are zeros and no method sees them.
     """
 
     ids: tuple[str, ...]
@@ -132,9 +139,17 @@ class Batch:
     masks: Tensor | None = None
     groups: dict[str, tuple[str, ...]] = field(default_factory=dict[str, tuple[str, ...]])
     errors: dict[str, str] = field(default_factory=dict[str, str])
+    objects: Tensor | None = None
 
     def __len__(self) -> int:
         return len(self.ids)
+
+    @property
+    def victims(self) -> Tensor:
+        """Each image's first object: [B, 5]."""
+        if self.objects is None:
+            raise InputError("the data have no boxes", "unfool:scenes, or a .json of COCO's form")
+        return self.objects[:, 0]
 
     def readable(self) -> "Batch":
         """The same batch without the samples that could not be read."""
@@ -152,4 +167,5 @@ class Batch:
             None if self.masks is None else self.masks[keep],
             {name: tuple(values[i] for i in where) for name, values in self.groups.items()},
             {i: self.errors[i] for i in ids if i in self.errors},
+            None if self.objects is None else self.objects[keep],
         )

@@ -24,6 +24,8 @@ class Samples(NamedTuple):
     artefacts: Tensor | None = None
     """Where the tube is: bool [N, 1, H, W]."""
     groups: dict[str, list[str]] = {}  # noqa: RUF012  never changed
+    objects: tuple[Tensor, ...] = ()
+    """Of each image the boxes of its shapes and their classes: [K, 5]."""
 
 
 @cache

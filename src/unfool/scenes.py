@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
-from .samples import Split
+from .samples import Samples, Split
 
 SIDE = 48
 SHAPES = ("background", "octagon", "circle", "triangle")
@@ -39,6 +39,15 @@ def scenes(split: Split = "test") -> Scenes:
     x = torch.from_numpy(np.stack([scene[0] for scene in made]))
     boxes = tuple(torch.tensor(scene[1], dtype=torch.float32) for scene in made)
     return Scenes(x, boxes, tuple(torch.tensor(scene[2]) for scene in made))
+
+
+@cache
+def scene_samples(split: Split = "test") -> Samples:
+    """The scenes as other embedded data are; as a whole, they have no class."""
+    found = scenes(split)
+    pairs = zip(found.boxes, found.labels, strict=True)
+    objects = tuple(torch.cat([boxes, labels[:, None].to(boxes)], 1) for boxes, labels in pairs)
+    return Samples(found.x, torch.full((len(found.x),), -1), SHAPES, objects=objects)
 
 
 def _scene(rng: np.random.Generator) -> tuple[NDArray[np.uint8], list[tuple[float, ...]], list[int]]:

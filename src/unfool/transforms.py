@@ -2,13 +2,14 @@
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Callable
-from typing import Annotated, Literal
+from collections.abc import Callable, Iterable, Iterator
+from typing import Annotated, ClassVar, Literal
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from .boxes import bounds
 from .rows import Rng, column
 from .spec import Bound, Fraction, Natural, Positive, Spec
 
@@ -19,6 +20,9 @@ Change = Callable[[Tensor, Rng], Tensor]
 class Transform(Spec, ABC):
     """A random change of images, differentiable, one draw per row."""
 
+    moves: ClassVar[bool] = False
+    """Whether what is in an image is elsewhere afterwards; it then treats all channels alike."""
+
     @abstractmethod
     def __call__(self, x: Tensor, rng: Rng) -> Tensor:
         """The changed images, in the same shape."""
@@ -26,6 +30,8 @@ class Transform(Spec, ABC):
 
 class Jitter(Transform):
     """Shift every dimension by up to ``pixels`` either way; what leaves on one side enters on the other."""
+
+    moves = True
 
     pixels: Natural = 8
 
@@ -56,6 +62,8 @@ class Noise(Transform):
 class Scale(Transform):
     """Enlarge or shrink about the middle by up to ``share``; borders are repeated. Two dimensions."""
 
+    moves = True
+
     share: Positive = 0.1
 
     def __call__(self, x: Tensor, rng: Rng) -> Tensor:
@@ -66,6 +74,8 @@ class Scale(Transform):
 class Rotate(Transform):
     """Turn about the middle by up to ``degrees`` either way; borders are repeated. Two dimensions."""
 
+    moves = True
+
     degrees: Positive = 10.0
 
     def __call__(self, x: Tensor, rng: Rng) -> Tensor:
@@ -75,6 +85,8 @@ class Rotate(Transform):
 
 class Shift(Transform):
     """Move by up to ``share`` of each side, by parts of a pixel too; borders are repeated. Two dimensions."""
+
+    moves = True
 
     share: Positive = 0.08
 
@@ -186,6 +198,8 @@ class Camera(Transform):
 class Shrink(Transform):
     """With a chance, shrink to a random size and put it anywhere on black (input diversity, Xie et al., 2019)."""
 
+    moves = True
+
     least: Fraction = 0.9
     """The smallest size, as a share of each side."""
     chance: Fraction = 0.5
@@ -211,3 +225,28 @@ def _shrunk(x: Tensor, share: Tensor, place: Tensor, axis: int) -> Tensor:
     lines = x.movedim(axis, -1)
     mixed = lines.flatten(1, -2) @ weights.mT
     return mixed.view(lines.shape).movedim(-1, axis)
+
+
+def moved(boxes: Tensor, x: Tensor, changes: Iterable[Change], rng: Rng) -> Tensor:
+    """Where boxes [B, 4] of images ``x`` are once ``changes`` have been made by the numbers that ``rng`` gives next.
+
+    What is followed is the ellipse inside each box: a box about a turned box would be too large for what is in it
+    (Kalra et al., 2021). ``rng`` is left as it is.
+    """
+    twin, (down, right) = rng.twin(), (torch.arange(n).to(x) + 0.5 for n in x.shape[2:])
+    places = torch.stack([right.expand(len(down), -1), down[:, None].expand(-1, len(right))])
+    places = places.expand(len(x), -1, -1, -1)  # [B, 2, H, W], which place each pixel shows
+    for change in small(changes):
+        if isinstance(change, Transform) and change.moves:
+            places = change(places, twin)
+        else:
+            x = change(x, twin)  # for the numbers it takes
+    middle, half = (boxes[:, :2] + boxes[:, 2:]) / 2, (boxes[:, 2:] - boxes[:, :2]) / 2
+    far = (places - middle[:, :, None, None]) / half.clamp_min(1e-6)[:, :, None, None]
+    return bounds(far.square().sum(1) <= 1).to(boxes)
+
+
+def small(changes: Iterable[Change]) -> Iterator[Change]:
+    """The changes with those that are made of several taken apart."""
+    for change in changes:
+        yield from change.parts() if isinstance(change, Camera) else (change,)

@@ -41,17 +41,34 @@ class View(Spec):
     def scale(self, picture: Image.Image) -> Image.Image:
         if not self.resize:
             return picture
-        ratio = self.resize / min(picture.size)
-        width, height = (max(1, int(side * ratio)) for side in picture.size)
-        return picture.resize(
-            (width, height), Image.Resampling.BICUBIC if self.bicubic else Image.Resampling.BILINEAR
-        )
+        how = Image.Resampling.BICUBIC if self.bicubic else Image.Resampling.BILINEAR
+        return picture.resize(self._scaled(picture.size), how)
 
     def cut(self, picture: Image.Image) -> Image.Image:
         if not self.crop:
             return picture
-        left, top = (round((side - self.crop) / 2) for side in picture.size)
+        left, top = self._corner(picture.size)
         return picture.crop((left, top, left + self.crop, top + self.crop))
+
+    def boxes(self, boxes: Tensor, size: tuple[int, int]) -> Tensor:
+        """Where boxes [K, 4] of a picture of width and height ``size`` are once it is cut, as far as they are in it."""
+        scaled = self._scaled(size)
+        left, top = self._corner(scaled)
+        ratios = boxes.new_tensor([scaled[0] / size[0], scaled[1] / size[1]] * 2)
+        moved = boxes * ratios - boxes.new_tensor([left, top] * 2)
+        ends = (self.crop, self.crop) if self.crop else scaled
+        return moved.clamp_min(0).minimum(boxes.new_tensor([*ends, *ends]))
+
+    def _scaled(self, size: tuple[int, int]) -> tuple[int, int]:
+        if not self.resize:
+            return size
+        ratio = self.resize / min(size)
+        return max(1, int(size[0] * ratio)), max(1, int(size[1] * ratio))
+
+    def _corner(self, size: tuple[int, int]) -> tuple[int, int]:
+        """Left and top of what is cut out."""
+        crop = self.crop
+        return (0, 0) if not crop else (round((size[0] - crop) / 2), round((size[1] - crop) / 2))
 
 
 def eight_bits(picture: Image.Image) -> Image.Image:

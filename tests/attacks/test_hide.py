@@ -9,9 +9,10 @@ from torch import Tensor, nn
 
 from oracles import images, segmenter
 from unfool.attacks.gradient import FGSM, PGD
-from unfool.attacks.hide import Hidden, Inside, detector, hide, look_for, objects, sticker_masks
+from unfool.attacks.hide import Hidden, Inside, hide, look_for, objects, sticker_masks
 from unfool.attacks.noise import RandomNoise
 from unfool.boxes import overlap, without_doubles
+from unfool.detections import detector
 from unfool.errors import InputError
 from unfool.model import Model
 from unfool.objectives import CrossEntropy, Logit, Margin, Objective
@@ -127,7 +128,7 @@ def test_an_embedded_detector_sees_most_octagons_and_a_sticker_hides_them_better
     test, n = scenes("test"), 40
     x = from_uint8(test.x[:n])
     victims = objects([b[0] for b in test.boxes[:n]], [k[0] for k in test.labels[:n]])
-    model, mask = detector(build_detector(name)), sticker_masks(victims, (48, 48), 0.4)
+    model, mask = detector(build_detector(name)), sticker_masks(victims, (48, 48), 0.5)
     clean = look_for(model, x, victims)
     noise = hide(RandomNoise("uniform"), model, x, victims, mask=mask)
     found = hide(PGD(steps=40), model, x, victims, mask=mask)

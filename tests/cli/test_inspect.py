@@ -14,6 +14,7 @@ QUICK = {
     "transfer": ["--models", "unfool:digits8", "unfool:digits8?net=mlp", "--limit", "30"],
     "directions": ["--sample", "10", "--images", "1", "--planes", "1", "--draws", "5"],
     "norms": ["--sample", "10", "--images", "1"],
+    "hiding": ["unfool:scenes?net=narrow", "unfool:scenes?net=coarse", "--limit", "8", "--images", "1"],
     "bounds": ["--points", "200"],
     "dimensions": ["--images", "10", "--seeds", "1"],
 }
@@ -53,3 +54,64 @@ def test_an_unknown_subject_and_no_models_are_one_sentence(capsys):
     err = capsys.readouterr().err
     assert "over which models?" in err
     assert "Traceback" not in err
+
+
+FEW = ["inspect", "hiding", "unfool:scenes?net=narrow", "unfool:scenes?net=coarse", "--limit", "12", "--json"]
+
+
+@pytest.mark.slow
+def test_hiding_tells_every_rate_beside_its_controls_and_goes_on_where_it_was_stopped(capsys):
+    assert run([*FEW, "--out", "a"]) == 0
+    told, kept = json.loads(capsys.readouterr().out), Path("a/inspect.json").read_bytes()
+    for name in ("narrow", "coarse"):
+        for kind in (
+            "clean",
+            "random",
+            "white",
+            "adversarial",
+            "learned",
+            "learned: random",
+            "learned: white",
+        ):
+            assert told["found"][kind][name]["n"] == told["found_in_photos"][kind][name]["n"] == 12
+        found = {kind: row[name]["k"] for kind, row in told["found"].items()}
+        assert found["adversarial"] < found["random"] - 2
+        assert found["clean"] >= 9
+    for rows in (told["hidden"], told["hidden_by_learned"]):
+        assert list(rows) == ["narrow", "coarse", "random", "white"]
+        assert {cell["n"] for row in rows.values() for cell in row.values()} == {told["common"]}
+    names = ("scene-1.png", "found.svg", "photos.svg", "matrix.svg", "learned-matrix.svg", "stickers.png")
+    assert [name for name in names if not (Path("a") / name).exists()] == []
+    next(Path("a/parts/from-1").glob("part-*")).unlink()
+    Path("a/learn-0/learned.safetensors").unlink()
+    assert run([*FEW, "--out", "a"]) == 0
+    assert Path("a/inspect.json").read_bytes() == kept
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said", "hint"),
+    [
+        (["inspect", "hiding", "unfool:digits8"], "it is no detector", "unfool:scenes"),
+        (["inspect", "hiding", "unfool:scenes", "--data", "unfool:digits8"], "has no boxes", "COCO"),
+        (["inspect", "hiding", "--data", "boxes.json"], "from which detectors?", "name them"),
+        (["inspect", "hiding", "unfool:scenes", "--object", "bus"], "finds no bus", "octagon"),
+        (["inspect", "hiding", "unfool:scenes", "--only", "labels"], "that tell classes", "leave them out"),
+        (["inspect", "hiding", "unfool:scenes?net=smal"], "no embedded detector", "did you mean small?"),
+        (["inspect", "hiding", "unfool:scenes?stride=5"], "cannot be", "stride 4 or 8"),
+        (["audit", "unfool:scenes"], "is a detector", "unfool inspect hiding"),
+        (
+            ["attack", "PGD", "unfool:scenes", "--model", "unfool:scenes"],
+            "is a detector",
+            "unfool inspect hiding",
+        ),
+        (["explain", "Gradient", "unfool:scenes", "--model", "unfool:scenes"], "is a detector", "hiding"),
+        (["maximise", "Fooling", "--model", "unfool:scenes"], "is a detector", "hiding"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+)
+def test_the_wrong_kind_of_model_or_data_is_one_sentence(capsys, arguments, said, hint):
+    assert run(arguments) == 2
+    error, way_out = capsys.readouterr().err.strip().splitlines()[-2:]
+    assert said in error
+    assert hint in way_out
+    assert not Path("runs").exists()

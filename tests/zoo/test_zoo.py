@@ -9,10 +9,14 @@ import torch
 from safetensors.torch import save_file
 from torch import nn
 
+from unfool.attacks.hide import look_for
+from unfool.data.address import open_data
+from unfool.detections import finds_boxes, told
 from unfool.errors import DataError, InputError, SpecError, UnknownName
 from unfool.samples import digits, digits8, lesions
 from unfool.views import from_uint8
 from unfool.zoo.address import load
+from unfool.zoo.detectors import DETECTORS, build_detector
 from unfool.zoo.embedded import ACCURACY, WEIGHTS, accuracy, build, train
 from unfool.zoo.nets import NETS
 
@@ -222,3 +226,31 @@ def test_a_network_from_a_file_may_be_normalised_by_its_address(tmp_path):
     assert torch.allclose(found(x), ((x - mean) / std).flatten(1), atol=1e-5)
     with pytest.raises(SpecError, match="2 for mean and 3 for std"):
         load(f"{file}:make?mean=1,2&std=1,2,3")
+
+
+@pytest.mark.parametrize("name", [key.partition("_")[2] for key in DETECTORS])
+def test_embedded_detectors_find_nine_of_ten_objects(name):
+    model, source = load(f"unfool:scenes?net={name}"), open_data("unfool:scenes")
+    batch = source.batch(source.ids(), model.view, model.classes)
+    seen = ~look_for(model, batch.x, batch.victims).hidden
+    assert model.classes == ("background", "octagon", "circle", "triangle")
+    assert seen.float().mean() > 0.88
+    assert {k for *_, labels in told(model, batch.x[:50]) for k in labels.tolist()} == {1, 2, 3}
+
+
+@pytest.mark.slow
+def test_a_detector_of_another_width_is_trained_when_asked_for_and_always_the_same():
+    first = load("unfool:scenes?width=5&stride=8")  # as the embedded narrow one
+    again = build_detector("narrow").state_dict()
+    for key, value in first.net.net.state_dict().items():
+        torch.testing.assert_close(value, again[key], atol=2e-3, rtol=2e-3)  # kept in half precision
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_torchvision_s_detectors_load_by_address(tmp_path):
+    torchvision = pytest.importorskip("torchvision")
+    build = torchvision.models.detection.ssdlite320_mobilenet_v3_large
+    torch.save(build(weights=None, weights_backbone=None).state_dict(), tmp_path / "w.pth")
+    model = load(f"torchvision:ssdlite320_mobilenet_v3_large?weights={tmp_path / 'w.pth'}")
+    assert finds_boxes(model)
+    assert model.classes[:3] == ("__background__", "person", "bicycle")

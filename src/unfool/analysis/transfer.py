@@ -107,6 +107,8 @@ def short_names(addresses: Sequence[str]) -> dict[str, str]:
 def _short(address: str) -> str:
     place, _, query = address.partition("?")
     options = {name: value for name, _, value in (part.partition("=") for part in query.split("&"))}
+    if place == "unfool:scenes":
+        return options.get("net") or ", ".join(f"{k} {v}" for k, v in options.items() if k) or "wide"
     if place.startswith("unfool:"):
         net = "robust" if options.get("robust", "0") != "0" else options.get("net", "conv")
         half = options.get("half", "0")

@@ -4,10 +4,11 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from ..boxes import overlap
 from ..checks import checked_images, row_ids
+from ..detections import BOX, LABEL, SCORE, checked_detector
 from ..errors import InputError
 from ..model import Model
 from ..objectives import Goal, Objective, Trace
@@ -16,43 +17,6 @@ from ..regions import Linf, Mask, Region
 from ..rows import Rng
 from ..spec import Fraction
 from .base import Attack
-
-BOX, SCORE, LABEL = slice(0, 4), 4, 5
-
-
-class Detections(nn.Module):
-    """A detector's lists of boxes as one tensor: left, top, right, bottom, score and label of each, [B, 6, N].
-
-    ``net`` is anything that answers as torchvision's detectors do in evaluation mode. Rows with fewer boxes than the
-    fullest are filled with boxes of score 0 and label -1.
-    """
-
-    def __init__(self, net: nn.Module):
-        super().__init__()
-        self.net = net
-
-    def forward(self, x: Tensor) -> Tensor:
-        told = self.net(list(x))
-        most = max([1, *(len(row["scores"]) for row in told)])
-        return torch.stack([self._filled(row, image, most) for row, image in zip(told, x, strict=True)])
-
-    def _filled(self, row: dict[str, Tensor], image: Tensor, most: int) -> Tensor:
-        parts = (row["boxes"].T, row["scores"][None], row["labels"].to(image)[None])
-        found = torch.cat([part.to(image) for part in parts])
-        blank = found.new_zeros(6, most - found.shape[1])
-        blank[LABEL] = -1
-        return (
-            torch.cat([found, blank], 1) + 0 * image.sum()
-        )  # where there is no box there still is a gradient: zero
-
-
-def detector(net: nn.Module, classes: Sequence[str] = (), **how: Any) -> Model:
-    """A :class:`Model` of anything that answers as torchvision's detectors do in evaluation mode."""
-    if not isinstance(net, nn.Module):
-        raise InputError(f"a detector is a torch module, not {type(net).__name__}")
-    model = Model(Detections(net), outputs="logits", name=type(net).__name__, **how)
-    model.classes = tuple(map(str, classes))
-    return model
 
 
 class Hidden(Goal):
@@ -66,6 +30,8 @@ class Hidden(Goal):
     """A box counts as seen from this score on."""
     least: Fraction = 0.5
     """How much (intersection over union) a box has to overlap the object."""
+    altogether: bool = False
+    """Boxes of any class count: it is not to be taken for another thing either."""
 
     def by(self, loss: Objective) -> "Hidden":
         """There is one loss for detectors."""
@@ -82,7 +48,9 @@ class Hidden(Goal):
     def on(self, found: Tensor, y: Tensor) -> Tensor:
         """Which boxes are the object's: [B, N] bool."""
         shared = overlap(found[:, BOX].mT.detach(), y[:, None, :4].to(found))
-        return (shared >= self.least) & (found[:, LABEL] == y[:, 4:].to(found))
+        label = found[:, LABEL]
+        same = label >= 0 if self.altogether else label == y[:, 4:].to(found)
+        return (shared >= self.least) & same
 
 
 class Inside(Objective):
@@ -145,6 +113,7 @@ def hide(
 
     Inside a ``mask`` [B, 1, H, W] any change is allowed unless ``within`` says otherwise.
     """
+    checked_detector(model)
     x, goal = checked_images(x).to(model.device), goal or Hidden()
     within = within or (Linf(8 / 255) if mask is None else Mask(Linf(1.0)))
     rng = Rng.seeded(seed, row_ids(ids, len(x)), model.device)
@@ -157,6 +126,7 @@ def hide(
 @torch.no_grad()
 def look_for(model: Model, x: Tensor, victims: Tensor, goal: Hidden | None = None) -> Hid:
     """Which objects a detector sees in images as they are."""
+    checked_detector(model)
     goal, y = goal or Hidden(), victims.to(model.device)
     found = model(x)
     best = (goal.on(found, y) * found[:, SCORE]).amax(1)

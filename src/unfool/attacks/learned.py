@@ -8,11 +8,13 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any, ClassVar, Literal, NamedTuple, final
 
+import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
 from ..checks import checked_images, row_ids
+from ..detections import finds_boxes
 from ..errors import DataError, InputError
 from ..method import Columns, Fit, Method, Question, checked_model
 from ..model import Model
@@ -21,8 +23,9 @@ from ..query import Query
 from ..regions import Linf, Region
 from ..rows import Batch, Rng, stable_number
 from ..spec import parse
-from ..transforms import posed
+from ..transforms import Change, moved, posed
 from .base import Attacked, aimed, columns_of, judged
+from .hide import Hidden
 
 Control = Literal["random", "plain"]
 CONTROLS: tuple[Control, ...] = ("random", "plain")
@@ -45,8 +48,13 @@ class LearnedAttack(Fit, ABC):
     """Whether a region bounds the change's size; else it only says where."""
 
     @abstractmethod
-    def put(self, learned: Columns, x: Tensor, rng: Rng, pose: Pose | None = None) -> Tensor:
-        """Images with the change on them, placed by each row's own random numbers."""
+    def put(
+        self, learned: Columns, x: Tensor, rng: Rng, pose: Pose | None = None, on: Tensor | None = None
+    ) -> Tensor:
+        """Images with the change on them, placed by each row's own random numbers, or ``on`` an object [B, 5] of each.
+
+        What has a place of its own in the image stays there.
+        """
 
     @abstractmethod
     def control(self, learned: Columns, kind: Control, rng: Rng) -> Columns:
@@ -69,9 +77,14 @@ class LearnedAttack(Fit, ABC):
         seed: int = 0,
         ids: Sequence[Any] | None = None,
     ) -> "Learned":
-        """Learn from images ``x`` [B, C, *] in [0, 1]: away from labels ``y``, or towards one ``target``."""
-        checked_model(model)
+        """Learn from images ``x`` [B, C, *] in [0, 1]: away from labels ``y``, or towards one ``target``.
+
+        Of a detector ``y`` are the objects to hide, [B, 5] as :func:`objects` gives them.
+        """
+        checked_model(model, boxes=True)
         x = checked_images(x)
+        if finds_boxes(model):
+            return self._to_hide(model, x, y, target, within, seed, ids)
         _, labels = aimed(x, y, target, model.width)
         if target is not None and len(labels.unique()) > 1:
             raise InputError("one change for all images has one target", "give target as one number")
@@ -81,12 +94,49 @@ class LearnedAttack(Fit, ABC):
         with model.settled():
             return Learned(self, self.learn(question, Batch(names, x, labels.cpu(), masks)))
 
+    def _to_hide(
+        self,
+        model: Model,
+        x: Tensor,
+        y: Any,
+        target: Any,
+        within: Region | None,
+        seed: int,
+        ids: Sequence[Any] | None,
+    ) -> "Learned":
+        if target is not None or not isinstance(y, Tensor) or y.shape != (len(x), 5):
+            raise InputError(
+                f"of a detector y are the objects to hide, [{len(x)}, 5], and there is no target",
+                "objects(boxes, labels) makes them",
+            )
+        names = tuple(map(str, row_ids(ids, len(x))))
+        batch = Batch(names, x, torch.full((len(x),), -1), objects=y[:, None].cpu())
+        with model.settled():
+            return Learned(self, self.learn(Question(model, within, None, seed), batch))
+
 
 def asked(question: Question, batch: Batch, loss: Objective, who: str) -> Query:
-    """Towards the target or away from the labels, by ``loss``, of the quick copy where there is one."""
+    """Towards the target or away from the labels, by ``loss``, of the quick copy where there is one.
+
+    Of a detector: let no box be on the objects, as a loss :class:`Hidden` says; any other is taken for ``Hidden()``.
+    """
     goal = Untargeted(loss) if question.target is None else Targeted(loss)
+    if finds_boxes(question.model):
+        goal = loss if isinstance(loss, Hidden) else Hidden()
     query = question.query(batch, goal, who)
     return query.about(question.model.quick(batch.x.to(question.model.device)))
+
+
+def photographed(query: Query, question: Question, changes: Tensor, through: tuple[Change, ...]) -> Tensor:
+    """The slope of changes [B, *] that ``through`` puts on images and then shows by a camera.
+
+    What a detector is asked about is looked for where the camera shows it.
+    """
+    if finds_boxes(question.model):
+        twin, (put, *camera) = query.rng.twin(), through
+        boxes = moved(query.y[:, :4], put(changes, twin), camera, twin)
+        query = query.instead(query.objective, torch.cat([boxes, query.y[:, 4:]], 1))
+    return query.gradient(changes, through).slope
 
 
 def looked_at(x: Tensor, pose: Pose | None) -> Tensor:
@@ -105,14 +155,20 @@ class Learned:
     tensors: Columns
 
     def put(
-        self, x: Tensor, *, seed: int = 0, ids: Sequence[Any] | None = None, pose: Pose | None = None
+        self,
+        x: Tensor,
+        *,
+        seed: int = 0,
+        ids: Sequence[Any] | None = None,
+        pose: Pose | None = None,
+        on: Tensor | None = None,
     ) -> Tensor:
-        """Images in [0, 1] with the change on them."""
+        """Images in [0, 1] with the change on them, or ``on`` an object [B, 5] of each."""
         rng = Rng.seeded(seed, row_ids(ids, len(x)), x.device)
         here = {
             name: t.to(x) if t.is_floating_point() else t.to(x.device) for name, t in self.tensors.items()
         }
-        return self.fit.put(here, x, rng, pose).clamp(0, 1)
+        return self.fit.put(here, x, rng, pose, None if on is None else on.to(x)).clamp(0, 1)
 
     def __call__(
         self,

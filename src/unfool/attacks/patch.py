@@ -1,21 +1,21 @@
 """A patch that fools a network wherever it lies."""
 
 import math
-from collections.abc import Callable
 from typing import Annotated, Literal, NamedTuple
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from ..detections import finds_boxes
 from ..errors import InputError, SpecError
 from ..loop import Adam
 from ..method import Columns, Question
 from ..objectives import Margin, Objective
 from ..rows import Batch, Rng, column
 from ..spec import Bound, Fraction, Positive
-from ..transforms import Transform
-from .learned import Control, LearnedAttack, Pose, asked
+from ..transforms import Change, Transform
+from .learned import Control, LearnedAttack, Pose, asked, photographed
 
 
 class _State(NamedTuple):
@@ -30,13 +30,14 @@ class _State(NamedTuple):
 class Patch(LearnedAttack):
     """A printable patch, learned at random places, angles and sizes (Brown et al., 2017, arXiv:1712.09665).
 
-    It covers what is below it and may have any colour; nothing keeps it inconspicuous. Two dimensions.
+    It covers what is below it and may have any colour; nothing keeps it inconspicuous. Against a detector it lies on
+    the object that it hides. Two dimensions.
     """
 
     side: Annotated[float, Bound(0.01, 1)] = 0.3
-    """Its side as a share of the image's shorter one."""
+    """Its side as a share of the image's shorter one; on objects, of each object's own shorter one."""
     place: tuple[Fraction, ...] = ()
-    """(down, right): where its middle is, as shares of the image; empty: anywhere inside."""
+    """(down, right): where its middle is, as shares of the image; empty: anywhere inside. On objects, their middle."""
     turn: Annotated[float, Bound(0, 180)] = 20.0
     """Degrees it is turned by at most, either way."""
     zoom: Annotated[float, Bound(0, 0.9)] = 0.1
@@ -53,7 +54,8 @@ class Patch(LearnedAttack):
         x = plane(batch.x, "Patch").to(question.model.device)
         if len(self.place) not in (0, 2):
             raise SpecError(f"Patch.place must be (down, right) as shares of the image, not {self.place}")
-        side = max(1, round(self.side * min(x.shape[2:])))
+        sides = _sides(x, batch.victims if finds_boxes(question.model) else None)
+        side = max(1, round(self.side * float(sides.max())))
         blank = x.new_full((1, x.shape[1], side, side), 0.5)
         return _State(blank, *Adam.fresh(blank), torch.tensor(0))
 
@@ -62,18 +64,21 @@ class Patch(LearnedAttack):
         x = batch.x.to(question.model.device)
         with query.model.settled():
             patches = state.patch.expand(len(x), *state.patch.shape[1:])
-            grad = query.gradient(patches, (self._paste(x), *self.camera)).slope
+            paste = self._paste(x, on=query.y if finds_boxes(question.model) else None)
+            grad = photographed(query, question, patches, (paste, *self.camera))
         adam, way = Adam(state.mean, state.square).step(grad.mean(0, keepdim=True), state.steps)
         return _State((state.patch + self.rate * way).clamp(0, 1), *adam, state.steps + 1)
 
     def finish(self, state: _State) -> Columns:
         return {"patch": state.patch}
 
-    def put(self, learned: Columns, x: Tensor, rng: Rng, pose: Pose | None = None) -> Tensor:
+    def put(
+        self, learned: Columns, x: Tensor, rng: Rng, pose: Pose | None = None, on: Tensor | None = None
+    ) -> Tensor:
         patch = learned["patch"]
         if patch.shape[1] != x.shape[1]:
             raise InputError(f"the patch has {patch.shape[1]} channels, the images have {x.shape[1]}")
-        return self._paste(plane(x, "Patch"), pose)(patch.expand(len(x), *patch.shape[1:]), rng)
+        return self._paste(plane(x, "Patch"), pose, on)(patch.expand(len(x), *patch.shape[1:]), rng)
 
     def control(self, learned: Columns, kind: Control, rng: Rng) -> Columns:
         """Random: noise. Plain: white."""
@@ -86,15 +91,18 @@ class Patch(LearnedAttack):
         there = _inside(_own_grid(patch), self.shape, patch.shape[-1] / 2)
         return (patch * there + 1 - there)[0]
 
-    def _paste(self, x: Tensor, pose: Pose | None = None) -> Callable[[Tensor, Rng], Tensor]:
+    def _paste(self, x: Tensor, pose: Pose | None = None, on: Tensor | None = None) -> Change:
+        sides = _sides(x, on)
+
         def paste(patches: Tensor, rng: Rng) -> Tensor:
             draws = rng.uniform(x.new_empty(len(x), 4))
             angle = (
                 math.pi / 180 * (draws[:, 0] * self.turn if pose is None else draws[:, 0] * 0 + pose.degrees)
             )
             scale = 1 + draws[:, 1] * self.zoom if pose is None else draws[:, 1] * 0 + pose.scale
-            radius = scale * self.side * min(x.shape[2:]) / 2
-            grid = _grid(x, angle, radius, self._middle(x, angle, radius, draws[:, 2:]))
+            radius = scale * self.side * sides / 2
+            middle = self._middle(x, angle, radius, draws[:, 2:]) if on is None else _middles(x, on)
+            grid = _grid(x, angle, radius, middle)
             there = _inside(grid, self.shape, column(radius, x))
             seen = F.grid_sample(patches, grid, padding_mode="border", align_corners=False)
             return x + there * (seen - x)
@@ -108,6 +116,19 @@ class Patch(LearnedAttack):
             return ((torch.tensor(self.place).to(x) - 0.5) * size).expand(len(x), 2)
         reach = radius * (angle.cos().abs() + angle.sin().abs()) if self.shape == "square" else radius
         return draws * (size / 2 - reach[:, None]).clamp_min(0)
+
+
+def _sides(x: Tensor, on: Tensor | None) -> Tensor:
+    """The shorter side of each image, or of the object it lies on: [B]."""
+    if on is None:
+        return x.new_full((len(x),), min(x.shape[2:]))
+    return (on[:, 2:4] - on[:, :2]).amin(1).to(x)
+
+
+def _middles(x: Tensor, on: Tensor) -> Tensor:
+    """The middles of objects [B, 5], in pixels from that of the image: [B, 2], down and right."""
+    size = torch.tensor(x.shape[2:]).to(x)
+    return ((on[:, :2] + on[:, 2:4]) / 2).flip(1).to(x) - size / 2
 
 
 def _grid(x: Tensor, angle: Tensor, radius: Tensor, middle: Tensor) -> Tensor:

@@ -14,7 +14,7 @@ from ..regions import Linf, Mask
 from ..rows import Batch, Rng
 from ..spec import Bound, Count, Fraction, Positive
 from ..transforms import Camera, Transform
-from .learned import asked
+from .learned import asked, photographed
 from .printing import roughness, unprintable
 from .universal import Added
 
@@ -76,7 +76,8 @@ class Sticker(Added):
         with query.model.settled():
             changes = state.change.expand(len(x), *state.change.shape[1:])
             put = lambda d, rng: (x + state.mask * d).clamp(0, 1)  # noqa: E731
-            grad = query.gradient(changes, (put, *self.camera)).slope.mean(0, keepdim=True)
+            slope = photographed(query, question, changes, (put, *self.camera))
+            grad = slope.mean(0, keepdim=True)
         less = gradient_of(lambda d: self._cost(d, x, state.mask, finding), state.change)
         adam, way = Adam(state.mean, state.square).step((grad - less) * state.mask, state.steps)
         change = (state.change + self.rate * way).clamp(-1, 1)
@@ -108,7 +109,8 @@ class Sticker(Added):
         return {"change": state.change * state.mask, "mask": state.mask}
 
     def plain(self, change: Tensor, mask: Tensor) -> Tensor:
-        return mask * change.abs().sum() / (mask.sum() * change.shape[1])
+        size = change.abs().sum() / (mask.sum() * change.shape[1])
+        return (mask * size).expand_as(change)
 
     def picture(self, learned: Columns) -> Tensor:
         """The change about grey, from black to white; light grey outside the mask."""

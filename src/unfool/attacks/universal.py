@@ -31,8 +31,10 @@ class Added(LearnedAttack, ABC):
         """The change's mean size, the same everywhere it may be."""
 
     @final
-    def put(self, learned: Columns, x: Tensor, rng: Rng, pose: Pose | None = None) -> Tensor:
-        del rng
+    def put(
+        self, learned: Columns, x: Tensor, rng: Rng, pose: Pose | None = None, on: Tensor | None = None
+    ) -> Tensor:
+        del rng, on
         return looked_at(x + fitting(learned["change"], x), pose)
 
     @final

@@ -6,6 +6,7 @@ SUBJECTS = {
     "transfer": "Whom images made to fool one model fool, too.",
     "directions": "What happens along straight lines and in planes through images.",
     "norms": "The same images attacked within several norms.",
+    "hiding": "What stickers hide from detectors.",
     "bounds": "What theory allows: how many images must lie near a boundary.",
     "dimensions": "Whether more dimensions make a classifier easier to fool.",
 }

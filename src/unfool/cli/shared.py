@@ -55,6 +55,24 @@ class ModelOptions:
     remember: Path | None = None
 
     def load(self, address: str) -> "Model":
+        """A model that tells classes."""
+        from ..method import checked_model
+
+        model = self._asked(self._loaded(address))
+        checked_model(model)
+        return model
+
+    def detector(self, address: str) -> "Model":
+        """A model that tells boxes."""
+        from ..detections import checked_detector
+
+        if self.only or self.remember:
+            raise InputError("--only and --remember are for models that tell classes", "leave them out here")
+        model = self._loaded(address)
+        checked_detector(model)
+        return model
+
+    def _loaded(self, address: str) -> "Model":
         from ..spec import parse
         from ..views import View
         from ..zoo.address import load
@@ -63,8 +81,7 @@ class ModelOptions:
             raise InputError(f"--outputs must be logits or probabilities, not {self.outputs}")
         view = parse(self.view, View) if self.view else None
         how = {"classes": self.classes, "device": self.device, "fast": self.fast, "trust": self.trust}
-        model = load(address, view=view, outputs=self.outputs, **how)  # pyright: ignore[reportArgumentType]
-        return self._asked(model)
+        return load(address, view=view, outputs=self.outputs, **how)  # pyright: ignore[reportArgumentType]
 
     def told(self) -> str:
         """What of it results depend on."""

@@ -6,6 +6,7 @@ from urllib.parse import parse_qsl
 from ..errors import DataError, UnknownName, suggestion
 from .arrays import Arrays
 from .base import Source
+from .coco import Coco
 from .embedded import NAMES, Embedded
 from .folder import SUFFIXES, Folder
 from .table import Table
@@ -15,6 +16,8 @@ from .torchvision import TorchvisionData
 def open_data(address: str) -> Source:
     """What an address holds: a folder, a picture, .csv, .parquet, .npz, ``torchvision:NAME:split``, ``unfool:NAME``.
 
+    A .json of COCO's form has boxes; ``?images=folder`` says where its pictures are, if not beside it.
+
     Raises :class:`UnknownName` or :class:`DataError` where there is nothing of the kind.
     """
     place, options = split_address(address)
@@ -23,7 +26,7 @@ def open_data(address: str) -> Source:
     if place.startswith("torchvision:"):
         name, _, split = place.removeprefix("torchvision:").partition(":")
         return TorchvisionData(name, split or "test", options.get("root", "data"))
-    return _file(Path(place))
+    return _file(Path(place), options)
 
 
 def split_address(address: str) -> tuple[str, dict[str, str]]:
@@ -39,7 +42,7 @@ def _embedded(name: str, options: dict[str, str]) -> Source:
     return Embedded(name, options.get("split", "test"), shortcut)  # pyright: ignore[reportArgumentType]  checked there
 
 
-def _file(path: Path) -> Source:
+def _file(path: Path, options: dict[str, str]) -> Source:
     suffix = path.suffix.lower()
     if not path.exists():
         beside = [p.name for p in path.parent.iterdir()] if path.parent.is_dir() else []
@@ -50,4 +53,8 @@ def _file(path: Path) -> Source:
         return Table(str(path))
     if suffix == ".npz":
         return Arrays(str(path))
-    raise DataError(f"{path} is no data that can be read", "a folder, a picture, .csv, .parquet or .npz")
+    if suffix == ".json":
+        return Coco(str(path), options.get("images", ""))
+    raise DataError(
+        f"{path} is no data that can be read", "a folder, a picture, .csv, .parquet, .npz or .json"
+    )

@@ -10,14 +10,14 @@ from ..errors import InputError, UnfoolError
 from ..rows import Batch
 from ..spec import Spec
 from ..views import View
-from .labels import label_numbers
+from .labels import label_numbers, numbers
 
 
 class Sample:
-    """One sample as a source knows it: its image [C, *space] in [0, 1], label, mask and groups."""
+    """One sample as a source knows it: its image [C, *space] in [0, 1], its mask, its objects [n, 5] as a batch's."""
 
-    def __init__(self, x: Tensor, mask: Tensor | None = None):
-        self.x, self.mask = x, mask
+    def __init__(self, x: Tensor, mask: Tensor | None = None, objects: Tensor | None = None):
+        self.x, self.mask, self.objects = x, mask, objects
 
 
 class Source(Spec, ABC):
@@ -39,6 +39,15 @@ class Source(Spec, ABC):
         """The names of classes where the data know them all, in their order."""
         return ()
 
+    def object_names(self) -> dict[int, str]:
+        """The names of the classes of objects by their numbers, where the data know them."""
+        return {}
+
+    def object_classes(self, id: str) -> tuple[int, ...]:
+        """The classes of a sample's objects, as the data number them."""
+        del id
+        return ()
+
     def groups(self, id: str) -> dict[str, str]:
         """What else is known of a sample, by the name of its column."""
         del id
@@ -56,7 +65,8 @@ class Source(Spec, ABC):
         columns = {
             name: tuple(group.get(name, "") for group in groups) for name in (groups[0] if groups else ())
         }
-        return Batch(tuple(ids), x, y, _masks(samples, shape), columns, errors)
+        objects = _objects(samples, self.object_names(), classes)
+        return Batch(tuple(ids), x, y, _masks(samples, shape), columns, errors, objects)
 
     def _read(self, id: str, view: View, errors: dict[str, str]) -> Sample | None:
         try:
@@ -91,3 +101,20 @@ def _masks(samples: Sequence[Sample | None], shape: tuple[int, ...]) -> Tensor |
         return None
     blank = torch.zeros((1, *shape[1:]), dtype=torch.bool)
     return torch.stack([blank if s is None or s.mask is None else s.mask for s in samples])
+
+
+def _objects(
+    samples: Sequence[Sample | None], names: dict[int, str], classes: Sequence[str]
+) -> Tensor | None:
+    """All objects under the model's numbers: by name where it knows it, else as the data number them."""
+    found = [None if s is None else s.objects for s in samples]
+    if all(objects is None for objects in found):
+        return None
+    known = numbers(tuple(classes), getattr(classes, "keys", ()))
+    filled = torch.zeros(len(found), max([1, *(len(o) for o in found if o is not None)]), 5)
+    filled[..., 4] = -1
+    for row, objects in zip(filled, found, strict=True):
+        for k, one in enumerate(() if objects is None else objects):
+            label = int(one[4])
+            row[k] = torch.cat([one[:4], one.new_tensor([known.get(names.get(label, "").lower(), label)])])
+    return filled

@@ -2,17 +2,20 @@
 
 from typing import Literal
 
+from torch import Tensor
+
 from ..samples import Samples, digits, digits8, lesions
+from ..scenes import scene_samples
 from ..views import View, from_uint8
 from .base import Sample, Source
 
-NAMES = ("digits", "digits8", "lesions")
+NAMES = ("digits", "digits8", "lesions", "scenes")
 
 
 class Embedded(Source):
-    """Handwritten digits at 32x32 or 8x8, or synthetic chest films with lesions and an artefact."""
+    """Handwritten digits at 32x32 or 8x8, chest films with lesions and an artefact, street scenes with boxes."""
 
-    name: Literal["digits", "digits8", "lesions"] = "digits"
+    name: Literal["digits", "digits8", "lesions", "scenes"] = "digits"
     split: Literal["train", "test"] = "test"
     shortcut: bool = True
     """Whether the films' artefact goes with the finding."""
@@ -24,14 +27,15 @@ class Embedded(Source):
         """All of it as arrays."""
         if self.name == "lesions":
             return lesions(self.split, self.shortcut)
+        if self.name == "scenes":
+            return scene_samples(self.split)
         return {"digits": digits, "digits8": digits8}[self.name](self.split)
 
     def sample(self, id: str, view: View) -> Sample:
         found, k = self.samples(), _place(id)
-        x = from_uint8(found.x[k])
-        return Sample(
-            x.expand(3, -1, -1) if view.channels == 3 else x, None if found.masks is None else found.masks[k]
-        )
+        mask = None if found.masks is None else found.masks[k]
+        objects = found.objects[k] if found.objects else None
+        return Sample(_coloured(from_uint8(found.x[k]), view), mask, objects)
 
     def label(self, id: str) -> int:
         return int(self.samples().y[_place(id)])
@@ -39,8 +43,22 @@ class Embedded(Source):
     def label_names(self) -> tuple[str, ...]:
         return self.samples().classes
 
+    def object_names(self) -> dict[int, str]:
+        return dict(enumerate(self.label_names())) if self.samples().objects else {}
+
+    def object_classes(self, id: str) -> tuple[int, ...]:
+        found = self.samples().objects
+        return tuple(found[_place(id)][:, 4].int().tolist()) if found else ()
+
     def groups(self, id: str) -> dict[str, str]:
         return {name: values[_place(id)] for name, values in self.samples().groups.items()}
+
+
+def _coloured(x: Tensor, view: View) -> Tensor:
+    """Grey as colour, or colour as grey, where that is wanted."""
+    if view.channels == 1:
+        return x.mean(0, keepdim=True)
+    return x.expand(3, -1, -1) if view.channels == 3 else x
 
 
 def _place(id: str) -> int:

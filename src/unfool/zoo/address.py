@@ -8,6 +8,7 @@ from torch import nn
 
 from ..data.address import split_address
 from ..data.labels import ClassNames, read_classes
+from ..detections import detector
 from ..errors import DataError, InputError, SpecError, UnknownName, suggestion
 from ..model import Model
 from ..outputs import Outputs
@@ -52,15 +53,17 @@ def load(
     if ".py:" in place:
         found = found._replace(**normalisation(options))
     if options:
-        known = [
-            "weights",
-            *(("net", "robust") if kind == "unfool" else ("mean", "std") if ".py:" in place else ()),
-        ]
+        embedded = ("net", "width", "stride", "seed") if found.boxes else ("net", "robust")
+        others = ("mean", "std") if ".py:" in place else ()
+        known = ["weights", *(embedded if kind == "unfool" else others)]
         raise SpecError(
             f"{address} has no option {next(iter(options))!r}", suggestion(next(iter(options)), known)
         )
     if own is not None:
         load_weights(found.net, Path(own), trust)
+    if found.boxes:
+        told = found.classes if names is None else names
+        return detector(_placed(found.net, device), told, name=address, view=view or found.view)
     return Model(
         _placed(found.net, device),
         mean=found.mean,
@@ -139,16 +142,19 @@ def _black_box(
 
 
 def embedded_network(name: str, options: dict[str, str]) -> Found | Model:
-    """An embedded network: ``digits``, ``digits8`` or ``lesions``, by ``net`` and ``robust``.
+    """An embedded network: ``digits``, ``digits8`` or ``lesions``, by ``net`` and ``robust``; a detector: ``scenes``.
 
     With ``half`` or ``seed``, or where ``net`` is none (svm, knn, forest, tree), a model trained now.
     """
     from ..data.embedded import NAMES, Embedded
+    from .detectors import embedded_detector
     from .embedded import build
     from .nets import NETS
 
     if name not in NAMES:
         raise UnknownName("embedded network", f"unfool:{name}", [f"unfool:{known}" for known in NAMES])
+    if name == "scenes":
+        return embedded_detector(options)
     if options.keys() & {"half", "seed"} or options.get("net") in UNTRAINED:
         return _trained_now(name, options)
     net, robust = options.pop("net", "conv"), options.pop("robust", "0") not in ("0", "")

@@ -1,10 +1,12 @@
-"""Three tiny single-shot detectors of the embedded scenes; ``python -m unfool.zoo.detectors`` trains them again.
+"""Six tiny single-shot detectors of the embedded scenes; ``python -m unfool.zoo.detectors`` trains them again.
 
 They answer as torchvision's do in evaluation mode: for a list of images a list of dicts of boxes, labels and scores.
 """
 
 from collections.abc import Sequence
+from functools import cache
 from pathlib import Path
+from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -12,9 +14,10 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from ..boxes import without_doubles
-from ..errors import UnknownName
+from ..errors import SpecError, UnknownName
 from ..scenes import SHAPES, SIDE, Scenes, scenes
-from ..views import from_uint8
+from ..views import View, from_uint8
+from .found import Found
 
 WEIGHTS = Path(__file__).parent / "weights"
 TYPICAL = 16.0
@@ -58,23 +61,52 @@ class SingleShot(nn.Module):
         return {"boxes": boxes[kept], "labels": label[kept] + 1, "scores": best[kept]}
 
 
+class Kind(NamedTuple):
+    """A detector's channels, the pixels of its grid's cells, and the seed of its first weights."""
+
+    width: int
+    stride: int
+    seed: int = 0
+
+
 DETECTORS = {
-    "scenes_small": lambda: SingleShot(8, 4),
-    "scenes_wide": lambda: SingleShot(16, 4),
-    "scenes_coarse": lambda: SingleShot(12, 8),
+    "scenes_small": Kind(8, 4),
+    "scenes_twin": Kind(8, 4, seed=1),
+    "scenes_wide": Kind(16, 4),
+    "scenes_narrow": Kind(5, 8),
+    "scenes_coarse": Kind(12, 8),
+    "scenes_broad": Kind(24, 8),
 }
-"""The architecture of each embedded detector."""
+"""The embedded detectors; the twin is the small one from another seed."""
 
 
 def build_detector(name: str) -> nn.Module:
-    """An embedded detector with its weights, in evaluation mode: ``small``, ``wide`` or ``coarse``."""
+    """An embedded detector with its weights, in evaluation mode: ``small``, ``wide``, ``coarse`` and three others."""
     known = [key.partition("_")[2] for key in DETECTORS]
     if name not in known:
         raise UnknownName("embedded detector", name, known)
-    net = DETECTORS[f"scenes_{name}"]()
+    kind = DETECTORS[f"scenes_{name}"]
+    net = SingleShot(kind.width, kind.stride)
     held = load_file(WEIGHTS / f"scenes_{name}.safetensors")
     net.load_state_dict({key: value.float() for key, value in held.items()})
     return net.eval()
+
+
+def embedded_detector(options: dict[str, str]) -> Found:
+    """By ``net``; with ``width``, ``stride`` or ``seed``, one trained now."""
+    own = {key: options.pop(key) for key in Kind._fields if key in options}
+    if not own:
+        return Found(
+            build_detector(options.pop("net", "wide")), classes=SHAPES, view=View(channels=3), boxes=True
+        )
+    if not all(value.isdecimal() for value in own.values()):
+        raise SpecError(f"{own} are no whole numbers", "unfool:scenes?width=12&stride=4&seed=1")
+    kind = Kind(**{"width": 12, "stride": 4, **{key: int(value) for key, value in own.items()}})
+    if kind.stride not in (4, 8) or not 1 <= kind.width <= 64:
+        raise SpecError(
+            f"width={kind.width}, stride={kind.stride} cannot be", "width is 1 to 64, stride 4 or 8"
+        )
+    return Found(trained_detector(kind), classes=SHAPES, view=View(channels=3), boxes=True)
 
 
 def train(net: SingleShot, data: Scenes, epochs: int = 60) -> None:
@@ -127,13 +159,20 @@ def loss_of(net: SingleShot, x: Tensor, classes: Tensor, boxes: Tensor) -> Tenso
     return (4 * (error * hard * (1 + 3 * classes)).sum() + 2 * place) / hit.sum()
 
 
-def retrain(name: str) -> None:
-    """Train one detector from its seed and write its weights in half precision."""
+@cache
+def trained_detector(kind: Kind) -> nn.Module:
+    """A detector trained now, in a minute or less: always the same from the same kind."""
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(0)
-        net = DETECTORS[name]()
+        torch.manual_seed(kind.seed)
+        net = SingleShot(kind.width, kind.stride)
         train(net, scenes("train"))
-    save_file({key: value.half() for key, value in net.state_dict().items()}, WEIGHTS / f"{name}.safetensors")
+    return net.eval()
+
+
+def retrain(name: str) -> None:
+    """Train one embedded detector and write its weights in half precision."""
+    held = {key: value.half() for key, value in trained_detector(DETECTORS[name]).state_dict().items()}
+    save_file(held, WEIGHTS / f"{name}.safetensors")
 
 
 if __name__ == "__main__":

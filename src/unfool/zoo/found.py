@@ -16,3 +16,5 @@ class Found(NamedTuple):
     std: float | Sequence[float] = 1.0
     classes: Sequence[str] = ()
     view: View | None = None
+    boxes: bool = False
+    """Whether it is a detector, that answers as torchvision's do."""

@@ -15,15 +15,19 @@ def torchvision_network(name: str, pretrained: bool) -> Found:
     """
     models = torchvision().models
     name, _, tag = name.partition("@")
-    if name not in (known := models.list_models(module=models)):
+    detectors = models.list_models(module=models.detection)
+    if name not in (known := [*models.list_models(module=models), *detectors]):
         raise UnknownName("torchvision network", name, known)
-    weights = _weights(models, name, tag)
+    weights, boxes = _weights(models, name, tag), name in detectors
+    bare = {"weights": None, "weights_backbone": None} if boxes else {"weights": None}
     try:
-        net = models.get_model(name, weights=weights if pretrained else None)
+        net = models.get_model(name, **({"weights": weights} if pretrained else bare))
     except (OSError, RuntimeError) as error:
         reason = str(error).split("\n")[0]
         hint = f"torchvision:{name}?weights=FILE takes weights you have"
         raise DataError(f"cannot get the weights of {name}: {reason}", hint) from None
+    if boxes:  # they prepare their images themselves
+        return Found(net, classes=weights.meta["categories"], view=View(channels=3), boxes=True)
     return Found(net, **_preparation(weights))
 
 
