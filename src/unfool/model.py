@@ -21,7 +21,7 @@ from .fast import inference_copy
 from .grids import Grid, grid_of
 from .hooks import Body, Enough, body_of, hooked, observed_calls, resumed
 from .outputs import Outputs, as_logits, as_scores, mean_logits, told_outputs
-from .partial.changed import plain
+from .partial.changed import Changed, plain
 from .views import View
 
 Access = Literal["gradients", "scores", "labels"]
@@ -193,7 +193,8 @@ class Model:
 
     def _run(self, x: Tensor) -> Tensor:
         try:
-            out = plain(as_scores(self.net(self._dress(x))))
+            given = x.mapped(self._dress) if isinstance(x, Changed) else self._dress(x)
+            out = plain(as_scores(self.net(given)))
         except (UnfoolError, Enough, MemoryError, torch.OutOfMemoryError):
             raise
         except Exception as error:  # whatever a network of the user's own raises
