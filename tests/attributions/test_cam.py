@@ -9,7 +9,8 @@ from torch import Tensor, nn
 
 from oracles import KINDS, SPACES, conv, functional, half_frozen, images, one_square, residual, same, tiny_vit
 from unfool.attributions.base import Attribution
-from unfool.attributions.cam import CAM, GradCAM, GradCAMPlusPlus, LayerCAM, on_grid
+from unfool.attributions.cam import GradCAM, GradCAMPlusPlus, HiResCAM, LayerCAM, LayerMap, XGradCAM
+from unfool.attributions.layers import on_grid
 from unfool.attributions.wrappers import SmoothGrad
 from unfool.errors import InputError, UnknownName
 from unfool.model import Model
@@ -44,7 +45,7 @@ def by_hand() -> nn.Module:
     return net.eval()
 
 
-def heat(method: CAM, target: int) -> Tensor:
+def heat(method: LayerMap, target: int) -> Tensor:
     return type(method)("0")(Model(by_hand()), A[None], target).heat[0, 0]
 
 
@@ -83,7 +84,7 @@ def test_layer_cam_by_hand():
 
 
 @each
-def test_where_all_evidence_is_against_a_class_the_map_is_zero_and_not_stretched_noise(method: CAM):
+def test_where_all_evidence_is_against_a_class_the_map_is_zero_and_not_stretched_noise(method: LayerMap):
     assert heat(method, 1).tolist() == [[0, 0], [0, 0]]
 
 
@@ -114,7 +115,7 @@ def test_explaining_a_loss_instead_of_a_score_turns_the_evidence_round():
 
 
 @each
-def test_three_images_may_have_one_target_or_three(method: CAM):
+def test_three_images_may_have_one_target_or_three(method: LayerMap):
     net = residual()
     alone = [method(Model(net), X[k : k + 1], t).heat for k, t in enumerate((0, 2, 4))]
     assert torch.allclose(method(Model(net), X, [0, 2, 4]).heat, torch.cat(alone), atol=1e-6)
@@ -122,7 +123,7 @@ def test_three_images_may_have_one_target_or_three(method: CAM):
 
 
 @each
-def test_a_map_as_wide_as_the_batch_is_not_mixed_up_with_it(method: CAM):
+def test_a_map_as_wide_as_the_batch_is_not_mixed_up_with_it(method: LayerMap):
     net, x = residual(), images(8, 3, 8, 8)
     whole = method(Model(net), x, torch.arange(8) % 5).heat
     assert whole.shape == (8, 1, 8, 8)
@@ -133,7 +134,7 @@ def test_a_map_as_wide_as_the_batch_is_not_mixed_up_with_it(method: CAM):
 
 
 @each
-def test_the_layer_by_default_is_the_last_with_positions(method: CAM):
+def test_the_layer_by_default_is_the_last_with_positions(method: LayerMap):
     found = method(Model(conv()), X, 1)
     assert same(found.heat, type(method)("3")(Model(conv()), X, 1).heat)
     assert found.heat.shape == (3, 1, 4, 4)
@@ -168,7 +169,7 @@ WRONG = [
 
 @each
 @pytest.mark.parametrize(("layer", "error", "message"), WRONG)
-def test_a_layer_without_positions_is_refused(method: CAM, layer: str, error: type[Exception], message: str):
+def test_a_layer_without_positions_is_refused(method: LayerMap, layer: str, error: type[Exception], message: str):
     with pytest.raises(error, match=message) as caught:
         type(method)(layer)(Model(conv()), X, 1)
     if "positions" in message:
@@ -237,7 +238,7 @@ def test_a_layer_whose_name_is_taken_is_refused_rather_than_mistaken(name: str):
 
 @each
 @pytest.mark.parametrize("kind", [k for k in KINDS if k not in ("plane", "quadratic")])
-def test_every_kind_of_network(method: CAM, kind: str):
+def test_every_kind_of_network(method: LayerMap, kind: str):
     found = method(Model(KINDS[kind]()), X, 1)
     assert found.map.shape == (3, 1, 8, 8)
     assert found.heat.dtype == torch.float32
@@ -246,7 +247,7 @@ def test_every_kind_of_network(method: CAM, kind: str):
 
 @each
 @pytest.mark.parametrize("space", SPACES)
-def test_any_number_of_channels_and_dimensions(method: CAM, space: str):
+def test_any_number_of_channels_and_dimensions(method: LayerMap, space: str):
     net, x = SPACES[space]()
     found = method(Model(net), x)
     assert found.map.shape == (3, 1, *x.shape[2:])
@@ -261,7 +262,7 @@ def test_in_three_dimensions_the_weights_are_means_over_all_three():
 
 
 @each
-def test_frozen_and_half_precision_networks_give_the_same_map(method: CAM):
+def test_frozen_and_half_precision_networks_give_the_same_map(method: LayerMap):
     plain = method(Model(conv()), X, 1).heat
     assert same(method(Model(KINDS["frozen"]()), X, 1).heat, plain)
     half = method(Model(KINDS["bfloat16"]()), X, 1).heat
@@ -269,7 +270,7 @@ def test_frozen_and_half_precision_networks_give_the_same_map(method: CAM):
 
 
 @each
-def test_a_relu_that_is_a_function_is_no_different(method: CAM):
+def test_a_relu_that_is_a_function_is_no_different(method: LayerMap):
     net = functional()
     modules = nn.Sequential(
         net.first, nn.ReLU(), net.second, nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), net.head
@@ -279,7 +280,7 @@ def test_a_relu_that_is_a_function_is_no_different(method: CAM):
 
 
 @each
-def test_the_map_peaks_in_the_square_that_is_looked_at(method: CAM):
+def test_the_map_peaks_in_the_square_that_is_looked_at(method: LayerMap):
     found = type(method)("conv")(Model(one_square()), images(3, 3, 8, 8, low=0.5), 1).map
     peak = found.flatten(1).argmax(1)
     assert all(1 <= p // 8 < 4 <= p % 8 < 7 for p in peak.tolist())
@@ -287,7 +288,7 @@ def test_the_map_peaks_in_the_square_that_is_looked_at(method: CAM):
 
 @each
 @pytest.mark.parametrize("level", [0.0, 0.5, 1.0])
-def test_constant_images_give_finite_maps(method: CAM, level: float):
+def test_constant_images_give_finite_maps(method: LayerMap, level: float):
     assert method(Model(residual()), torch.full((2, 3, 8, 8), level)).map.isfinite().all()
 
 
