@@ -111,7 +111,15 @@ class Query:
     ) -> "Query":
         kept = self._fixed if fixed is None else fixed
         return Query(
-            model, objective, y, rng, images=images, who=self.who, spent=spent, through=self.through, fixed=kept
+            model,
+            objective,
+            y,
+            rng,
+            images=images,
+            who=self.who,
+            spent=spent,
+            through=self.through,
+            fixed=kept,
         )
 
     def __getitem__(self, keep: Tensor) -> "Query":

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from oracles import KINDS, SPACES, conv, functional, half_frozen, images, one_square, residual, same, tiny_vit
 from unfool.attributions.base import Attribution
-from unfool.attributions.cam import GradCAM, GradCAMPlusPlus, HiResCAM, LayerCAM, LayerMap, XGradCAM
+from unfool.attributions.cam import GradCAM, GradCAMPlusPlus, LayerCAM, LayerMap
 from unfool.attributions.layers import on_grid
 from unfool.attributions.wrappers import SmoothGrad
 from unfool.errors import InputError, UnknownName
@@ -169,7 +169,9 @@ WRONG = [
 
 @each
 @pytest.mark.parametrize(("layer", "error", "message"), WRONG)
-def test_a_layer_without_positions_is_refused(method: LayerMap, layer: str, error: type[Exception], message: str):
+def test_a_layer_without_positions_is_refused(
+    method: LayerMap, layer: str, error: type[Exception], message: str
+):
     with pytest.raises(error, match=message) as caught:
         type(method)(layer)(Model(conv()), X, 1)
     if "positions" in message:

@@ -71,9 +71,7 @@ def grid_at(query: Query, layer: str, t: Tensor, x: Tensor, sides: tuple[int, ..
     return grid
 
 
-def maps_at(
-    query: Query, layers: Sequence[str], x: Tensor, sides: tuple[int, ...] = ()
-) -> dict[str, Tensor]:
+def maps_at(query: Query, layers: Sequence[str], x: Tensor, sides: tuple[int, ...] = ()) -> dict[str, Tensor]:
     """Activations as maps, forward alone."""
     found = query.activations(layers, x)
     return {name: grid_at(query, name, t, x, sides).maps(t) for name, t in found.items()}
@@ -84,9 +82,7 @@ def on_grid(query: Query, layer: str, x: Tensor, sides: tuple[int, ...] = ()) ->
     return on_grids(query, (layer,), x, sides)[0]
 
 
-def on_grids(
-    query: Query, layers: Sequence[str], x: Tensor, sides: tuple[int, ...] = ()
-) -> list[AtLayer]:
+def on_grids(query: Query, layers: Sequence[str], x: Tensor, sides: tuple[int, ...] = ()) -> list[AtLayer]:
     """The same at several layers, from one pass there and one back."""
     found = zip(layers, query.at_layers(layers, x), strict=True)
     return [_laid_out(query, layer, at, x, sides) for layer, at in found]
@@ -110,13 +106,13 @@ def on_grid_for_each(query: Query, layer: str, x: Tensor, ys: Iterable[Tensor]) 
 def _laid_out(query: Query, layer: str, at: AtLayer, x: Tensor, sides: tuple[int, ...]) -> AtLayer:
     grid = grid_at(query, layer, at.activation, x, sides)
     maps, grad = grid.maps(at.activation), grid.maps(at.grad)
-    if not grad.any() and layer not in (found := query.connected_layers(x)):
+    if not grad.any() and (found := query.connected_layers(x)) and layer not in found:
         order = [*query.model.spatial_layers(x)]
         behind = order[order.index(layer) :] if layer in order else []
-        near = ([name for name in found if name not in behind] or found)[-1:]
+        near = ([name for name in found if name not in behind] or found)[-1]
         raise InputError(
             f"the score does not depend on the positions of layer {layer!r}",
-            f"the nearest that has a way to it is {near[0]!r}" if near else "ask about another score",
+            f"the nearest that has a way to it is {near!r}",
         )
     return AtLayer(at.score, maps, grad)
 

@@ -194,7 +194,9 @@ def fitting(audit: Audit, model: Model, image: Tensor) -> Audit:
     try:
         model.last_spatial_layer(image[None])
     except InputError:
-        return replace(audit, attributions=tuple(m for m in audit.attributions if not isinstance(m, LayerMap)))
+        return replace(
+            audit, attributions=tuple(m for m in audit.attributions if not isinstance(m, LayerMap))
+        )
     return audit
 
 

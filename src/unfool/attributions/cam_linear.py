@@ -1,0 +1,117 @@
+"""Maps of networks whose head is a mean over positions and a linear layer: there they are exact, for all classes."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from ..answers import AtLayer
+from ..checks import checked_images, row_ids
+from ..derivatives import gradient_of
+from ..errors import InputError
+from ..method import checked_model
+from ..model import Model
+from ..objectives import Logit
+from ..query import Query
+from ..rows import Rng
+from .cam import LayerMap, Weighed, share_positive, spatial_mean, weighted_sum
+from .layers import chosen_layers, grid_at, on_grid_for_each
+
+COARSE = 1e-2
+"""Above this relative error of an answer two kinds of head cannot be told apart."""
+
+
+class Head(NamedTuple):
+    """A mean over positions and a linear layer: the logits are ``weight @ mean(maps) + rest``."""
+
+    weight: Tensor
+    maps: Tensor
+    logits: Tensor
+
+    def slopes(self, query: Query) -> Tensor:
+        """How the score changes with each channel's mean: [B, K]."""
+        fixed = query.fixed
+        score = gradient_of(lambda z: query.objective.score({"output": z, **fixed}, query.y), self.logits)
+        return score @ self.weight
+
+    def without(self, query: Query, channels: Tensor) -> Tensor:
+        """The scores without one channel of each row: [B] -> [B]."""
+        rows = torch.arange(len(channels), device=channels.device)
+        lost = self.maps.flatten(2).mean(2)[rows, channels][:, None] * self.weight.T[channels]
+        return query.objective.score({"output": self.logits - lost, **query.fixed}, query.y)
+
+
+def head_of(
+    query: Query, layer: str, activation: Tensor, output: Tensor, x: Tensor, grid: tuple[int, ...]
+) -> Head | str:
+    """The head behind a layer, or why it is none of this kind; told by its answers, not by its code."""
+    maps = grid_at(query, layer, activation, x, grid).maps(activation)
+    linear = [m for m in query.model.layers.values() if isinstance(m, nn.Linear)]
+    if not linear or output.ndim != 2:
+        return "there is no linear head"
+    weight, bias = linear[-1].weight.to(maps), linear[-1].bias
+    if weight.shape != (output.shape[1], maps.shape[1]):
+        return (
+            f"its last linear layer takes {weight.shape[1]} numbers and gives {len(weight)}, "
+            f"layer {layer!r} has {maps.shape[1]} channels"
+        )
+    slack = 16 * torch.finfo(linear[-1].weight.dtype).eps * weight.shape[1] ** 0.5
+    if slack > COARSE:
+        return f"{linear[-1].weight.dtype} is too coarse to tell its head"
+    for seen in (maps, maps.relu()):
+        means = seen.flatten(2).mean(2)
+        logits = means @ weight.T + (0 if bias is None else bias.to(maps))
+        size = means.abs() @ weight.abs().T + logits.abs()
+        if ((logits - output).abs() <= slack * size + 1e-12).all():
+            return Head(weight, seen, output)
+    return f"what is between layer {layer!r} and the linear head is more than a mean over positions"
+
+
+class CAM(LayerMap):
+    """Each channel weighted by the linear head's own weight, signed (Zhou et al., 2016).
+
+    Its mean over the positions is the score but for the head's bias. Needs a head that is a mean and a linear layer.
+    """
+
+    def weighed(self, query: Query, x: Tensor, layers: Sequence[str]) -> list[Weighed]:
+        if query.objective.reads != ("output",):
+            raise InputError(f"CAM explains the network's answer, not {query.objective!r}", _INSTEAD)
+        seen = query.activations((*layers, "output"), x)
+        return [self._weighed(query, x, layer, seen) for layer in layers]
+
+    def _weighed(self, query: Query, x: Tensor, layer: str, seen: dict[str, Tensor]) -> Weighed:
+        head = head_of(query, layer, seen[layer], seen["output"], x, self.grid)
+        if isinstance(head, str):
+            raise InputError(f"CAM cannot be computed: {head}", _INSTEAD)
+        weights = head.slopes(query).view(*head.maps.shape[:2], *[1] * (head.maps.ndim - 2))
+        return Weighed(weighted_sum(weights, head.maps, signed=True), share_positive(weights))
+
+
+_INSTEAD = "GradCAM() is the same up to a factor where CAM exists, and works everywhere"
+
+
+@torch.no_grad()
+def all_classes(model: Model, x: Tensor, layer: str = "auto") -> Tensor:
+    """Signed Grad-CAM, before what speaks against is cut off, for all classes: [B, classes, *].
+
+    One forward pass where the head is a mean and a linear layer, elsewhere one and a pass back to the layer per class.
+    """
+    checked_model(model)
+    x = checked_images(x).to(model.device)
+    query = Query(
+        model, Logit(), None, Rng.seeded(0, row_ids(None, len(x)), model.device), images=x, who="all_classes"
+    )
+    with model.settled():
+        (name,) = chosen_layers(query, x, layer)
+        seen = query.activations((name, "output"), x)
+        head = head_of(query, name, seen[name], seen["output"], x, ())
+        if isinstance(head, Head):
+            positions = head.maps.flatten(2).shape[2]
+            return torch.einsum("ck,bk...->bc...", head.weight, head.maps) / positions
+        each = (torch.full((len(x),), c, device=x.device) for c in range(seen["output"].shape[1]))
+        return torch.cat([_signed(at) for at in on_grid_for_each(query, name, x, each)], 1)
+
+
+def _signed(at: AtLayer) -> Tensor:
+    return weighted_sum(spatial_mean(at.grad), at.activation, signed=True)
