@@ -23,11 +23,15 @@ COARSE = 1e-2
 
 
 class Head(NamedTuple):
-    """A mean over positions and a linear layer: the logits are ``weight @ mean(maps) + rest``."""
+    """A mean over positions and a linear layer: the logits are ``weight @ mean(maps) + rest``.
+
+    The maps are ``plain`` where they are what the layer gives itself, before a ReLU that no module is.
+    """
 
     weight: Tensor
     maps: Tensor
     logits: Tensor
+    plain: bool
 
     def slopes(self, query: Query) -> Tensor:
         """How the score changes with each channel's mean: [B, K]."""
@@ -64,7 +68,7 @@ def head_of(
         logits = means @ weight.T + (0 if bias is None else bias.to(maps))
         size = means.abs() @ weight.abs().T + logits.abs()
         if ((logits - output).abs() <= slack * size + 1e-12).all():
-            return Head(weight, seen, output)
+            return Head(weight, seen, output, seen is maps)
     return f"what is between layer {layer!r} and the linear head is more than a mean over positions"
 
 
@@ -106,7 +110,7 @@ def all_classes(model: Model, x: Tensor, layer: str = "auto") -> Tensor:
         (name,) = chosen_layers(query, x, layer)
         seen = query.activations((name, "output"), x)
         head = head_of(query, name, seen[name], seen["output"], x, ())
-        if isinstance(head, Head):
+        if isinstance(head, Head) and head.plain:
             positions = head.maps.flatten(2).shape[2]
             return torch.einsum("ck,bk...->bc...", head.weight, head.maps) / positions
         each = (torch.full((len(x),), c, device=x.device) for c in range(seen["output"].shape[1]))
