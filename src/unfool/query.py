@@ -109,7 +109,6 @@ class Query:
         images: Tensor | None = None,
         fixed: Mapping[str, Tensor] | None = None,
     ) -> "Query":
-        kept = self._fixed if fixed is None else fixed
         return Query(
             model,
             objective,
@@ -119,7 +118,7 @@ class Query:
             who=self.who,
             spent=spent,
             through=self.through,
-            fixed=kept,
+            fixed=self._fixed if fixed is None else fixed,
         )
 
     def __getitem__(self, keep: Tensor) -> "Query":
@@ -149,9 +148,9 @@ class Query:
 
     def filmed(self) -> "Query":
         """The same question, whose ``spent.film`` will hold every state that ``iterate`` goes through."""
-        return self._with(
-            self.model, self.objective, self._y, self.rng, self.spent._replace(film=[]), self.images
-        )
+        other = self.about(self.model)
+        other.spent = self.spent._replace(film=[])
+        return other
 
     def show(self, x: Tensor) -> None:
         """Where a search is now; it is forgotten at once unless this query is filmed."""
@@ -235,17 +234,12 @@ class Query:
         return self.at_layers((layer,), x)[0]
 
     def at_layers(self, layers: Sequence[str], x: Tensor, idle: bool = False) -> list[AtLayer]:
-        """The same at several layers, from one pass there and one back to the first of them.
-
-        "input" is the images themselves. With ``idle`` what has no way to the score has gradient zero.
-        """
+        """The same at several, from one pass there and one back; "input" is the images; an ``idle`` one has zeros."""
         with torch.enable_grad():
             score, trace = self.leading(layers, x)
             at = [trace[name] for name in layers]
-            grads = derivatives(score, at, self.who, f"layer {layers[0]!r}")
+            grads = derivatives(score, at, self.who, f"layer {layers[0]!r}", idle=idle)
         self.spent.add("backward")
-        if idle:
-            grads = [torch.zeros_like(t) if g is None else g for t, g in zip(at, grads, strict=True)]
         return [
             AtLayer(score.detach(), exact(t.detach()), exact(there(grad, f"layer {name!r}")))
             for name, t, grad in zip(layers, at, grads, strict=True)

@@ -2,6 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
+from math import prod
 from typing import ClassVar, NamedTuple, final
 
 import torch
@@ -43,10 +44,16 @@ class LayerMap(Attribution, ABC):
     @final
     def explain(self, query: Query, x: Tensor) -> Tensor:
         found = self.each(query, x)
+        maps = [one.heat for one in found.values()]
         place = torch.tensor([place_of(query, name) for name in found], device=x.device)
-        query.notes["layer"] = place.repeat(len(x), 1) if len(found) > 1 else place.repeat(len(x))
         query.notes["positive"] = torch.stack([one.positive for one in found.values()]).mean(0)
-        return fused([one.heat for one in found.values()])
+        if len(maps) == 1:
+            query.notes["layer"] = place.repeat(len(x))
+            return maps[0]
+        query.notes["layer"] = place.repeat(len(x), 1)
+        query.notes["each"] = torch.cat(of_one_size(maps), 1)
+        query.notes["each_max"] = torch.stack([t.flatten(1).amax(1) for t in maps], 1)
+        return torch.stack(of_one_size([_to_one(t) for t in maps])).mean(0)
 
 
 def place_of(query: Query, layer: str) -> int:
@@ -54,12 +61,10 @@ def place_of(query: Query, layer: str) -> int:
     return [*query.model.layers].index(layer)
 
 
-def fused(maps: Sequence[Tensor]) -> Tensor:
-    """One map of several: each divided by its largest size and brought to the finest layer's, then their mean."""
-    if len(maps) == 1:
-        return maps[0]
-    finest = max((tuple(t.shape[2:]) for t in maps), key=lambda sides: torch.Size(sides).numel())
-    return torch.stack([resize(_to_one(t), finest) for t in maps]).mean(0)
+def of_one_size(maps: Sequence[Tensor]) -> list[Tensor]:
+    """Maps brought to the size of the finest."""
+    finest = max((tuple(t.shape[2:]) for t in maps), key=prod)
+    return [resize(t, finest) for t in maps]
 
 
 def _to_one(heat: Tensor) -> Tensor:
