@@ -53,6 +53,7 @@ from .attributions.cam import XGradCAM as XGradCAM
 from .attributions.cam_factors import EigenCAM as EigenCAM
 from .attributions.cam_factors import EigenGradCAM as EigenGradCAM
 from .attributions.cam_linear import CAM as CAM
+from .attributions.cam_linear import EveryClass as EveryClass
 from .attributions.cam_linear import all_classes as all_classes
 from .attributions.cam_scores import AblationCAM as AblationCAM
 from .attributions.cam_scores import ReciproCAM as ReciproCAM

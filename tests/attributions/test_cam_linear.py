@@ -7,7 +7,7 @@ from torch import Tensor, nn
 from oracles import KINDS, SPACES, conv, functional, images, residual, segmenter, tiny_vit
 from unfool.attributions.base import Attribution
 from unfool.attributions.cam import GradCAM, HiResCAM, XGradCAM
-from unfool.attributions.cam_linear import CAM, all_classes
+from unfool.attributions.cam_linear import CAM, EveryClass, all_classes
 from unfool.attributions.cam_scores import AblationCAM
 from unfool.attributions.counterfactual import Counterfactual
 from unfool.errors import InputError
@@ -121,6 +121,16 @@ def test_maps_of_all_classes_of_a_volume():
     assert torch.allclose(
         all_classes(Model(net), x)[:, 2:3].relu(), GradCAM()(Model(net), x, 2).heat, atol=1e-7
     )
+
+
+def test_all_classes_cost_one_pass_and_name_the_one_explained():
+    found = EveryClass()(Model(conv()), X)
+    assert found.cost == {"forward": 3}
+    assert torch.equal(found.target, conv()(X).argmax(1))
+    assert torch.equal(found.heat[:, 0], found.notes["classes"][torch.arange(3), found.target])
+    assert torch.allclose(found.notes["class_scores"], conv()(X))
+    with pytest.raises(InputError, match="explains logits"):
+        EveryClass()(Model(conv()), X, objective=LogProb())
 
 
 # The counterfactual.

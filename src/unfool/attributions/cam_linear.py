@@ -7,14 +7,13 @@ import torch
 from torch import Tensor, nn
 
 from ..answers import AtLayer
-from ..checks import checked_images, row_ids
 from ..derivatives import gradient_of
 from ..errors import InputError
-from ..method import checked_model
 from ..model import Model
 from ..objectives import Logit
 from ..query import Query
-from ..rows import Rng
+from ..scores import mean_scores
+from .base import Attribution
 from .cam import LayerMap, Weighed, share_positive, spatial_mean, weighted_sum
 from .layers import chosen_layers, grid_at, on_grid_for_each
 
@@ -95,26 +94,41 @@ class CAM(LayerMap):
 _INSTEAD = "GradCAM() is the same up to a factor where CAM exists, and works everywhere"
 
 
-@torch.no_grad()
-def all_classes(model: Model, x: Tensor, layer: str = "auto") -> Tensor:
-    """Signed Grad-CAM, before what speaks against is cut off, for all classes: [B, classes, *].
+class EveryClass(Attribution):
+    """Grad-CAM of every class at once, before what speaks against is cut off (Selvaraju et al., 2017).
 
-    One forward pass where the head is a mean and a linear layer, elsewhere one and a pass back to the layer per class.
+    One forward pass where the head is a mean and a linear layer, elsewhere two and a pass back to the layer per class.
+    The map is that of the class explained; those of all stand beside it as ``notes["classes"]`` [B, classes, *].
     """
-    checked_model(model)
-    x = checked_images(x).to(model.device)
-    query = Query(
-        model, Logit(), None, Rng.seeded(0, row_ids(None, len(x)), model.device), images=x, who="all_classes"
-    )
-    with model.settled():
-        (name,) = chosen_layers(query, x, layer)
-        seen = query.activations((name, "output"), x)
-        head = head_of(query, name, seen[name], seen["output"], x, ())
-        if isinstance(head, Head) and head.plain:
-            positions = head.maps.flatten(2).shape[2]
-            return torch.einsum("ck,bk...->bc...", head.weight, head.maps) / positions
-        each = (torch.full((len(x),), c, device=x.device) for c in range(seen["output"].shape[1]))
-        return torch.cat([_signed(at) for at in on_grid_for_each(query, name, x, each)], 1)
+
+    layer: str = "auto"
+    """A layer's name; "auto" is the last layer with positions that the score depends on."""
+
+    def explain(self, query: Query, x: Tensor) -> Tensor:
+        if query.objective != Logit():
+            raise InputError(
+                f"{self!r} explains logits, not {query.objective!r}", "GradCAM() explains any score"
+            )
+        maps, scores = _of_every_class(query, x, self.layer)
+        query.notes.update({"classes": maps, "class_scores": scores})
+        return maps[torch.arange(len(x), device=x.device), query.y][:, None]
+
+
+def all_classes(model: Model, x: Tensor, layer: str = "auto") -> Tensor:
+    """The maps of :class:`EveryClass`: [B, classes, *]."""
+    return EveryClass(layer)(model, x).notes["classes"]
+
+
+def _of_every_class(query: Query, x: Tensor, layer: str) -> tuple[Tensor, Tensor]:
+    (name,) = chosen_layers(query, x, layer)
+    seen = query.activations((name, "output"), x)
+    scores = mean_scores(seen["output"])
+    head = head_of(query, name, seen[name], seen["output"], x, ())
+    if isinstance(head, Head) and head.plain:
+        positions = head.maps.flatten(2).shape[2]
+        return torch.einsum("ck,bk...->bc...", head.weight, head.maps).detach() / positions, scores
+    each = (torch.full((len(x),), c, device=x.device) for c in range(scores.shape[1]))
+    return torch.cat([_signed(at) for at in on_grid_for_each(query, name, x, each)], 1), scores
 
 
 def _signed(at: AtLayer) -> Tensor:

@@ -76,7 +76,24 @@ def panels(shown: Shown, k: int) -> list[tuple[str, Any]]:
         tops = table["each_max"][row].tolist()
         for name, top, one in zip(layers(shown, row), tops, table["each"][row], strict=True):
             found.append((f"{name}: {f'up to {top:.3g}' if top > 0 else NOTHING}", overlay(image, one)))
-    return found
+    return found + (gallery(shown, row, image) if "classes" in table.columns else [])
+
+
+BEST = 5
+"""How many classes a gallery shows."""
+
+
+def gallery(shown: Shown, row: int, image: Any) -> list[tuple[str, Any]]:
+    """The maps of the classes with the highest scores, all on one scale."""
+    from ..show.heat import overlay
+
+    scores, maps = (shown.table[name][row] for name in ("class_scores", "classes"))
+    best = scores.argsort(descending=True, stable=True)[:BEST].tolist()
+    top = float(maps[best].abs().max())
+    return [
+        (f"{shown.model.label_name(c)}, score {float(scores[c]):.3g}", overlay(image, maps[c], top))
+        for c in best
+    ]
 
 
 NOTHING = "no positive evidence"
