@@ -111,6 +111,7 @@ COSTS: list[tuple[Method, float, float]] = [  # forward and backward passes per 
     (LayerCAM("conv"), 1, 1),
     (HiResCAM("conv"), 1, 1),
     (GradCAM(("0.stem.2", "0.conv", "0.relu")), 1, 1),
+    (GradCAM("all"), 1, 1),
     (EigenCAM("conv"), 1, 0),
     (EigenGradCAM("conv"), 1, 1),
     (AblationCAM("0.relu"), 1, 0),

@@ -71,7 +71,7 @@ def test_pictures(name: str):
 @pytest.mark.slow
 @pytest.mark.parametrize("name", FILMS)
 def test_films(name: str):
-    side, frames = (224, 16) if name.startswith("mvit") else (64, 16)
+    side, frames = (224, 16) if name in ("mvit_v1_b", "s3d") else (64, 16)
     model, x = Model(network(name)), images(1, 3, frames, side, side)
     found = HiResCAM()(model, x)
     sound(found.map, x)

@@ -12,7 +12,7 @@ from ..answers import AtLayer
 from ..maps import resize
 from ..query import Query
 from .base import Attribution
-from .layers import chosen_layers, on_grids
+from .layers import SEARCHED, chosen_layers, on_grids
 
 
 class Weighed(NamedTuple):
@@ -84,7 +84,9 @@ class GradientMap(LayerMap, ABC):
 
     @final
     def weighed(self, query: Query, x: Tensor, layers: Sequence[str]) -> list[Weighed]:
-        return [self._weighed(at) for at in on_grids(query, layers, x, self.grid)]
+        return [
+            self._weighed(at) for at in on_grids(query, layers, x, self.grid, idle=self.layer in SEARCHED)
+        ]
 
     def _weighed(self, at: AtLayer) -> Weighed:
         weights = self.weights(at)

@@ -7,7 +7,7 @@ from torch import Tensor
 
 from ..query import Query
 from .cam import LayerMap, Weighed, share_positive
-from .layers import maps_at, on_grids
+from .layers import SEARCHED, maps_at, on_grids
 
 
 class EigenCAM(LayerMap):
@@ -24,7 +24,10 @@ class EigenGradCAM(LayerMap):
     """The first principal component of a layer's activations times their gradients, which tells classes apart."""
 
     def weighed(self, query: Query, x: Tensor, layers: Sequence[str]) -> list[Weighed]:
-        return [_component(at.activation * at.grad) for at in on_grids(query, layers, x, self.grid)]
+        return [
+            _component(at.activation * at.grad)
+            for at in on_grids(query, layers, x, self.grid, idle=self.layer in SEARCHED)
+        ]
 
 
 def _component(maps: Tensor) -> Weighed:

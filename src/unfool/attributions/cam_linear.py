@@ -12,6 +12,7 @@ from ..errors import InputError
 from ..model import Model
 from ..objectives import Logit
 from ..query import Query
+from ..rows import copies
 from ..scores import mean_scores
 from .base import Attribution
 from .cam import LayerMap, Weighed, share_positive, spatial_mean, weighted_sum
@@ -19,6 +20,9 @@ from .layers import chosen_layers, grid_at, on_grid_for_each
 
 COARSE = 1e-2
 """Above this relative error of an answer two kinds of head cannot be told apart."""
+
+AT_ONCE = 256
+"""How many channels are left out in one piece of arithmetic."""
 
 
 class Head(NamedTuple):
@@ -39,10 +43,16 @@ class Head(NamedTuple):
         return score @ self.weight
 
     def without(self, query: Query, channels: Tensor) -> Tensor:
-        """The scores without one channel of each row: [B] -> [B]."""
-        rows = torch.arange(len(channels), device=channels.device)
-        lost = self.maps.flatten(2).mean(2)[rows, channels][:, None] * self.weight.T[channels]
-        return query.objective.score({"output": self.logits - lost, **query.fixed}, query.y)
+        """The scores without one channel of each row after another: [B, n] -> [n, B]."""
+        found = [self._without(query, some) for some in channels.split(AT_ONCE, 1)]
+        return torch.cat(found) if found else self.logits.new_zeros(0, len(channels))
+
+    def _without(self, query: Query, channels: Tensor) -> Tensor:
+        n = channels.shape[1]
+        lost = self.maps.flatten(2).mean(2).gather(1, channels).T[..., None] * self.weight.T[channels.T]
+        fixed = {name: copies(t, n) for name, t in query.fixed.items()}
+        logits = (self.logits - lost).flatten(0, 1)
+        return query.objective.score({"output": logits, **fixed}, copies(query.y, n)).view(n, -1)
 
 
 def head_of(

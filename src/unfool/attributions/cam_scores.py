@@ -65,8 +65,7 @@ class AblationCAM(LayerMap):
             head = head_of(query, layer, seen[layer], seen["output"], x, self.grid)
             if isinstance(head, Head):
                 score = query.objective.score({"output": head.logits, **query.fixed}, query.y)
-                each = [head.without(query, channel) for channel in live.order.unbind(1)]
-                return score, torch.stack(each, 1) if each else score[:, :0]
+                return score, head.without(query, live.order).T
         return _asked(query, x, layer, grid, live)
 
 

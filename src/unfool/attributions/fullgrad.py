@@ -26,6 +26,7 @@ class FullGrad(Attribution):
 
 def parts(query: Query, x: Tensor) -> list[Tensor]:
     """Gradient times input, then gradient times bias of each layer with positions, signed: each [B, K, *]."""
+    query.model.need("gradients", query.who)
     names = [name for name in query.model.spatial_layers(x) if biased(query.model.layer(name)) is not None]
     image, *found = query.at_layers(("input", *names), x, idle=True)
     added = [_share(query, name, at.grad, x) for name, at in zip(names, found, strict=True)]

@@ -16,11 +16,14 @@ from ..query import Query
 
 SEVERAL = 3
 """With fewer convolutions than this a network is not said to be made of them."""
+SEARCHED = ("stages", "all")
+"""What stands for several layers."""
 NORMS = (nn.LayerNorm, nn.GroupNorm, BatchNorm)
 
 
 def chosen_layers(query: Query, x: Tensor, layer: str | tuple[str, ...]) -> tuple[str, ...]:
     """The layers that "auto", "stages", "all" or names stand for."""
+    query.model.need("gradients", query.who)
     if not isinstance(layer, str):
         return layer
     ways: dict[str, Callable[[Query, Tensor], tuple[str, ...]]] = {"stages": _stages, "all": _all}
@@ -56,6 +59,9 @@ def _all(query: Query, x: Tensor) -> tuple[str, ...]:
 
 
 def _connected(query: Query, x: Tensor) -> list[str]:
+    grids = query.model.spatial_layers(x)
+    if "output" in query.objective.reads and not any(grid.last for grid in grids.values()):
+        return [*grids]
     return query.connected_layers(x) or [query.model.last_spatial_layer(x)]
 
 
@@ -82,10 +88,12 @@ def on_grid(query: Query, layer: str, x: Tensor, sides: tuple[int, ...] = ()) ->
     return on_grids(query, (layer,), x, sides)[0]
 
 
-def on_grids(query: Query, layers: Sequence[str], x: Tensor, sides: tuple[int, ...] = ()) -> list[AtLayer]:
-    """The same at several layers, from one pass there and one back."""
-    found = zip(layers, query.at_layers(layers, x), strict=True)
-    return [_laid_out(query, layer, at, x, sides) for layer, at in found]
+def on_grids(
+    query: Query, layers: Sequence[str], x: Tensor, sides: tuple[int, ...] = (), idle: bool = False
+) -> list[AtLayer]:
+    """The same at several layers, from one pass there and one back; ``idle`` ones have gradient zero."""
+    found = zip(layers, query.at_layers(layers, x, idle), strict=True)
+    return [_laid_out(query, layer, at, x, sides, idle) for layer, at in found]
 
 
 def on_grid_for_each(query: Query, layer: str, x: Tensor, ys: Iterable[Tensor]) -> Iterator[AtLayer]:
@@ -103,10 +111,12 @@ def on_grid_for_each(query: Query, layer: str, x: Tensor, ys: Iterable[Tensor]) 
         yield AtLayer(score.detach(), grid.maps(made), grid.maps(exact(there(grad, place))))
 
 
-def _laid_out(query: Query, layer: str, at: AtLayer, x: Tensor, sides: tuple[int, ...]) -> AtLayer:
+def _laid_out(
+    query: Query, layer: str, at: AtLayer, x: Tensor, sides: tuple[int, ...], idle: bool
+) -> AtLayer:
     grid = grid_at(query, layer, at.activation, x, sides)
     maps, grad = grid.maps(at.activation), grid.maps(at.grad)
-    if not grad.any() and (found := query.connected_layers(x)) and layer not in found:
+    if not idle and not grad.any() and (found := query.connected_layers(x)) and layer not in found:
         order = [*query.model.spatial_layers(x)]
         behind = order[order.index(layer) :] if layer in order else []
         near = ([name for name in found if name not in behind] or found)[-1]

@@ -44,7 +44,7 @@ def map_picture(heat: Tensor) -> Tensor:
 
 
 def overlay(image: Tensor, heat: Tensor, top: float = 0.0) -> Tensor:
-    """A map over its greyed image, the more opaque the stronger: [3, H, W]; ``top`` is what the strongest stands for."""
+    """A map over its greyed image, the more opaque the stronger: [3, H, W]; ``top`` is the strongest."""
     grey = colour(image).mean(0, keepdim=True).expand(3, -1, -1)
     shown = scaled(heat, top)
     values = resize(shown.values[None, None], tuple(grey.shape[1:]))[0, 0]
