@@ -9,11 +9,16 @@ from .errors import InputError
 
 
 def derivatives(
-    score: Tensor, at: Sequence[Tensor], who: str, place: str = "the image", keep: bool = False
+    score: Tensor,
+    at: Sequence[Tensor],
+    who: str,
+    place: str = "the image",
+    keep: bool = False,
+    idle: bool = False,
 ) -> Sequence[Tensor | None]:
     """Each row's derivative of its score with respect to ``at``; None where the score does not depend on it.
 
-    ``keep`` leaves what a further pass back needs.
+    ``keep`` leaves what a further pass back needs; with ``idle`` there are zeros where it would be None.
     """
     if torch.is_inference_mode_enabled():
         raise InputError(
@@ -21,7 +26,7 @@ def derivatives(
         )
     if not score.requires_grad:
         raise InputError(f"{who}: the score does not depend on {place}: the network cuts the gradient")
-    return torch.autograd.grad(score.sum(), at, allow_unused=True, retain_graph=keep)
+    return torch.autograd.grad(score.sum(), at, allow_unused=True, retain_graph=keep, materialize_grads=idle)
 
 
 def there(grad: Tensor | None, place: str = "the image") -> Tensor:

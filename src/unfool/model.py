@@ -265,9 +265,11 @@ class Model:
         """Every layer whose output has positions in images like ``x``, in the order in which they finish."""
         if x.shape[1:] not in self._spatial:
             names = {module: name for name, module in self.layers.items()}
+            pair = torch.cat([x[:1], x[:1]])  # what has not two rows is no layer's output for an image
             with self.settled():
-                calls = self._made(lambda: observed_calls(lambda: self._run(x[:1]), names))
-            shapes = [(names[c.module], c.made.shape) for c in calls if isinstance(c.made, Tensor)]
+                calls = self._made(lambda: observed_calls(lambda: self._run(pair), names))
+            made = [(names[call.module], call.made) for call in calls]
+            shapes = [(name, t.shape) for name, t in made if isinstance(t, Tensor) and t.shape[:1] == (2,)]
             grids = [(name, grid_of(tuple(shape), tuple(x.shape[2:]))) for name, shape in shapes]
             self._spatial[x.shape[1:]] = dict(  # a layer used twice stands where it was used last
                 reversed([(name, grid) for name, grid in reversed(grids) if grid])

@@ -30,7 +30,7 @@ class Occlusion(Attribution):
     stride: tuple[int, ...] = ()
     """From one window to the next, likewise; by default half a window."""
     fill: Fill = "inpaint"
-    """What is put there: a line across from what lies around, a blurred image, the image's mean colour, black, or noise.
+    """What is put there: a line across from what lies around, a blurred image, the mean colour, black, or noise.
 
     It decides what is found: a window of the mean grey in a dark lung looks like a finding of its own.
     """

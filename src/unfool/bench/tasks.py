@@ -1,6 +1,8 @@
 """The tasks, and how each library does them. A library that is not installed raises ImportError and is left out."""
 
+from collections import OrderedDict
 from collections.abc import Callable
+from dataclasses import replace
 from importlib import import_module
 from typing import Any
 
@@ -9,6 +11,8 @@ from torch import Tensor, nn
 
 from ..attacks.gradient import FGSM, PGD
 from ..attributions.cam import GradCAM, GradCAMPlusPlus, LayerCAM
+from ..attributions.cam_factors import EigenCAM
+from ..attributions.cam_scores import AblationCAM, ScoreCAM
 from ..attributions.gradient import Gradient
 from ..model import Model
 from ..regions import Linf
@@ -26,6 +30,24 @@ def explaining(method: Any) -> Contender:
         return lambda: method(model, s.x, s.y)
 
     return prepared
+
+
+def behind(method: Any) -> Contender:
+    """The same where something stands behind the head, so that no formula holds."""
+
+    def prepared(s: Setting) -> Action:
+        model = Model(nn.Sequential(OrderedDict(net=s.net, scale=Tenfold())).eval())
+        hidden = replace(method, layer=f"net.{s.layer}")
+        return lambda: hidden(model, s.x, s.y)
+
+    return prepared
+
+
+class Tenfold(nn.Module):
+    """Logits ten times as large."""
+
+    def forward(self, z: Tensor) -> Tensor:
+        return 10 * z
 
 
 def attacking(method: Any, fast: bool = False) -> Contender:
@@ -160,6 +182,23 @@ TASKS: dict[str, dict[str, Contender]] = {
         "pytorch-grad-cam": pytorch_grad_cam("LayerCAM"),
         "torch-cam": torch_cam("LayerCAM"),
     },
+    "every convolution": {
+        "unfool": explaining(GradCAM("all")),
+    },
+    "Eigen-CAM": {
+        "unfool": explaining(EigenCAM()),
+        "pytorch-grad-cam": pytorch_grad_cam("EigenCAM"),
+    },
+    "Ablation-CAM": {
+        "unfool": explaining(AblationCAM()),
+        "unfool, head unknown": behind(AblationCAM()),
+        "pytorch-grad-cam": pytorch_grad_cam("AblationCAM"),
+    },
+    "Score-CAM": {
+        "unfool": explaining(ScoreCAM()),
+        "pytorch-grad-cam": pytorch_grad_cam("ScoreCAM"),
+        "torch-cam": torch_cam("ScoreCAM"),
+    },
     "FGSM": {
         "unfool": attacking(FGSM()),
         "foolbox": foolbox("LinfFastGradientAttack", random_start=False),
@@ -167,3 +206,5 @@ TASKS: dict[str, dict[str, Contender]] = {
     f"PGD-{STEPS}": STRONG,
 }
 """Every task and who does it."""
+LONG = {"Ablation-CAM", "Score-CAM"}
+"""Those that take hundreds of passes."""
