@@ -51,6 +51,11 @@ from .attributions.cam import LayerCAM as LayerCAM
 from .attributions.gradient import Gradient as Gradient
 from .attributions.gradient import GradientTimesInput as GradientTimesInput
 from .attributions.gradient import IntegratedGradients as IntegratedGradients
+from .attributions.rules import Bent as Bent
+from .attributions.rules import Deconv as Deconv
+from .attributions.rules import Guided as Guided
+from .attributions.rules import GuidedGradCAM as GuidedGradCAM
+from .attributions.rules import Product as Product
 from .attributions.wrappers import SmoothGrad as SmoothGrad
 from .attributions.wrappers import SmoothGradSquared as SmoothGradSquared
 from .attributions.wrappers import VarGrad as VarGrad

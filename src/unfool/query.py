@@ -2,7 +2,9 @@
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from itertools import islice
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -43,6 +45,7 @@ class Query:
         self.model, self.objective, self.rng, self.who = model, objective, rng, who
         self.images, self.score, self.through = images, None, through
         self._y, self._fixed = y, fixed
+        self.notes: dict[str, Tensor] = {}  # what a method says beside its map, one entry per row
         self.spent = Spent.nothing(len(rng), rng.device) if spent is None else spent
 
     def __len__(self) -> int:
@@ -257,6 +260,22 @@ class Query:
             found = derivatives(score, [trace[name] for name in grids], self.who)
         near = zip(grids.items(), found, strict=True)
         return [name for (name, grid), grad in near if grad is not None and grid.maps(grad).any()]
+
+    def at_and_below(
+        self, layer: str, x: Tensor, below: AbstractContextManager[Any]
+    ) -> tuple[AtLayer, Tensor]:
+        """What :meth:`at` gives, and the gradient at the images taken within ``below``, from one pass forward."""
+        self.model.need("gradients", self.who)
+        with torch.enable_grad():
+            leaf = x.detach().requires_grad_()
+            trace = self.look(self._changed(leaf, self.through), (*self._reads(), layer))
+            score, place = self._note(x, trace), f"layer {layer!r}"
+            (grad,) = derivatives(score, [trace[layer]], self.who, place, keep=True)
+            with below:
+                (slope,) = derivatives(score, [leaf], self.who)
+        self.spent.add("backward", 2)
+        at = AtLayer(score.detach(), exact(trace[layer].detach()), exact(there(grad, place)))
+        return at, there(slope).contiguous()
 
     def tail(self, layer: str, x: Tensor) -> Tail:
         """What follows a layer; what comes before it has run once when this returns."""

@@ -21,7 +21,7 @@ class Explained(NamedTuple):
 
     ``heat`` is the signed map as computed [B, C, *small]; ``map`` one channel of it at the image's size
     [B, 1, *space]: the strongest channel's absolute value where there are several. ``score`` is what was explained,
-    for class ``target``.
+    for class ``target``. ``notes`` is what the method says beside it, one entry per row, such as which layer it chose.
     """
 
     heat: Tensor
@@ -30,6 +30,7 @@ class Explained(NamedTuple):
     target: Tensor
     cost: dict[str, int]
     seed: int
+    notes: dict[str, Tensor] = {}  # noqa: RUF012  never written to
 
 
 class Attribution(Method, ABC):
@@ -68,8 +69,9 @@ class Attribution(Method, ABC):
             heat = self.explain(query, x).detach()
             score = query.ask(x).score if query.score is None else query.score
         seen = resize(strongest_channel(heat), tuple(x.shape[2:]))
+        notes = {name: t.to(home) for name, t in query.notes.items()}
         return Explained(
-            *(t.to(home) for t in (heat, seen, score, query.y)), cost=dict(query.cost), seed=seed
+            *(t.to(home) for t in (heat, seen, score, query.y)), cost=dict(query.cost), seed=seed, notes=notes
         )
 
     @final
@@ -91,6 +93,7 @@ class Attribution(Method, ABC):
             "target": found.target,
             "raw_min": low,
             "raw_max": high,
+            **found.notes,
         }
 
 
