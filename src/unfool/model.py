@@ -232,15 +232,17 @@ class Model:
         finally:
             self._borrowed -= 1
 
+    def zero(self, x: Tensor) -> Tensor:
+        """What images like ``x`` are where the network is given zero, to be broadcast."""
+        return self._dress.zero(x)
+
     def quick(self, x: Tensor) -> "Model":
         """What a search may ask instead: the fast copy for images like ``x``, where the user allowed one."""
         if not self.fast or self.access != "gradients":
             return self  # as is the copy itself
         weights = [*self.net.parameters(), *self.net.buffers()]
-        state = (
-            x.shape[1:],
-            [(w.data_ptr(), w._version) for w in weights],
-        )  # weights trained since make a new copy
+        marks = [(w.data_ptr(), w._version) for w in weights]  # weights trained since make a new copy
+        state = x.shape[1:], marks
         if self._swift is None or self._swift[0] != state:
             with self.settled():
                 self._swift = state, self._copy(x[:1])

@@ -47,7 +47,9 @@ class Called(NamedTuple):
     @property
     def in_place(self) -> bool:
         name = getattr(self.function, "__name__", "")
-        return bool(self.named.get("inplace")) or name in IN_PLACE or name.endswith("_") and name[:2] != "__"
+        return (
+            bool(self.named.get("inplace")) or name in IN_PLACE or (name.endswith("_") and name[:2] != "__")
+        )
 
     def number(self, place: int, *names: str, default: Any = None) -> Any:
         """An argument by its place or any of its names."""

@@ -1,28 +1,24 @@
 """Backward rules: how an activation passes gradients back, whatever form it comes in, while a query looks."""
 
-import warnings
 from abc import ABC, abstractmethod
-from collections import Counter
-from collections.abc import Callable, Generator
+from collections.abc import Generator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, final
 
-import torch
 from torch import Tensor
-from torch.overrides import TorchFunctionMode
 
 from ..errors import InputError
 from ..grids import grid_of
 from ..maps import resize
 from ..query import Query
-from ..spec import Spec
-from .activations import SMOOTH, Called, activation_of, followed, passing, reachable
+from .activations import SMOOTH, Called, activation_of, followed, passing
 from .base import Attribution
 from .cam import GradCAM, connected_layer
 from .gradient import Gradient
+from .modes import Clock, Mode, Rule, following
 
 
-class Rule(Spec, ABC):
+class Bending(Rule, ABC):
     """How an activation passes a gradient back.
 
     With ``extend`` GELU, SiLU and other activations that are not zero below zero follow the rule too: their own
@@ -36,15 +32,19 @@ class Rule(Spec, ABC):
     def back(self, grad: Tensor, slope: Tensor) -> Tensor:
         """What goes down where ``grad`` arrives and the activation's own derivative is ``slope``."""
 
+    @final
+    def mode(self, clock: Clock) -> "_Bending":
+        return _Bending(self, clock)
 
-class Guided(Rule):
+
+class Guided(Bending):
     """Positive signals only, and only through units that were on (Springenberg et al., 2015)."""
 
     def back(self, grad: Tensor, slope: Tensor) -> Tensor:
         return grad.relu() * slope.relu()
 
 
-class Deconv(Rule):
+class Deconv(Bending):
     """Positive signals only, through units on or off (Zeiler & Fergus, 2014).
 
     Max pooling sends each signal back to where its maximum was: the paper's switches are what a gradient does anyway.
@@ -54,23 +54,19 @@ class Deconv(Rule):
         return grad.relu()
 
 
-class _Bending(TorchFunctionMode):
-    """Activations under a rule; ``met`` counts them by pass and kind, those left as they are with them as 0."""
+class _Bending(Mode):
+    """Activations under a rule, or with ``bent`` off as they are."""
 
-    def __init__(self, rule: Rule, clock: Callable[[], int], bent: bool = True):
-        super().__init__()
-        self.rule, self.clock, self.bent = rule, clock, bent
-        self.met: dict[int, Counter[str]] = {}
+    def __init__(self, rule: Bending, clock: Clock):
+        super().__init__(clock)
+        self.rule, self.bent = rule, True
 
-    def __torch_function__(
-        self, func: Callable[..., Any], types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
-    ) -> Any:
-        called = Called(func, args, kwargs or {})
+    def called(self, called: Called) -> Any:
         kind = activation_of(called) if followed(called.lead) else None
         if kind is None:
             return called()
         follows = self.rule.extend or called.name not in SMOOTH
-        self.met.setdefault(self.clock(), Counter())[kind] += follows
+        self.count(kind, follows)
         return passing(called, self.back) if follows else called()
 
     def back(self, grad: Tensor, slope: Tensor) -> Tensor:
@@ -80,36 +76,6 @@ class _Bending(TorchFunctionMode):
     def bending(self) -> Generator[None]:
         self.bent = True
         yield
-
-    def most(self) -> dict[str, int]:
-        """How many of each kind followed the rule in one pass."""
-        kinds = sorted({kind for seen in self.met.values() for kind in seen})
-        return {kind: max(seen[kind] for seen in self.met.values()) for kind in kinds}
-
-
-@contextmanager
-def following(rule: Rule, query: Query, bent: bool = True) -> Generator[_Bending]:
-    """Every activation of the passes inside follows a rule; what was met is noted, and an error if it is nothing."""
-    query.model.need("gradients", query.who)
-    reachable(query.model, f"{query.who} with {rule!r}")
-    with _Bending(rule, lambda: query.cost["forward"], bent) as mode:
-        yield mode
-    met = mode.most()
-    report(rule, met)
-    for kind, n in met.items():
-        query.notes[f"{kind}_met"] = torch.full((len(query),), n)
-
-
-def report(rule: Rule, met: dict[str, int]) -> None:
-    """Raise where a rule met nothing, warn where it left something as it was."""
-    left = [kind for kind, n in met.items() if not n]
-    if not any(met.values()):
-        what = f"only {' and '.join(left)}, which it does not cover" if left else "no activation on the way"
-        hint = f"{type(rule).__name__}(extend=True) does" if left else "Gradient() explains such a score"
-        raise InputError(f"{rule!r} met {what}", hint)
-    if left:
-        counts = ", ".join(f"{kind} {n}" for kind, n in met.items())
-        warnings.warn(f"{rule!r} met {counts}: extend=True covers the others too", stacklevel=4)
 
 
 class Bent(Attribution):
@@ -125,7 +91,7 @@ class Bent(Attribution):
     """How its activations pass gradients back: Guided() or Deconv()."""
 
     def explain(self, query: Query, x: Tensor) -> Tensor:
-        with following(self.rule, query):
+        with following(self.rule.mode, query, repr(self.rule)):
             return self.inner.explain(query, x)
 
 
@@ -154,13 +120,14 @@ class GuidedGradCAM(Attribution):
 
     layer: str = "auto"
     """Grad-CAM's layer; "auto" is the last one whose output still has positions."""
-    rule: Rule = Guided()
+    rule: Bending = Guided()
     """How activations pass gradients back on the way to the image."""
 
     def explain(self, query: Query, x: Tensor) -> Tensor:
         query.model.need("gradients", query.who)
         layer = connected_layer(query, x) if self.layer == "auto" else self.layer
-        with following(self.rule, query, bent=False) as mode:
+        with following(self.rule.mode, query, repr(self.rule)) as mode:
+            mode.bent = False
             at, slope = query.at_and_below(layer, x, mode.bending())
         grid = grid_of(tuple(at.activation.shape), tuple(x.shape[2:]))
         if grid is None:
