@@ -57,6 +57,11 @@ class Called(NamedTuple):
             return self.args[place]
         return next((self.named[name] for name in names if name in self.named), default)
 
+    @property
+    def ceiling(self) -> float:
+        """Where a clamped activation ends."""
+        return 6.0 if self.name == "relu6" else self.number(2, "max", "max_val")
+
     def __call__(self) -> Any:
         return self.function(*self.args, **self.named)
 
@@ -96,23 +101,28 @@ class _Passing(torch.autograd.Function):
     """An activation whose way back is ``back(gradient, slope)``."""
 
     @staticmethod
-    def forward(ctx: Any, x: Tensor, called: Called, smooth: bool, back: Callable[..., Tensor]) -> Tensor:
-        made = called.of(x)
-        slope = gradient_of(called.of, x) if smooth else (made == x) & (x > 0)
+    def forward(ctx: Any, x: Tensor, called: Called, kind: str, back: Callable[..., Tensor]) -> Tensor:
+        slope = gradient_of(called.of, x) if called.name in SMOOTH else x > 0
+        made = called()
+        if kind == "ReLU6":
+            slope &= made < made.new_tensor(called.ceiling)
         ctx.save_for_backward(slope)
         ctx.back = back
+        if called.in_place:
+            ctx.mark_dirty(x)
         return made
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, None, None, None]:
-        (slope,) = ctx.saved_tensors
-        return ctx.back(grads[0], slope.to(grads[0])), None, None, None
+        return ctx.back(grads[0], *ctx.saved_tensors), None, None, None
 
 
-def passing(called: Called, back: Callable[[Tensor, Tensor], Tensor]) -> Tensor:
-    """An activation with a way back of its own: ``back`` is given what arrives and the activation's own slope."""
-    made: Tensor = _Passing.apply(called.lead, called, called.name in SMOOTH, back)  # pyright: ignore[reportAssignmentType]
-    return put_back(called, made)
+def passing(called: Called, kind: str, back: Callable[[Tensor, Tensor], Tensor]) -> Tensor:
+    """An activation with a way back of its own.
+
+    ``back`` is given what arrives and the activation's own slope, of a ReLU where it is one.
+    """
+    return _Passing.apply(called.lead, called, kind, back)  # pyright: ignore[reportReturnType]
 
 
 def put_back(called: Called, made: Tensor) -> Tensor:

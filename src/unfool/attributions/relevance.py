@@ -93,16 +93,16 @@ class Propagating(Mode):
         def apply(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
             return called.function(x, weight, bias, *called.args[3:], **rest)
 
-        op = Operator(apply, weight, called.number(2, "bias"), self.box)
+        op = Operator(apply, weight, called.number(2, "bias"), called.name in BY_OUTPUT, self.box)
         y = called()
         share = self.linear if called.name == "linear" else self.convolution
         share = self.first if reads_image(x) else share
         self.count("Linear" if called.name == "linear" else "Conv")
-        return self.shared(op, x, y, share, called.name in BY_OUTPUT)
+        return self.shared(op, x, y, share)
 
-    def shared(self, op: Operator, x: Tensor, y: Tensor, share: Share, foldable: bool) -> Tensor:
+    def shared(self, op: Operator, x: Tensor, y: Tensor, share: Share) -> Tensor:
         out: Tensor = Sharing.apply(y, x, op, share, self.kept)  # pyright: ignore[reportAssignmentType]
-        out.came = (op, x, y, share, out._version) if foldable else None  # pyright: ignore[reportAttributeAccessIssue]
+        out.came = (op, x, y, share, out._version) if op.outputs_first else None  # pyright: ignore[reportAttributeAccessIssue]
         return out
 
     def normalised(self, called: Called) -> Any:
@@ -117,7 +117,7 @@ class Propagating(Mode):
         bias = scale * ((0 if op.bias is None else op.bias) - mean) + (0 if shift is None else shift)
         weight = op.weight * scale.view(-1, *[1] * (op.weight.ndim - 1))
         again = Called(called.function, (y, *called.args[1:]), called.named)()
-        return self.shared(op._replace(weight=weight, bias=bias), x, again, share, False)
+        return self.shared(op._replace(weight=weight, bias=bias), x, again, share)
 
 
 def unchanged(called: Called) -> Tensor:

@@ -5,6 +5,7 @@ from collections.abc import Generator
 from contextlib import contextmanager
 from typing import Any, final
 
+import torch
 from torch import Tensor
 
 from ..errors import InputError
@@ -30,7 +31,7 @@ class Bending(Rule, ABC):
 
     @abstractmethod
     def back(self, grad: Tensor, slope: Tensor) -> Tensor:
-        """What goes down where ``grad`` arrives and the activation's own derivative is ``slope``."""
+        """What goes down where ``grad`` arrives; ``slope`` is the activation's own, of a ReLU where that is one."""
 
     @final
     def mode(self, clock: Clock) -> "_Bending":
@@ -41,7 +42,7 @@ class Guided(Bending):
     """Positive signals only, and only through units that were on (Springenberg et al., 2015)."""
 
     def back(self, grad: Tensor, slope: Tensor) -> Tensor:
-        return grad.relu() * slope.relu()
+        return grad.relu() * (slope if slope.dtype == torch.bool else slope.relu())
 
 
 class Deconv(Bending):
@@ -67,7 +68,7 @@ class _Bending(Mode):
             return called()
         follows = self.rule.extend or called.name not in SMOOTH
         self.count(kind, follows)
-        return passing(called, self.back) if follows else called()
+        return passing(called, kind, self.back) if follows else called()
 
     def back(self, grad: Tensor, slope: Tensor) -> Tensor:
         return self.rule.back(grad, slope) if self.bent else grad * slope

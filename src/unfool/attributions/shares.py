@@ -21,6 +21,8 @@ class Operator(NamedTuple):
     apply: Callable[[Tensor, Tensor, Tensor | None], Tensor]
     weight: Tensor
     bias: Tensor | None
+    outputs_first: bool
+    """Whether its weights have the outputs first and the inputs next, as all but transposed convolutions have."""
     box: tuple[Tensor, Tensor] | None = None
     """The lowest and the highest input there can be, where this reads the image."""
 
@@ -98,10 +100,16 @@ class ZBox(Share):
             return op.apply(x, op.weight, None) - op.apply(low, up, None) - op.apply(high, down, None)
 
         ends = (x, low, high)
-        found = pulled(above, ends, lambda z: over(grad * y, z))
-        return Shared(
-            past=torch.zeros_like(x), relevance=sum(t * g for t, g in zip(ends, found, strict=True))
-        )  # pyright: ignore[reportArgumentType]
+        if (
+            op.outputs_first and op.weight.ndim > 2 and op.weight.shape[1] == x.shape[1]
+        ):  # one operator, not three
+            wide, weights = torch.cat(ends, 1), torch.cat((op.weight, -up, -down), 1)
+            (found,) = pulled(lambda t: op.apply(t, weights, None), (wide,), lambda z: over(grad * y, z))
+            shares = (wide * found).unflatten(1, (3, -1)).sum(1)
+        else:
+            found = pulled(above, ends, lambda z: over(grad * y, z))
+            shares = torch.stack([t * g for t, g in zip(ends, found, strict=True)]).sum(0)
+        return Shared(past=torch.zeros_like(x), relevance=shares)
 
 
 class Flat(Share):
@@ -126,17 +134,21 @@ def pushed(op: Operator, x: Tensor, y: Tensor, grad: Tensor, keep: float, push: 
     With z+ the output that the first alone would have, the second's is (2 ``keep`` + ``push``) y - z+, and what it
     sends down follows from what the operator itself and the first would: no third operator is run.
     """
-    both, below = 2 * keep + push, torch.zeros_like(grad)
+    low, relevance = y < 0, grad * y
+    falls = bool((grad * low).any())  # never behind a ReLU
+    both, tiny = 2 * keep + push, torch.finfo(y.dtype).tiny
+    below = torch.empty(0)
 
     def weigh(z: Tensor) -> Tensor:
         nonlocal below
-        least = (keep + push) * y  # what both are, at least, but for rounding
-        below = torch.where(y < 0, grad * y / torch.minimum(both * y - z, least).where(y < 0, 1), 0)
-        above = torch.where(y > 0, grad * y / torch.maximum(z, least).where(y > 0, 1), 0)
-        return above - below
+        if not falls:
+            return relevance.div_(z.clamp_(min=tiny))
+        share = relevance.div_(torch.where(low, (both * y).sub_(z).clamp_(max=-tiny), z.clamp(min=tiny)))
+        below = share * low
+        return share.sub_(below, alpha=2)
 
     (past,) = pulled(lambda t: op.positive(t, keep, push), (x,), weigh)
-    return Shared(own=both * below if bool(below.any()) else None, past=past)
+    return Shared(own=both * below if falls else None, past=past)
 
 
 class Sharing(torch.autograd.Function):
