@@ -12,6 +12,8 @@ from unfool.attacks.noise import RandomNoise
 from unfool.attacks.wrappers import Best, Repeated, Smallest
 from unfool.attributions.cam import GradCAM, GradCAMPlusPlus, LayerCAM
 from unfool.attributions.gradient import Gradient, GradientTimesInput, IntegratedGradients
+from unfool.attributions.relevance import LRP
+from unfool.attributions.rules import Bent, GuidedGradCAM
 from unfool.attributions.wrappers import SmoothGrad, VarGrad
 from unfool.method import Method
 from unfool.model import Model
@@ -103,6 +105,9 @@ COSTS: list[tuple[Method, float, float]] = [  # forward and backward passes per 
     (GradCAM("conv"), 1, 1),
     (GradCAMPlusPlus("conv"), 1, 1),
     (LayerCAM("conv"), 1, 1),
+    (GuidedGradCAM("conv"), 1, 2),
+    (Bent(), 1, 1),
+    (LRP(), 1, 1),
     (IntegratedGradients(9), 10, 9),
     (SmoothGrad(samples=9), 10, 9),
     (VarGrad(GradCAM("conv"), samples=3), 4, 3),
