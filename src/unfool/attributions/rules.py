@@ -8,6 +8,7 @@ from typing import Any, final
 import torch
 from torch import Tensor
 
+from ..answers import AtLayer
 from ..errors import InputError
 from ..grids import grid_of
 from ..maps import resize
@@ -130,12 +131,23 @@ class GuidedGradCAM(Attribution):
         with following(self.rule.mode, query, repr(self.rule)) as mode:
             mode.bent = False
             at, slope = query.at_and_below(layer, x, mode.bending())
-        grid = grid_of(tuple(at.activation.shape), tuple(x.shape[2:]))
-        if grid is None:
-            raise InputError(
-                f"layer {layer!r} gives {list(at.activation.shape)}, which has no positions",
-                f"try {connected_layer(query, x)!r}",
-            )
-        maps, grad = grid.maps(at.activation), grid.maps(at.grad)
+        maps, grad = _on_grid(query, layer, at, x)
         weights = grad.mean(tuple(range(2, grad.ndim)), keepdim=True)
         return multiplied(slope, (weights * maps).sum(1, keepdim=True).relu())
+
+
+def _on_grid(query: Query, layer: str, at: AtLayer, x: Tensor) -> tuple[Tensor, Tensor]:
+    """A layer's activation and gradient as maps; without positions or a way to the score it is an error."""
+    grid = grid_of(tuple(at.activation.shape), tuple(x.shape[2:]))
+    if grid is None:
+        shape = list(at.activation.shape)
+        raise InputError(
+            f"layer {layer!r} gives {shape}, which has no positions", f"try {connected_layer(query, x)!r}"
+        )
+    maps, grad = grid.maps(at.activation), grid.maps(at.grad)
+    if not grad.any() and (found := query.connected_layers(x)) and layer not in found:
+        raise InputError(
+            f"the score does not depend on the positions of layer {layer!r}",
+            f"one that it depends on is {found[-1]!r}",
+        )
+    return maps, grad
