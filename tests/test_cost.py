@@ -18,6 +18,8 @@ from unfool.attributions.cam_scores import AblationCAM, ScoreCAM
 from unfool.attributions.counterfactual import Counterfactual
 from unfool.attributions.fullgrad import FullGrad
 from unfool.attributions.gradient import Gradient, GradientTimesInput, IntegratedGradients
+from unfool.attributions.relevance import LRP
+from unfool.attributions.rules import Bent, GuidedGradCAM
 from unfool.attributions.wrappers import SmoothGrad, VarGrad
 from unfool.method import Method
 from unfool.model import Model
@@ -120,6 +122,9 @@ COSTS: list[tuple[Method, float, float]] = [  # forward and backward passes per 
     (Counterfactual(GradCAM("conv")), 1, 1),
     (FullGrad(), 1, 1),
     (IntegratedGradients(9, tolerance=1), 11, 9),
+    (GuidedGradCAM("conv"), 1, 2),
+    (Bent(), 1, 1),
+    (LRP(), 1, 1),
     (SmoothGrad(samples=9), 10, 9),
     (VarGrad(GradCAM("conv"), samples=3), 4, 3),
 ]

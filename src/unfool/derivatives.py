@@ -47,3 +47,13 @@ def gradient_of(f: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
         leaf = x.detach().requires_grad_()
         (grad,) = torch.autograd.grad(f(leaf).sum(), leaf)
     return grad
+
+
+def pulled(
+    f: Callable[..., Tensor], at: Sequence[Tensor], weigh: Callable[[Tensor], Tensor]
+) -> Sequence[Tensor]:
+    """The derivatives of ``f(*at)``, its numbers weighted by what ``weigh`` makes of them."""
+    with torch.enable_grad():
+        leaves = [t.detach().requires_grad_() for t in at]
+        made = f(*leaves)
+        return torch.autograd.grad(made, leaves, weigh(made.detach()))

@@ -14,7 +14,7 @@ from .errors import InputError
 from .model import Model
 from .objectives import Objective, label_of
 from .rows import Rng, copies
-from .tail import Tail
+from .tail import Tail, body
 from .transforms import Change
 
 
@@ -271,25 +271,11 @@ class Query:
             self._note(x, trace)
         return {name: exact(trace[name]) for name in layers}
 
-    def connected_layers(self, x: Tensor) -> list[str]:
-        """The layers with positions on which the score depends, in the order in which they finish.
-
-        Of a vision transformer's last block only the class token matters: its other tokens are not connected.
-        """
-        grids = self.model.spatial_layers(x)
-        one = self[torch.arange(1, device=self.rng.device)]
-        with torch.enable_grad():
-            trace = self.model.trace(x[:1], (*self.objective.reads, *grids), leaves=[*grids])
-            score = self.objective.score({**trace, **one.fixed}, one.y)
-            found = derivatives(score, [trace[name] for name in grids], self.who)
-        near = zip(grids.items(), found, strict=True)
-        return [name for (name, grid), grad in near if grad is not None and grid.maps(grad).any()]
-
     def tail(self, layer: str, x: Tensor) -> Tail:
         """What follows a layer; what comes before it has run once when this returns."""
         self.spent.cost["body"] += len(x)
-        body, y, fixed = self.model.body(x, layer), self.y, self.fixed
-        return Tail(self.model, self.objective, y, fixed, self.spent, x, body)
+        y, fixed = self.y, self.fixed
+        return Tail(self.model, self.objective, y, fixed, self.spent, x, body(self.model, x, layer))
 
     def packed(
         self, ask: Callable[["Query", Tensor], Tensor], variants: Iterable[Tensor]

@@ -280,7 +280,7 @@ def test_several_layers_come_from_one_pass_each_as_it_is_alone():
     whole = GradCAM(names)(model, X, 1)
     assert whole.cost == {"forward": 3, "backward": 3}
     asked = Query(model, Logit(), torch.ones(3, dtype=torch.long), Rng.seeded(0, range(3)), images=X)
-    for name, found in GradCAM(names).each(asked, X).items():
+    for name, found in GradCAM(names).by_layer(asked, X).items():
         assert same(found.heat, GradCAM(name)(model, X, 1).heat)
     assert asked.cost == {"forward": 3, "backward": 3}
     assert [[*model.layers][k] for k in whole.notes["layer"][0]] == [*names]

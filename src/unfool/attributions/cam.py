@@ -36,14 +36,14 @@ class LayerMap(Attribution, ABC):
         """The map at each layer."""
 
     @final
-    def each(self, query: Query, x: Tensor) -> dict[str, Weighed]:
+    def by_layer(self, query: Query, x: Tensor) -> dict[str, Weighed]:
         """The maps of all layers that were asked for, by name."""
         layers = chosen_layers(query, x, self.layer)
         return dict(zip(layers, self.weighed(query, x, layers), strict=True))
 
     @final
     def explain(self, query: Query, x: Tensor) -> Tensor:
-        found = self.each(query, x)
+        found = self.by_layer(query, x)
         maps = [one.heat for one in found.values()]
         place = torch.tensor([place_of(query, name) for name in found], device=x.device)
         query.notes["positive"] = torch.stack([one.positive for one in found.values()]).mean(0)

@@ -37,7 +37,7 @@ def connected_layer(query: Query, x: Tensor) -> str:
     last = query.model.last_spatial_layer(x)
     if "output" in query.objective.reads and not query.model.spatial_layers(x)[last].last:
         return last  # of maps with channels first nothing is ever cut off but by the network's own hand
-    found = query.connected_layers(x)
+    found = connected_layers(query, x)
     return found[-1] if found else last
 
 
@@ -62,7 +62,22 @@ def _connected(query: Query, x: Tensor) -> list[str]:
     grids = query.model.spatial_layers(x)
     if "output" in query.objective.reads and not any(grid.last for grid in grids.values()):
         return [*grids]
-    return query.connected_layers(x) or [query.model.last_spatial_layer(x)]
+    return connected_layers(query, x) or [query.model.last_spatial_layer(x)]
+
+
+def connected_layers(query: Query, x: Tensor) -> list[str]:
+    """The layers with positions on which the score depends, in the order in which they finish.
+
+    Of a vision transformer's last block only the class token matters: its other tokens are not connected.
+    """
+    grids = query.model.spatial_layers(x)
+    one = query[torch.arange(1, device=query.rng.device)]
+    with torch.enable_grad():
+        trace = query.model.trace(x[:1], (*query.objective.reads, *grids), leaves=[*grids])
+        score = query.objective.score({**trace, **one.fixed}, one.y)
+        found = derivatives(score, [trace[name] for name in grids], query.who)
+    near = zip(grids.items(), found, strict=True)
+    return [name for (name, grid), grad in near if grad is not None and grid.maps(grad).any()]
 
 
 def grid_at(query: Query, layer: str, t: Tensor, x: Tensor, sides: tuple[int, ...] = ()) -> Grid:
@@ -93,7 +108,7 @@ def on_grids(
 ) -> list[AtLayer]:
     """The same at several layers, from one pass there and one back; ``idle`` ones have gradient zero."""
     found = zip(layers, query.at_layers(layers, x, idle), strict=True)
-    return [_laid_out(query, layer, at, x, sides, idle) for layer, at in found]
+    return [laid_out(query, layer, at, x, sides, idle) for layer, at in found]
 
 
 def on_grid_for_each(query: Query, layer: str, x: Tensor, ys: Iterable[Tensor]) -> Iterator[AtLayer]:
@@ -111,12 +126,13 @@ def on_grid_for_each(query: Query, layer: str, x: Tensor, ys: Iterable[Tensor]) 
         yield AtLayer(score.detach(), grid.maps(made), grid.maps(exact(there(grad, place))))
 
 
-def _laid_out(
-    query: Query, layer: str, at: AtLayer, x: Tensor, sides: tuple[int, ...], idle: bool
+def laid_out(
+    query: Query, layer: str, at: AtLayer, x: Tensor, sides: tuple[int, ...] = (), idle: bool = False
 ) -> AtLayer:
+    """The same of what a query gave; a layer whose positions nothing reads is an error."""
     grid = grid_at(query, layer, at.activation, x, sides)
     maps, grad = grid.maps(at.activation), grid.maps(at.grad)
-    if not idle and not grad.any() and (found := query.connected_layers(x)) and layer not in found:
+    if not idle and not grad.any() and (found := connected_layers(query, x)) and layer not in found:
         order = [*query.model.spatial_layers(x)]
         behind = order[order.index(layer) :] if layer in order else []
         near = ([name for name in found if name not in behind] or found)[-1]

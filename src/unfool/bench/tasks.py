@@ -14,6 +14,9 @@ from ..attributions.cam import GradCAM, GradCAMPlusPlus, LayerCAM
 from ..attributions.cam_factors import EigenCAM
 from ..attributions.cam_scores import AblationCAM, ScoreCAM
 from ..attributions.gradient import Gradient
+from ..attributions.relevance import LRP
+from ..attributions.rules import Bent, GuidedGradCAM
+from ..attributions.shares import Flat, ZPlus
 from ..model import Model
 from ..regions import Linf
 from ..vision import torchvision
@@ -66,6 +69,33 @@ def captum_saliency(s: Setting) -> Action:
 def captum_grad_cam(s: Setting) -> Action:
     cam = import_module("captum.attr").LayerGradCam(s.net, s.last)
     return lambda: cam.attribute(s.x, target=s.y)
+
+
+def captum_guided(method: str, *last: str) -> Contender:
+    def prepared(s: Setting) -> Action:
+        found = getattr(import_module("captum.attr"), method)(s.net, *(s.last for _ in last))
+        return lambda: found.attribute(s.x, target=s.y)
+
+    return prepared
+
+
+def zennit(composite: str, **options: Any) -> Contender:
+    def prepared(s: Setting) -> Action:
+        torchvision()  # which it imports
+        gradient: Any = import_module("zennit.attribution").Gradient
+        canonizers: Any = import_module("zennit.torchvision")
+        kind = "ResNetCanonizer" if "resnet" in s.name else "VGGCanonizer"
+        rules = getattr(import_module("zennit.composites"), composite)(
+            canonizers=[getattr(canonizers, kind)()], **options
+        )
+
+        def action() -> Any:
+            with gradient(model=s.net, composite=rules) as attributor:
+                return attributor(s.x, lambda out: torch.zeros_like(out).scatter(1, s.y[:, None], 1))
+
+        return action
+
+    return prepared
 
 
 def pytorch_grad_cam(method: str) -> Contender:
@@ -198,6 +228,22 @@ TASKS: dict[str, dict[str, Contender]] = {
         "unfool": explaining(ScoreCAM()),
         "pytorch-grad-cam": pytorch_grad_cam("ScoreCAM"),
         "torch-cam": torch_cam("ScoreCAM"),
+    },
+    "guided backprop": {
+        "unfool": explaining(Bent()),
+        "captum": captum_guided("GuidedBackprop"),
+    },
+    "Guided Grad-CAM": {
+        "unfool": explaining(GuidedGradCAM()),
+        "captum": captum_guided("GuidedGradCam", "layer"),
+    },
+    "LRP, flat and z+": {
+        "unfool": explaining(LRP(Flat(), ZPlus())),
+        "zennit": zennit("EpsilonPlusFlat"),
+    },
+    "LRP, box, gamma": {
+        "unfool": explaining(LRP()),
+        "zennit": zennit("EpsilonGammaBox", low=0.0, high=1.0),
     },
     "FGSM": {
         "unfool": attacking(FGSM()),
