@@ -108,7 +108,8 @@ ATTRIBUTIONS: list[Attribution] = [
 ]
 METHODS: list[Any] = [*ATTACKS, *ATTRIBUTIONS]
 CLASSES = sorted({type(method) for method in METHODS}, key=lambda cls: cls.__name__)
-WITHOUT_A_PAPER = {"Best", "GradientTimesInput", "RandomNoise", "Repeated", "Smallest"}
+BASELINES = {"Brightness", "CentrePrior", "Edges", "RandomMap"}
+WITHOUT_A_PAPER = {"Best", "GradientTimesInput", "RandomNoise", "Repeated", "Smallest", *BASELINES}
 
 each = pytest.mark.parametrize("method", METHODS, ids=repr)
 each_attack = pytest.mark.parametrize("attack", ATTACKS, ids=repr)

@@ -75,6 +75,15 @@ class Badge(NamedTuple):
             "fail": f"✗ ignores training: {rho} {told} > {FAIL}",
         }[self.verdict]
 
+    @property
+    def brief(self) -> str:
+        """So short that it fits under a picture."""
+        if self.worst is None or self.verdict == "unknown":
+            return "sanity not known"
+        told = f"rank corr. {self.worst.correlation:.2f}"
+        fine, bad = f"✓ {told} ≤ {PASS}", f"✗ {told} > {FAIL}"
+        return {"pass": fine, "weak": f"~ {told} > {PASS}", "fail": bad}[self.verdict]
+
     def as_dict(self) -> dict[str, object]:
         worst = None if self.worst is None else self.worst._asdict()
         colour = {"pass": "green", "weak": "amber", "fail": "red", "unknown": "grey"}[self.verdict]

@@ -96,7 +96,7 @@ def panels(shown: Shown, k: int, badge: "Badge | None" = None) -> list[tuple[str
     spans = f"{float(shown.table['raw_min'][row]):.3g} to {float(shown.table['raw_max'][row]):.3g}"
     drawn = [(f"{label}: {spans}", map_picture(heat)), ("overlay", overlay(image, heat))]
     if badge is not None:
-        drawn = [(text, badged(picture, badge.verdict, badge.text)) for text, picture in drawn]
+        drawn = [(text, badged(picture, badge.verdict, badge.brief)) for text, picture in drawn]
     return [("image", image), *drawn]
 
 

@@ -32,7 +32,7 @@ class Infidelity(Measure):
         like = x if per_channel else x[:, :1]
         noise = [self.sigma * rng.normal(like) for _ in range(self.draws)]
         said = torch.stack([(one.double().flatten(1) * heat).sum(1) for one in noise])
-        fall = query.ask(x).score - torch.stack(
+        fall = asked.score - torch.stack(
             list(query.packed(lambda q, v: q.ask(v).score, (x - one for one in noise)))
         )
         return _unexplained(said, fall.double()) if self.scaled else (said - fall).square().mean(0)

@@ -81,6 +81,11 @@ class Asked:
         """What the network says of the images as they are."""
         return self.sure(self.query, self.x) if self.whole else probability(self.logits, self.query.y)
 
+    @cached_property
+    def score(self) -> Tensor:
+        """What is explained, of the images as they are."""
+        return self.before if self.whole else pick(self.logits, self.query.y)
+
     def blank(self, fill: str, make: Callable[[], Tensor]) -> Tensor:
         """What it says of images that hold nothing any more, by what was put there."""
         if fill not in self._blank:
@@ -152,7 +157,7 @@ class Measure(Spec, ABC):
         self,
         model: Model,
         x: Tensor,
-        map: Any,
+        heat: Any,
         target: Any = None,
         *,
         objective: Objective | None = None,
@@ -160,7 +165,7 @@ class Measure(Spec, ABC):
         seed: int = 0,
         ids: Sequence[Any] | None = None,
     ) -> Graded:
-        """Grade a ``map`` of images ``x``: any tensor [B, C, *], or the method that makes it.
+        """Grade a map ``heat`` of images ``x``: any tensor [B, C, *], or the method that makes it.
 
         ``target`` is the class explained, by default the predicted one; ``masks`` [B, 1, *space] say where it is.
         """
@@ -171,7 +176,7 @@ class Measure(Spec, ABC):
             unknown = torch.full((len(x),), -1)
             batch = Batch(tuple(map(str, row_ids(ids, len(x)))), x, unknown, masks)
             question = Question(model, target=y, seed=seed, objective=objective)
-            asked = asked_of(question, batch, map, type(self).__name__)
+            asked = asked_of(question, batch, heat, type(self).__name__)
             value = self.checked(asked)
         return Graded(value.cpu(), dict(asked.query.cost))
 
@@ -203,7 +208,7 @@ def asked_of(question: Question, batch: Batch, inner: Any, who: str) -> Asked:
     given: Any = {"logits": logits, "whole": question.objective is not None}
     if isinstance(inner, Tensor):
         return Asked(query, x, Maps.of(_fitting(inner, x), tuple(x.shape[2:])), masks, None, **given)
-    if not callable(inner):
+    if not hasattr(inner, "explain"):
         raise InputError(f"{who} grades an attribution or its map, not {inner!r}", "such as GradCAM()")
     return Asked(query, x, explain(model, x), masks, explain, **given)
 

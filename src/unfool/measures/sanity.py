@@ -111,7 +111,7 @@ def steps_down(model: Model, x: Tensor) -> list[Part]:
             parts.setdefault(_called(name, calls), []).append(name)
     if not parts:
         raise InputError(f"{model.name} has no weights that could be drawn anew")
-    down = sorted(parts, key=lambda name: (_began(name, calls), name.count(".")), reverse=True)
+    down = sorted(parts, key=lambda name: (_began(name, calls), -len(name)), reverse=True)
     return [Part(name, tuple(parts[name])) for name in down]
 
 
@@ -123,7 +123,7 @@ def _called(name: str, calls: Mapping[str, int]) -> str:
 
 
 def _began(name: str, calls: Mapping[str, int]) -> int:
-    """When a module's own weights are used: with the first of its parts that is called, or when it is itself."""
+    """When a module's own weights are used: after the first of its parts that is called, or when it is itself."""
     inside = [when for other, when in calls.items() if name == "" or other.startswith(f"{name}.")]
     return min(inside, default=calls.get(name, 0))
 

@@ -32,7 +32,7 @@ class Panel(NamedTuple):
     rows: Sequence[tuple[str, Interval]]
 
 
-COLUMNS = 3
+COLUMNS = 4
 """Measures side by side."""
 
 
@@ -53,7 +53,7 @@ def dot_plot(panels: Sequence[Panel], note: str = "") -> Chart:
         grid[0, 0].set_ylim(len(names) - 0.5, -0.5)
         figure.supxlabel(note, fontsize=9, color=GREY)
 
-    return _chart(draw, 1.7 + 2.6 * wide, 0.4 + tall * high)
+    return _chart(draw, 1.5 + 2.2 * wide, 0.4 + tall * high)
 
 
 def _dots(axes: Axes, panel: Panel) -> None:
