@@ -36,7 +36,7 @@ def sanity_of(method: str, table: Table) -> Sanity:
 
 
 def measured(method: str, correlation: Tensor, blank: Tensor) -> Sanity:
-    """The mean and its 95 % interval by the normal approximation, of maps blank in neither network."""
+    """The mean and its 95 % interval by the normal approximation, of maps that are not blank themselves."""
     found = correlation[~blank.bool()].double()
     if len(found) < 2:
         return Sanity(method, float("nan"), -1.0, 1.0, len(found))

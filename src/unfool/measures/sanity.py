@@ -71,17 +71,18 @@ def settled(question: Question, batch: Batch) -> Question:
 
 
 def likeness(inner: Method, question: Question, batch: Batch, others: Sequence[Model]) -> Columns:
-    """The mean rank correlation of a network's maps with those of other ones, and where there is nothing to compare."""
+    """The mean rank correlation of a network's maps with those of other ones, and where its own are blank."""
     heat = _heat(inner, question, batch)
     return _compared(heat, [_heat(inner, question._replace(model=model), batch) for model in others])
 
 
 def _compared(heat: Tensor, others: Sequence[Tensor]) -> Columns:
-    """The mean over the other networks; where one's map is blank it does not count, where all are the row is."""
-    stack = torch.stack([spearman(heat, other) for other in others])
-    seen = torch.stack([(other.flatten(1) != 0).any(1) for other in others]) & (heat.flatten(1) != 0).any(1)
-    correlation = stack.where(seen, 0.0).sum(0) / seen.sum(0).clamp_min(1)
-    return {"rank_correlation": correlation.float(), "blank": ~seen.any(0)}
+    """The mean over the other networks; ``blank`` where the map itself shows nothing, so that there is none to keep.
+
+    A map that goes blank with the weights has changed: its correlation is 0.
+    """
+    correlation = torch.stack([spearman(heat, other) for other in others]).mean(0)
+    return {"rank_correlation": correlation.float(), "blank": (heat.flatten(1) == 0).all(1)}
 
 
 def _heat(inner: Method, question: Question, batch: Batch) -> Tensor:
