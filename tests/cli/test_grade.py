@@ -53,7 +53,7 @@ def test_masks_are_used_where_there_are_some_and_everything_is_written(capsys):
 
 
 def test_every_picture_of_a_map_carries_its_badge(capsys):
-    digits = ["unfool:digits", "--limit", "10", "--pictures", "1", "--measures", "Deletion(steps=2)"]
+    digits = ["unfool:digits", "--limit", "24", "--pictures", "1", "--measures", "Deletion(steps=2)"]
     shades = {}
     for method in ("GradientTimesInput", "GradCAM"):
         said, found = graded(capsys, method, *digits, out=method)
