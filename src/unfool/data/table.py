@@ -16,6 +16,7 @@ from ..views import View
 from .base import Sample, Source
 from .folder import open_picture, read_picture
 from .remembered import remembered
+from .scans import Scan, is_nifti, is_scan, read_scan
 
 
 class Table(Source):
@@ -27,14 +28,23 @@ class Table(Source):
     mask_column: str = "mask"
     group_columns: tuple[str, ...] = ()
     """By default every other column of few different words."""
+    scan: Scan = Scan()
+    """How its DICOM and NIfTI files are read."""
 
     def ids(self) -> tuple[str, ...]:
         return tuple(_rows(self.path, self.column))
 
     def sample(self, id: str, view: View) -> Sample:
         home, row = Path(self.path).parent, self._row(id)
-        mask = row.get(self.mask_column)
-        return Sample(read_picture(home / id, view), None if not mask else _mask(home / str(mask), view))
+        named = row.get(self.mask_column)
+        mask = home / str(named) if named else None
+        if not is_scan(home / id.partition("#")[0]):
+            return Sample(read_picture(home / id, view), None if mask is None else _mask(mask, view))
+        if mask is None or is_nifti(mask):
+            return read_scan(home / id, self.scan, view, mask)
+        found = read_scan(home / id, self.scan, view, None)
+        found.mask = _mask(mask, view)
+        return found
 
     def label(self, id: str) -> str | int | None:
         found = self._row(id).get(self.label_column)

@@ -1,0 +1,159 @@
+"""NIfTI: volumes, series and their slices in, maps in the same geometry out."""
+
+import gzip
+import importlib
+import zlib
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from torch import Tensor
+
+from ..errors import DataError, InputError, MissingExtra
+from .place import Place
+from .remembered import remembered, stamp_of
+
+SUFFIXES = (".nii", ".nii.gz")
+
+
+class Values(NamedTuple):
+    """All numbers of a file as [T, K, J, I], where they lie, seconds between moments, and how the file has its axes."""
+
+    numbers: Any
+    affine: Any
+    step: float
+    stored: str
+
+
+@remembered
+def shape_of(path: str, orientation: str = "") -> tuple[int, int, int, int]:
+    """Columns, rows, slices and moments as they are read, from the header alone."""
+    image = _opened(path)
+    sides = [*image.shape, 1, 1, 1][:4]
+    if not orientation:
+        return tuple(sides)
+    turned = list(sides)
+    for axis, (to, _) in enumerate(_turn(path, image, orientation)):
+        turned[int(to)] = sides[axis]
+    return tuple(turned)
+
+
+def read(path: str, orientation: str = "") -> Values:
+    """A whole file, with its slope and intercept applied; the last two read are kept."""
+    return _read(path, orientation, stamp_of(Path(path)))
+
+
+@lru_cache(maxsize=2)
+def _read(path: str, orientation: str, stamp: object) -> Values:
+    del stamp
+    image = _opened(path)
+    try:
+        numbers = np.asarray(image.dataobj, dtype=np.float32)
+    except (OSError, ValueError, EOFError, zlib.error):
+        raise DataError(
+            f"{path}: not a NIfTI file that can be read (it ends too early or is broken)"
+        ) from None
+    numbers, affine, codes = numbers.reshape([*numbers.shape, 1, 1, 1][:4]), image.affine, ""
+    if orientation:
+        nib, turn = _nibabel(), _turn(path, image, orientation)
+        codes = "".join(nib.aff2axcodes(affine))
+        affine = affine @ nib.orientations.inv_ornt_aff(turn, numbers.shape[:3])
+        numbers = nib.orientations.apply_orientation(numbers, turn)
+    return Values(numbers.transpose(3, 2, 1, 0), affine, _seconds(image.header), codes)
+
+
+def read_mask(path: str, shape: tuple[int, ...], affine: Any) -> Any:
+    """A mask on an image's grid [T or 1, K, J, I], turned as the image is; one of another grid is one sentence."""
+    nib, image = _nibabel(), _opened(path)
+    found = read(path, "".join(nib.aff2axcodes(affine)))
+    here = found.numbers.shape
+    if here[1:] != shape[1:] or here[0] not in (1, shape[0]):
+        sides = [list(s[::-1][: 4 if s[0] > 1 else 3]) for s in (here, shape)]
+        raise DataError(
+            f"{path} is {sides[0]} and its image {sides[1]}: a mask has its image's grid",
+            "resample it to the image",
+        )
+    if image.header["sform_code"] + image.header["qform_code"] and not np.allclose(
+        found.affine, affine, atol=1e-2
+    ):
+        raise DataError(f"{path} lies elsewhere in the patient than its image", "resample it to the image")
+    return found.numbers > 0
+
+
+def map_file(heat: Tensor, place: Place, told: str) -> bytes:
+    """A map [*space] as a compressed NIfTI file of floats in its image's geometry; nothing else of the image is in it."""
+    nib = _nibabel()
+    numbers = heat.detach().cpu().float().numpy()
+    sided = {"slice": numbers[None], "volume": numbers, "series": numbers[:, None]}[place.axis]
+    image = nib.Nifti1Image(
+        np.ascontiguousarray(sided.T), place.affine
+    )  # [I, J, K] or, of a series, [I, J, 1, T]
+    if place.stored:
+        here, there = (
+            nib.orientations.axcodes2ornt(c) for c in (nib.aff2axcodes(place.affine), place.stored)
+        )
+        image = image.as_reoriented(nib.orientations.ornt_transform(here, there))
+    image.set_qform(image.affine, code="aligned")
+    image.set_sform(image.affine, code="aligned")
+    image.header.set_xyzt_units("mm", "sec")
+    if place.axis == "series":
+        image.header.set_zooms((*image.header.get_zooms()[:3], place.step))
+    image.header["descrip"] = told.encode("ascii", "replace")[:79]
+    return gzip.compress(image.to_bytes(), mtime=0)
+
+
+def _opened(path: str) -> Any:
+    """The file with its header read, or one sentence."""
+    nib = _nibabel()
+    if not Path(path).is_file():
+        raise DataError(f"{path}: there is no such file")
+    try:
+        image = nib.load(path)
+        kind = image.get_data_dtype()
+    except (
+        OSError,
+        ValueError,
+        EOFError,
+        zlib.error,
+        nib.filebasedimages.ImageFileError,
+        nib.spatialimages.HeaderDataError,
+    ):
+        raise DataError(f"{path}: not a NIfTI file that can be read") from None
+    if len(image.shape) < 2 or any(side != 1 for side in image.shape[4:]):
+        sides = "x".join(map(str, image.shape))
+        raise DataError(
+            f"{path} has {len(image.shape)} dimensions ({sides}), images have 2 to 4",
+            "save its parts as files of their own",
+        )
+    if kind.kind not in "fiub":
+        raise DataError(
+            f"{path} holds colours or complex numbers, not one number a voxel", "save one part of it"
+        )
+    return image
+
+
+def _turn(path: str, image: Any, orientation: str) -> Any:
+    """What turns a file's axes so that they run to ``orientation``."""
+    nib = _nibabel()
+    try:
+        wanted = nib.orientations.axcodes2ornt(tuple(orientation))
+        return nib.orientations.ornt_transform(nib.io_orientation(image.affine), wanted)
+    except (ValueError, KeyError, IndexError):
+        raise InputError(
+            f"{path}: orientation must be three letters, not {orientation!r}",
+            "LPS runs as DICOM's axial pictures do",
+        ) from None
+
+
+def _seconds(header: Any) -> float:
+    zooms, unit = header.get_zooms(), header.get_xyzt_units()[1]
+    step = float(zooms[3]) if len(zooms) > 3 else 0.0
+    return step * {"msec": 1e-3, "usec": 1e-6}.get(unit, 1.0)
+
+
+def _nibabel() -> Any:
+    try:
+        return importlib.import_module("nibabel")
+    except ModuleNotFoundError:
+        raise MissingExtra("nibabel", "medical") from None
