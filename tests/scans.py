@@ -38,10 +38,8 @@ def dataset(pixels, number: int = 1, series: str = "1", **attributes) -> pydicom
         "19500101",
         "O",
     )
-    made.StudyInstanceUID, made.SeriesInstanceUID = (
-        generate_uid(entropy_srcs=["study"]),
-        generate_uid(entropy_srcs=[series]),
-    )
+    made.StudyInstanceUID = generate_uid(entropy_srcs=["study"])
+    made.SeriesInstanceUID = generate_uid(entropy_srcs=[series])
     made.StudyDate, made.StudyTime, made.StudyID, made.AccessionNumber = "20200101", "120000", "S1", "A1"
     made.FrameOfReferenceUID = generate_uid(entropy_srcs=["room"])
     made.Modality, made.SeriesNumber, made.InstanceNumber = "CT", 3, number

@@ -73,7 +73,7 @@ class View(Spec):
         return planes.view(*x.shape[:-2], *planes.shape[-2:])
 
     def back(self, heat: Tensor, size: tuple[int, int]) -> Tensor:
-        """A map of the cut image on the grid it was cut from, of width and height ``size``; 0 where nothing was seen."""
+        """A map of the cut image on the grid it came from, of width and height ``size``; 0 where nothing was seen."""
         planes = heat.flatten(0, -3)[None]
         if self.crop:
             planes = F.pad(planes, self._margins(size))

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from .maps import check_writing, write_maps
 from .pictures import Shown, run_over
 from .shared import ModelOptions, OutputOptions, class_number, folder_for
 
@@ -17,6 +18,7 @@ def explain(
     limit: int | None = None,
     pictures: int = 24,
     seed: int = 0,
+    write: str | None = None,
     loading: ModelOptions = ModelOptions(),  # noqa: B008  frozen
     output: OutputOptions = OutputOptions(),  # noqa: B008  frozen
 ) -> None:
@@ -29,7 +31,7 @@ def explain(
     method
         An attribution as text: Gradient, "SmoothGrad(GradCAM('layer4'), samples=9)"; unfool methods lists them.
     data
-        A picture, a folder, .csv, .parquet, .npz, torchvision:NAME:split or unfool:digits.
+        A picture, a folder, .csv, .parquet, .npz, .dcm, .nii.gz, torchvision:NAME:split or unfool:digits.
     model
         An address, as for unfool audit.
     target
@@ -44,6 +46,8 @@ def explain(
         How many panels are written.
     seed
         Where all random numbers come from.
+    write
+        "nifti" or "dicom": the maps of medical files in the geometry of their images, too, as numbers or as pictures.
     """
     from ..attributions.base import Attribution
     from ..objectives import Objective
@@ -57,8 +61,12 @@ def explain(
         parse(method, Attribution), model, data, target=aim, limit=limit, seed=seed, objective=asked
     )
     folder = folder_for(out, "explain", type(recipe.method).__name__, recipe, loading.told())
+    if write is not None:
+        check_writing(write, data, network.view)
     shown = run_over(recipe, network, folder, output, pictures)
     shown.draw(panels)
+    if write is not None:
+        output.say(write_maps(write, shown))
     report(shown, output)
 
 

@@ -17,7 +17,8 @@ from .torchvision import TorchvisionData
 def open_data(address: str) -> Source:
     """What an address holds: a folder, a picture, .csv, .parquet, .npz, ``torchvision:NAME:split``, ``unfool:NAME``.
 
-    DICOM and NIfTI files and folders take ``?as=volume``, ``?window=40,400`` and others of :class:`Scan`. A .json of COCO's form has boxes; ``?images=folder`` says where its pictures are, if not beside it.
+    DICOM and NIfTI files and folders take ``?as=volume``, ``?window=40,400`` and others of :class:`Scan`.
+    A .json of COCO's form has boxes; ``?images=folder`` says where its pictures are, if not beside it.
 
     Raises :class:`UnknownName` or :class:`DataError` where there is nothing of the kind.
     """

@@ -5,6 +5,7 @@ import io
 import warnings
 from collections.abc import Generator, Sequence
 from contextlib import contextmanager
+from hashlib import sha256
 from typing import Any
 
 import numpy as np
@@ -14,40 +15,30 @@ from .place import Frame
 from .remembered import remembered
 
 SUFFIXES = (".dcm", ".dicom", ".ima")
-KEPT = [
-    "SpecificCharacterSet",
+FILED = (
     "PatientName",
     "PatientID",
-    "IssuerOfPatientID",
     "PatientBirthDate",
     "PatientSex",
+    "StudyDate",
+    "StudyTime",
+    "StudyID",
+    "AccessionNumber",
+    "ReferringPhysicianName",
+    "Laterality",
+)
+"""What a secondary capture has of its original, so that it is filed beside it; it must be there, if only empty."""
+KEPT = (
+    "SpecificCharacterSet",
+    "IssuerOfPatientID",
     "PatientIdentityRemoved",
     "DeidentificationMethod",
     "StudyInstanceUID",
-    "StudyDate",
-    "StudyTime",
-    "StudyID",
     "StudyDescription",
-    "AccessionNumber",
-    "ReferringPhysicianName",
     "FrameOfReferenceUID",
-    "Laterality",
     "BodyPartExamined",
-]
-"""What a secondary capture has of its original, so that it is filed beside it."""
-EMPTY = [
-    "PatientName",
-    "PatientID",
-    "PatientBirthDate",
-    "PatientSex",
-    "StudyDate",
-    "StudyTime",
-    "StudyID",
-    "AccessionNumber",
-    "ReferringPhysicianName",
-    "Laterality",
-]
-"""What must be there, if only empty."""
+)
+"""What it has where the original does."""
 
 
 @remembered
@@ -67,28 +58,30 @@ def pixels(frames: Sequence[Frame]) -> Any:
     found: dict[str, Any] = {}
     for path in dict.fromkeys(f.path for f in frames):
         found[path] = _file_pixels(path)
-    stacked = np.stack([found[f.path][f.index] for f in frames])
+    stacked = np.stack([found[f.path][f.plane] for f in frames])
     return np.moveaxis(stacked, -1, 0) if stacked.ndim == 4 else stacked[None]
 
 
-def overlay_file(frame: Frame, picture: Any, number: int, told: str, series: str) -> bytes:
-    """A secondary capture of ``picture`` [H, W, 3] in bytes, in its plane's place and study, with UIDs of its own."""
-    dicom, source = _pydicom(), _header(frame.path, pixels=False)
-    uid = importlib.import_module("pydicom.uid")
+def overlay_file(frame: Frame, picture: Any, told: str, series: tuple[str, str]) -> bytes:
+    """A secondary capture of ``picture`` [H, W, 3] in bytes, in its plane's place and study, with UIDs of its own.
+
+    ``series`` is its series' description, and what tells that from all others.
+    """
+    dicom, uid, source = _pydicom(), importlib.import_module("pydicom.uid"), _header(frame.path, pixels=False)
+    pixels = np.ascontiguousarray(picture, dtype=np.uint8)
     out = _about(dicom, source, told)
-    out.SOPClassUID = uid.SecondaryCaptureImageStorage
-    study, whose = (
-        str(out.StudyInstanceUID),
-        [str(source.get("SOPInstanceUID", frame.path)), str(frame.index)],
-    )
-    out.SeriesInstanceUID = uid.generate_uid(
-        entropy_srcs=[study, str(source.get("SeriesInstanceUID", "")), told, series]
-    )
-    out.SOPInstanceUID = uid.generate_uid(entropy_srcs=[*whose, told, series])
-    out.SeriesNumber, out.InstanceNumber = 1000 + int(source.get("SeriesNumber") or 0), number
+    origin = [str(source.get(f"{n}InstanceUID", frame.path)) for n in ("Study", "Series", "SOP")]
+    if not out.get("StudyInstanceUID"):
+        out.StudyInstanceUID = uid.generate_uid(entropy_srcs=origin[:1])
+    seal = sha256(pixels.tobytes()).hexdigest()
+    out.SOPClassUID, out.SeriesDescription = uid.SecondaryCaptureImageStorage, _plain(series[0], 64)
+    out.SeriesInstanceUID = uid.generate_uid(entropy_srcs=[*origin[:2], series[1]])
+    out.SOPInstanceUID = uid.generate_uid(entropy_srcs=[*origin, str(frame.plane), series[1], seal])
+    out.SeriesNumber = 1000 + int(source.get("SeriesNumber") or 0)
+    out.InstanceNumber = frame.plane + 1 if frame.planes > 1 else int(source.get("InstanceNumber") or 1)
     _refer(dicom, out, source, frame)
     _lie(out, frame)
-    _paint(out, np.ascontiguousarray(picture, dtype=np.uint8))
+    _paint(out, pixels)
     out.file_meta = dicom.dataset.FileMetaDataset()
     out.file_meta.TransferSyntaxUID = uid.ExplicitVRLittleEndian
     buffer = io.BytesIO()
@@ -101,20 +94,22 @@ def overlay_file(frame: Frame, picture: Any, number: int, told: str, series: str
 def _about(dicom: Any, source: Any, told: str) -> Any:
     """Whose picture it is, and how it was made."""
     out = dicom.Dataset()
-    for name in EMPTY:
+    for name in FILED:
         setattr(out, name, "")
-    for name in KEPT:
+    for name in (*FILED, *KEPT):
         if name in source:
             out[name] = source[name]
-    if not out.get("StudyInstanceUID"):
-        out.StudyInstanceUID = importlib.import_module("pydicom.uid").generate_uid(entropy_srcs=[told])
     out.Modality, out.ConversionType, out.ImageType = "OT", "SYN", ["DERIVED", "SECONDARY"]
-    plain = told.encode("ascii", "replace").decode()
-    out.SeriesDescription, out.DerivationDescription = plain[:64], plain[:1024]
-    out.Manufacturer, out.BurnedInAnnotation, out.PatientOrientation = "unfool", "NO", ""
+    out.DerivationDescription, out.Manufacturer = _plain(told, 1024), "unfool"
+    out.BurnedInAnnotation, out.PatientOrientation = "NO", ""
     if source.get("LossyImageCompression") == "01":
         out.LossyImageCompression = "01"
     return out
+
+
+def _plain(text: str, most: int) -> str:
+    """Text that every character set of DICOM has; a backslash would part it."""
+    return text.encode("ascii", "replace").decode().replace("\\", "/")[:most]
 
 
 def _refer(dicom: Any, out: Any, source: Any, frame: Frame) -> None:
@@ -126,7 +121,7 @@ def _refer(dicom: Any, out: Any, source: Any, frame: Frame) -> None:
             source.SOPInstanceUID,
         )
         if frame.planes > 1:
-            origin.ReferencedFrameNumber = frame.index + 1
+            origin.ReferencedFrameNumber = frame.plane + 1
         out.SourceImageSequence = dicom.Sequence([origin])
 
 

@@ -14,7 +14,7 @@ AS_SLICES = "?as=slices takes each picture for itself"
 
 
 class Stack(NamedTuple):
-    """Planes that are one sample; ``name`` tells it from others of its series, ``whole`` sets the scale of its values."""
+    """Planes that are one sample, named apart from others of its series; ``whole`` sets the scale of its values."""
 
     name: str
     axis: Axis
@@ -81,7 +81,7 @@ def _slices(frames: Sequence[Frame], together: bool) -> list[Stack]:
 
 
 def _name(frame: Frame) -> str:
-    return f"{frame.path}#{frame.index:03d}" if frame.planes > 1 else frame.path
+    return f"{frame.path}#{frame.plane:03d}" if frame.planes > 1 else frame.path
 
 
 def _volumes(places: list[list[Frame]], placed: bool) -> list[Stack]:
@@ -146,7 +146,7 @@ def _in_time(frames: Sequence[Frame]) -> list[Frame]:
         times = [f.times[k] for f in frames]
         if None not in times and len(set(times)) == len(times):
             return sorted(frames, key=lambda f, k=k: f.times[k] or 0.0)
-    return sorted(frames, key=lambda f: (f.path, f.index))
+    return sorted(frames, key=lambda f: (f.path, f.plane))
 
 
 def _rounded(values: tuple[float, ...] | None) -> tuple[float, ...]:

@@ -15,6 +15,8 @@ from .place import Place
 from .remembered import remembered, stamp_of
 
 SUFFIXES = (".nii", ".nii.gz")
+BROKEN = (OSError, ValueError, EOFError, zlib.error)
+"""What reading a broken file raises."""
 
 
 class Values(NamedTuple):
@@ -30,13 +32,11 @@ class Values(NamedTuple):
 def shape_of(path: str, orientation: str = "") -> tuple[int, int, int, int]:
     """Columns, rows, slices and moments as they are read, from the header alone."""
     image = _opened(path)
-    sides = [*image.shape, 1, 1, 1][:4]
-    if not orientation:
-        return tuple(sides)
-    turned = list(sides)
-    for axis, (to, _) in enumerate(_turn(path, image, orientation)):
-        turned[int(to)] = sides[axis]
-    return tuple(turned)
+    columns, rows, slices, moments = sides = [*map(int, image.shape), 1, 1, 1][:4]
+    if orientation:
+        ends = [int(to) for to, _ in _turn(path, image, orientation)]
+        columns, rows, slices = (sides[ends.index(axis)] for axis in range(3))
+    return columns, rows, slices, moments
 
 
 def read(path: str, orientation: str = "") -> Values:
@@ -50,7 +50,7 @@ def _read(path: str, orientation: str, stamp: object) -> Values:
     image = _opened(path)
     try:
         numbers = np.asarray(image.dataobj, dtype=np.float32)
-    except (OSError, ValueError, EOFError, zlib.error):
+    except BROKEN:
         raise DataError(
             f"{path}: not a NIfTI file that can be read (it ends too early or is broken)"
         ) from None
@@ -82,7 +82,7 @@ def read_mask(path: str, shape: tuple[int, ...], affine: Any) -> Any:
 
 
 def map_file(heat: Tensor, place: Place, told: str) -> bytes:
-    """A map [*space] as a compressed NIfTI file of floats in its image's geometry; nothing else of the image is in it."""
+    """A map [*space] as a compressed NIfTI file of floats in its image's geometry, with nothing else of the image."""
     nib = _nibabel()
     numbers = heat.detach().cpu().float().numpy()
     sided = {"slice": numbers[None], "volume": numbers, "series": numbers[:, None]}[place.axis]

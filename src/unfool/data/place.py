@@ -14,7 +14,7 @@ class Frame(NamedTuple):
     """One plane of a DICOM file, with what its header says of it."""
 
     path: str
-    index: int = 0
+    plane: int = 0
     """Which plane of its file."""
     size: tuple[int, int] = (0, 0)
     position: tuple[float, ...] | None = None

@@ -124,7 +124,7 @@ def read_scan(path: Path, scan: Scan, view: View, mask: Path | None) -> Sample:
     file = Path(re.sub(r"#\d*(t\d+)?$", "", str(path)))
     if file != path and scan.kind == "auto":
         scan = Scan("slices", scan.window, scan.orientation, scan.labels)
-    parts = {name: part for name, part in _parts([str(file)], scan)}
+    parts = dict(_parts([str(file)], scan))
     if str(path) not in parts:
         hint = f"name one of {', '.join(list(parts)[:2])} …, or ?as=volume"
         raise DataError(f"{path} is {len(parts)} samples and none of that name", hint)
@@ -205,8 +205,8 @@ def _dicom_image(stack: Stack, scan: Scan) -> Tensor:
     """A stack in [0, 1]: [C, H, W] or [C, N, H, W]."""
     stamps = tuple(stamp_of(Path(p)) for p in dict.fromkeys(f.path for f in stack.whole))
     numbers = _pixels(stack.whole, stamps)
-    at = {(f.path, f.index): k for k, f in enumerate(stack.whole)}
-    numbers = numbers[:, [at[f.path, f.index] for f in stack.frames]]
+    at = {(f.path, f.plane): k for k, f in enumerate(stack.whole)}
+    numbers = numbers[:, [at[f.path, f.plane] for f in stack.frames]]
     first = stack.frames[0]
     if not first.colour:
         numbers = _spread(numbers, *_dicom_limits(stack.whole, scan, stamps, first.window))
