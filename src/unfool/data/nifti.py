@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from torch import Tensor
 
-from ..errors import DataError, InputError, MissingExtra
+from ..errors import DataError, MissingExtra
 from .place import Place
 from .remembered import remembered, stamp_of
 
@@ -34,7 +34,7 @@ def shape_of(path: str, orientation: str = "") -> tuple[int, int, int, int]:
     image = _opened(path)
     columns, rows, slices, moments = sides = [*map(int, image.shape), 1, 1, 1][:4]
     if orientation:
-        ends = [int(to) for to, _ in _turn(path, image, orientation)]
+        ends = [int(to) for to, _ in _turn(image, orientation)]
         columns, rows, slices = (sides[ends.index(axis)] for axis in range(3))
     return columns, rows, slices, moments
 
@@ -56,7 +56,7 @@ def _read(path: str, orientation: str, stamp: object) -> Values:
         ) from None
     numbers, affine, codes = numbers.reshape([*numbers.shape, 1, 1, 1][:4]), image.affine, ""
     if orientation:
-        nib, turn = _nibabel(), _turn(path, image, orientation)
+        nib, turn = _nibabel(), _turn(image, orientation)
         codes = "".join(nib.aff2axcodes(affine))
         affine = affine @ nib.orientations.inv_ornt_aff(turn, numbers.shape[:3])
         numbers = nib.orientations.apply_orientation(numbers, turn)
@@ -133,17 +133,10 @@ def _opened(path: str) -> Any:
     return image
 
 
-def _turn(path: str, image: Any, orientation: str) -> Any:
+def _turn(image: Any, orientation: str) -> Any:
     """What turns a file's axes so that they run to ``orientation``."""
-    nib = _nibabel()
-    try:
-        wanted = nib.orientations.axcodes2ornt(tuple(orientation))
-        return nib.orientations.ornt_transform(nib.io_orientation(image.affine), wanted)
-    except (ValueError, KeyError, IndexError):
-        raise InputError(
-            f"{path}: orientation must be three letters, not {orientation!r}",
-            "LPS runs as DICOM's axial pictures do",
-        ) from None
+    axes = _nibabel().orientations
+    return axes.ornt_transform(axes.io_orientation(image.affine), axes.axcodes2ornt(tuple(orientation)))
 
 
 def _seconds(header: Any) -> float:

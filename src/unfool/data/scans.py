@@ -39,6 +39,9 @@ class Scan(Spec):
         Spec.__post_init__(self)
         if self.window not in ("percentiles", "range", "file"):
             _centre_and_width(self.window)
+        if self.orientation and sorted(map(_axis, self.orientation)) != [0, 1, 2]:
+            hint = "LPS runs as the axial pictures of DICOM do"
+            raise InputError(f"orientation must be three letters, not {self.orientation!r}", hint)
 
 
 class Scans(Source):
@@ -263,6 +266,11 @@ def _centre_and_width(text: str) -> tuple[float, float]:
             f"window must be percentiles, range, file or CENTRE,WIDTH, not {text!r}", "?window=40,400"
         )
     return centre, width
+
+
+def _axis(letter: str) -> int:
+    """The axis of a patient that a letter is an end of."""
+    return next((axis for axis, ends in enumerate(("LR", "PA", "IS")) if letter in ends), -1)
 
 
 def _mask_beside(path: str) -> Path | None:

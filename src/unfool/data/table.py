@@ -38,12 +38,13 @@ class Table(Source):
         home, row = Path(self.path).parent, self._row(id)
         named = row.get(self.mask_column)
         mask = home / str(named) if named else None
-        if not is_scan(home / id.partition("#")[0]):
-            return Sample(read_picture(home / id, view), None if mask is None else _mask(mask, view))
-        if mask is None or is_nifti(mask):
-            return read_scan(home / id, self.scan, view, mask)
-        found = read_scan(home / id, self.scan, view, None)
-        found.mask = _mask(mask, view)
+        if is_scan(home / id.partition("#")[0]):
+            drawn = mask if mask is not None and is_nifti(mask) else None
+            found = read_scan(home / id, self.scan, view, drawn)
+        else:
+            found, drawn = Sample(read_picture(home / id, view)), None
+        if mask is not None and drawn is None:
+            found.mask = _fitting(_mask(mask, view), found.x, mask)
         return found
 
     def label(self, id: str) -> str | int | None:
@@ -67,6 +68,15 @@ def _mask(path: Path, view: View) -> torch.Tensor:
     with open_picture(path) as picture:
         drawn = Image.fromarray(((np.asarray(picture.convert("L")) > 0) * 255).astype(np.uint8))
         return View(view.resize, view.crop, 1)(drawn) > 0.5
+
+
+def _fitting(mask: torch.Tensor, x: torch.Tensor, path: Path) -> torch.Tensor:
+    if mask.shape[1:] != x.shape[1:]:
+        raise DataError(
+            f"{path}: the mask is {list(mask.shape[1:])} and its image {list(x.shape[1:])}",
+            "give it the image's size",
+        )
+    return mask
 
 
 @remembered
