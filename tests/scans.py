@@ -11,7 +11,8 @@ from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian, generate_uid
 SECRET = "Confidential^Person"
 """The patient's name in every DICOM file here: it may be in no report."""
 
-AFFINE = np.array([[-1.5, 0.1, 0, 10], [0.1, 2, 0, -20], [0, 0, 3, 30], [0, 0, 0, 1.0]])
+AFFINE = np.array([[-1.5, 0, 0, 10], [0, 1.6, -1.8, -20], [0, 1.2, 2.4, 30], [0, 0, 0, 1]])
+"""Columns run to the left, rows to the front and up, slices up and to the back; 1.5, 2 and 3 mm apart."""
 
 
 def save_nifti(path: Path, numbers, affine=AFFINE, step: float = 0.0) -> Path:

@@ -94,8 +94,11 @@ def map_file(heat: Tensor, place: Place, told: str) -> bytes:
             nib.orientations.axcodes2ornt(c) for c in (nib.aff2axcodes(place.affine), place.stored)
         )
         image = image.as_reoriented(nib.orientations.ornt_transform(here, there))
-    image.set_qform(image.affine, code="aligned")
-    image.set_sform(image.affine, code="aligned")
+    affine = image.affine
+    image.set_sform(affine, code="aligned")
+    image.set_qform(affine, code="aligned")
+    if not np.allclose(image.get_qform(), affine, atol=1e-3):  # a sheared grid, which quaternions cannot tell
+        image.set_qform(affine, code="unknown")
     image.header.set_xyzt_units("mm", "sec")
     if place.axis == "series":
         image.header.set_zooms((*image.header.get_zooms()[:3], place.step))
