@@ -80,7 +80,7 @@ def overlay_file(frame: Frame, picture: Any, told: str, series: tuple[str, str])
     out.SeriesNumber = 1000 + int(source.get("SeriesNumber") or 0)
     out.InstanceNumber = frame.plane + 1 if frame.planes > 1 else int(source.get("InstanceNumber") or 1)
     _refer(dicom, out, source, frame)
-    _lie(out, frame)
+    _lie(out, source, frame)
     _paint(out, pixels)
     out.file_meta = dicom.dataset.FileMetaDataset()
     out.file_meta.TransferSyntaxUID = uid.ExplicitVRLittleEndian
@@ -125,11 +125,12 @@ def _refer(dicom: Any, out: Any, source: Any, frame: Frame) -> None:
         out.SourceImageSequence = dicom.Sequence([origin])
 
 
-def _lie(out: Any, frame: Frame) -> None:
+def _lie(out: Any, source: Any, frame: Frame) -> None:
     """Put it where its plane is."""
     if frame.position and frame.orientation:
         out.ImagePositionPatient, out.ImageOrientationPatient = list(frame.position), list(frame.orientation)
-        out.SliceThickness = frame.thick
+    if "SliceThickness" in source:
+        out.SliceThickness = source.SliceThickness
     if frame.spacing:
         out.PixelSpacing = list(frame.spacing)
 
