@@ -22,7 +22,7 @@ class Explained(NamedTuple):
 
     ``heat`` is the signed map as computed [B, C, *small]; ``map`` one channel of it at the image's size
     [B, 1, *space]: the strongest channel's absolute value where there are several. ``score`` is what was explained,
-    for class ``target``.
+    for class ``target``. ``notes`` is what the method says beside it, one entry per row, such as which layer it chose.
     """
 
     heat: Tensor
@@ -31,6 +31,7 @@ class Explained(NamedTuple):
     target: Tensor
     cost: dict[str, int]
     seed: int
+    notes: dict[str, Tensor] = {}  # noqa: RUF012  never written to
 
 
 class Attribution(Method, ABC):
@@ -91,7 +92,9 @@ class Attribution(Method, ABC):
         self, heat: Tensor, x: Tensor, score: Tensor, y: Tensor, query: Query, home: torch.device, seed: int
     ) -> Explained:
         seen = resize(strongest_channel(heat), tuple(x.shape[2:]))
-        return Explained(*(t.to(home) for t in (heat, seen, score, y)), cost=dict(query.cost), seed=seed)
+        notes = {name: t.to(home) for name, t in query.notes.items()}
+        found = (t.to(home) for t in (heat, seen, score, y))
+        return Explained(*found, cost=dict(query.cost), seed=seed, notes=notes)
 
     @final
     def each(
@@ -139,6 +142,7 @@ class Attribution(Method, ABC):
             "target": found.target,
             "raw_min": low,
             "raw_max": high,
+            **found.notes,
         }
 
 

@@ -1,6 +1,7 @@
 """``unfool explain``."""
 
 from pathlib import Path
+from typing import Any
 
 from .maps import check_writing, write_maps
 from .pictures import Shown, run_over
@@ -29,7 +30,8 @@ def explain(
     Parameters
     ----------
     method
-        An attribution as text: Gradient, "SmoothGrad(GradCAM('layer4'), samples=9)"; unfool methods lists them.
+        An attribution as text: Gradient, "SmoothGrad(GradCAM('layer4'), samples=9)", "GradCAM('all')" for a
+        panel of every convolution; unfool methods lists them.
     data
         A picture, a folder, .csv, .parquet, .npz, .dcm, .nii.gz, torchvision:NAME:split or unfool:digits.
     model
@@ -70,23 +72,70 @@ def explain(
     report(shown, output)
 
 
-def panels(shown: Shown, k: int) -> list[tuple[str, "object"]]:
-    """Image, map and overlay of one row."""
+def panels(shown: Shown, k: int) -> list[tuple[str, Any]]:
+    """Image, map and overlay of one row, then the map of each layer where there are several."""
     from ..show.heat import map_picture, overlay
 
-    image, row = shown.batch.x[k], shown.rows[k]
-    heat = shown.table["heat"][row][0]
-    label = shown.model.label_name(int(shown.table["target"][row]))
-    spans = f"{float(shown.table['raw_min'][row]):.3g} to {float(shown.table['raw_max'][row]):.3g}"
-    return [("image", image), (f"{label}: {spans}", map_picture(heat)), ("overlay", overlay(image, heat))]
+    image, row, table = shown.batch.x[k], shown.rows[k], shown.table
+    heat = table["heat"][row][0]
+    label = shown.model.label_name(int(table["target"][row]))
+    found = [("image", image), (f"{label}: {span(shown, row)}", map_picture(heat))]
+    found.append((beside(shown, row) or "overlay", overlay(image, heat)))
+    if "each" in table.columns:
+        tops = table["each_max"][row].tolist()
+        for name, top, one in zip(layers(shown, row), tops, table["each"][row], strict=True):
+            found.append((f"{name}: {f'up to {top:.3g}' if top > 0 else NOTHING}", overlay(image, one)))
+    return found + (gallery(shown, row, image) if "classes" in table.columns else [])
+
+
+BEST = 5
+"""How many classes a gallery shows."""
+
+
+def gallery(shown: Shown, row: int, image: Any) -> list[tuple[str, Any]]:
+    """The maps of the classes with the highest scores, all on one scale."""
+    from ..show.heat import overlay
+
+    scores, maps = (shown.table[name][row] for name in ("class_scores", "classes"))
+    best = scores.argsort(descending=True, stable=True)[:BEST].tolist()
+    top = float(maps[best].abs().max())
+    return [
+        (f"{shown.model.label_name(c)}, score {float(scores[c]):.3g}", overlay(image, maps[c], top))
+        for c in best
+    ]
+
+
+NOTHING = "no positive evidence"
+
+
+def span(shown: Shown, row: int) -> str:
+    """The map's raw range; of an empty map, that it is one."""
+    low, high = (float(shown.table[name][row]) for name in ("raw_min", "raw_max"))
+    return f"{low:.3g} to {high:.3g}" if low or high else NOTHING
+
+
+def beside(shown: Shown, row: int) -> str:
+    """At which layer a map was made, and which share of its weights is positive."""
+    if "layer" not in shown.table.columns:
+        return ""
+    names, share = layers(shown, row), float(shown.table["positive"][row])
+    place = names[0] if len(names) == 1 else f"{len(names)} layers"
+    return f"{place}, {100 * share:.0f} % positive weights"
+
+
+def layers(shown: Shown, row: int) -> list[str]:
+    names = [*shown.model.layers]
+    return [names[int(place)] for place in shown.table["layer"][row].flatten()]
 
 
 def report(shown: Shown, output: OutputOptions) -> None:
     table = shown.table
-    header = ["id", "explained", "score", "map from", "to"]
+    named = "layer" in table.columns
+    header = ["id", "explained", "score", "map from", "to", *(["layer and weights"] if named else [])]
     rows = [
         [table.ids[r], shown.model.label_name(int(table["target"][r]))]
         + [f"{float(table[n][r]):.4g}" for n in ("score", "raw_min", "raw_max")]
+        + ([beside(shown, r)] if named else [])
         for r in shown.rows
     ]
     output.table("", header, rows)
