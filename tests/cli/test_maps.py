@@ -3,6 +3,8 @@ its plane's place and study, and a network that looks at one voxel is seen to lo
 """
 
 import os
+import re
+import shlex
 from pathlib import Path
 
 import nibabel as nib
@@ -290,3 +292,16 @@ def test_a_network_of_colours_sees_a_scan_in_three_channels(capsys):
     found = nib.load("o/nifti/IM002.nii.gz")
     assert found.shape == (28, 24, 1)
     assert torch.isfinite(torch.from_numpy(found.get_fdata())).all()
+
+
+@pytest.mark.slow
+def test_the_commands_of_the_page_run_over_the_files_it_makes(capsys):
+    page = Path(__file__).parents[2].joinpath("docs", "medical-files.md").read_text()
+    exec("\n".join(re.findall(r"^```python\n(.*?)^```", page, re.M | re.S)), {})
+    commands = re.findall(r"^\$ unfool (.*)$", page, re.M)
+    assert len(commands) == 3
+    for command in commands:
+        assert run(shlex.split(command)) == 0, capsys.readouterr().err
+    planes = [pydicom.dcmread(path) for path in Path("runs/pacs/dicom/000").iterdir()]
+    assert len(planes) == 12
+    np.testing.assert_allclose(nib.load("runs/scan/nifti/scan.nii.gz").affine, nib.load("scan.nii.gz").affine)

@@ -11,7 +11,7 @@ import pytest
 import torch
 from PIL import Image
 from pydicom.dataset import Dataset
-from pydicom.uid import JPEGLSLossless, RLELossless
+from pydicom.uid import JPEGExtended12Bit, JPEGLSLossless, RLELossless
 from tests.scans import AFFINE, SECRET, TILTED, dataset, placed, save, save_nifti, save_volume
 
 from unfool.data.address import open_data
@@ -195,6 +195,16 @@ def test_each_frame_may_have_a_place_and_a_slope_of_its_own(tmp_path):
     np.testing.assert_allclose(found.place.spacing, (0.5, 0.7, 2.5))
 
 
+def test_planes_that_are_told_by_their_distances_are_a_volume(tmp_path):
+    made = dataset(V, GridFrameOffsetVector=[0, 2, 4, 6, 8], **placed(0))
+    found = only(f"{save(made, tmp_path / '1.2.840.113619.5')}?window=500,1000")  # named as archives do
+    np.testing.assert_allclose(found.x[0].numpy(), V / 1000, atol=1e-6)
+    assert found.place.axis == "volume"
+    np.testing.assert_allclose(
+        found.place.affine[:3, 2], np.array([0, -0.6, 0.8]) * 2 * [-1, -1, 1], atol=1e-9
+    )
+
+
 def test_films_are_inverted_and_colours_kept(tmp_path):
     film = save(dataset(V[0], PhotometricInterpretation="MONOCHROME1"), tmp_path / "film.dcm")
     np.testing.assert_allclose(only(f"{film}?window=500,1000").x[0].numpy(), 1 - V[0] / 1000, atol=1e-6)
@@ -305,6 +315,14 @@ def compressed(path):
     save(made, path)
 
 
+def beyond(path):
+    """JPEG of 12 bits, which is of a known kind."""
+    made = dataset(V[0])
+    made.file_meta.TransferSyntaxUID = JPEGExtended12Bit
+    made.PixelData = pydicom.encaps.encapsulate([b"\xff\xd8\xff\xd9"])
+    save(made, path)
+
+
 def short(path):
     save(dataset(V[0], PixelData=b"\0" * 10), path)
 
@@ -327,7 +345,8 @@ def broken_header(path):
             compressed,
             "is compressed as JPEG-LS Lossless Image Compression, and what decodes that is not installed",
         ),
-        (short, "not a DICOM file that can be read"),
+        (beyond, "JPEG Extended (Process 2 and 4), are broken or beyond what is installed) (pip install"),
+        (short, "its pixels end too early"),
         (text, "it has no DICOM header"),
         (broken_header, "bad.dcm"),
     ],

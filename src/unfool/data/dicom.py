@@ -15,6 +15,7 @@ from .place import Frame
 from .remembered import remembered
 
 SUFFIXES = (".dcm", ".dicom", ".ima")
+DECODERS = "pip install pylibjpeg pylibjpeg-libjpeg pylibjpeg-openjpeg, or write it uncompressed first"
 FILED = (
     "PatientName",
     "PatientID",
@@ -153,6 +154,11 @@ def _frame(path: str, header: Any, index: int, planes: int) -> Frame:
     spacing = _numbers(_find(groups, header, "PixelSpacing") or header.get("ImagerPixelSpacing"))
     between = _find(groups, header, "SpacingBetweenSlices") or _find(groups, header, "SliceThickness")
     centre, width = (_numbers(_find(groups, header, n)) for n in ("WindowCenter", "WindowWidth"))
+    if position and orientation and (offsets := _numbers(header.get("GridFrameOffsetVector"))) and planes > 1:
+        normal = np.cross(
+            orientation[:3], orientation[3:]
+        )  # of a dose, whose planes are told by their distances
+        position = tuple(float(v) for v in position + normal * (offsets[index] - offsets[0]))
     photo = str(header.get("PhotometricInterpretation", ""))
     return Frame(
         path,
@@ -213,9 +219,14 @@ def _clock(text: Any) -> float | None:
 def _file_pixels(path: str) -> Any:
     """Every plane of a file: [N, H, W] or [N, H, W, 3]."""
     header = _header(path, pixels=True)
-    _check_pixels(path, header)
+    packed = _check_pixels(path, header)
     toolbox = importlib.import_module("pydicom.pixels")
-    with _said(path, "its pixels are broken or end too early"):
+    why = (
+        f"its pixels, {packed}, are broken or beyond what is installed"
+        if packed
+        else "its pixels end too early"
+    )
+    with _said(path, why, DECODERS if packed else ""):
         array = np.asarray(toolbox.pixel_array(header))
         planes = int(header.get("NumberOfFrames") or 1)
         array = array if planes > 1 else array[None]
@@ -224,28 +235,22 @@ def _file_pixels(path: str) -> Any:
         return np.stack([_rescaled(header, plane, k, planes) for k, plane in enumerate(array)])
 
 
-def _check_pixels(path: str, header: Any) -> None:
+def _check_pixels(path: str, header: Any) -> str:
+    """How they are compressed, in words; empty: not at all."""
     if not any(name in header for name in ("PixelData", "FloatPixelData", "DoubleFloatPixelData")):
         raise DataError(f"{path} holds no pixels", "give files of pictures: CT, MR, CR, US, ...")
     if header.get("PhotometricInterpretation") == "PALETTE COLOR":
         raise DataError(f"{path} has the colours of a palette", "turn it into RGB first")
     syntax = header.file_meta.get("TransferSyntaxUID")
     if syntax is None or not syntax.is_compressed or syntax.is_deflated:
-        return
-    missing = "nothing that pydicom knows"
+        return ""
     try:
-        decoder = importlib.import_module("pydicom.pixels").get_decoder(syntax)
-        if decoder.is_available:
-            return
-        missing = "pip install pylibjpeg pylibjpeg-libjpeg pylibjpeg-openjpeg"
+        if importlib.import_module("pydicom.pixels").get_decoder(syntax).is_available:
+            return str(syntax.name)
+        hint = DECODERS
     except NotImplementedError:
-        pass
-    raise DataError(
-        f"{path} is compressed as {syntax.name}, and what decodes that is not installed",
-        f"{missing}; or write it uncompressed"
-        if missing.startswith("pip")
-        else "write it uncompressed first",
-    )
+        hint = "write it uncompressed first"
+    raise DataError(f"{path} is compressed as {syntax.name}, and what decodes that is not installed", hint)
 
 
 def _rescaled(header: Any, plane: Any, index: int, planes: int) -> Any:
@@ -261,7 +266,7 @@ def _header(path: str, pixels: bool) -> Any:
 
 
 @contextmanager
-def _said(path: str, what: str) -> Generator[None]:
+def _said(path: str, what: str, hint: str = "") -> Generator[None]:
     """Whatever a broken file makes pydicom raise or warn of is one sentence without its contents."""
     try:
         with warnings.catch_warnings():
@@ -273,7 +278,7 @@ def _said(path: str, what: str) -> Generator[None]:
         raise DataError(f"{path}: there is no such file") from None
     except Exception as error:  # pydicom has errors of every kind, and their texts may name a patient
         why = "it has no DICOM header" if type(error).__name__ == "InvalidDicomError" else what
-        raise DataError(f"{path}: not a DICOM file that can be read ({why})") from None
+        raise DataError(f"{path}: not a DICOM file that can be read ({why})", hint) from None
 
 
 def _pydicom() -> Any:

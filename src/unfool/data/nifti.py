@@ -123,6 +123,8 @@ def _opened(path: str) -> Any:
         nib.spatialimages.HeaderDataError,
     ):
         raise DataError(f"{path}: not a NIfTI file that can be read") from None
+    if not isinstance(image, nib.spatialimages.SpatialImage):
+        raise DataError(f"{path} holds no image but values on a surface", "give a volume")
     if len(image.shape) < 2 or any(side != 1 for side in image.shape[4:]):
         sides = "x".join(map(str, image.shape))
         raise DataError(

@@ -105,10 +105,10 @@ def is_nifti(path: Path) -> bool:
 
 
 def is_scan(path: Path) -> bool:
-    """Whether a file is DICOM or NIfTI by its name, or DICOM by its first bytes where its name has no ending."""
+    """Whether a file is DICOM or NIfTI by its name; one without an ending, or named by a UID, by its first bytes."""
     if is_nifti(path) or path.suffix.lower() in dicom.SUFFIXES:
         return True
-    if path.suffix or path.name in ("", "DICOMDIR") or not path.is_file():
+    if path.suffix.strip(".0123456789") or path.name in ("", "DICOMDIR") or not path.is_file():
         return False
     with path.open("rb") as file:
         return file.read(132)[128:] == b"DICM"
