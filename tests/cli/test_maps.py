@@ -5,6 +5,7 @@ its plane's place and study, and a network that looks at one voxel is seen to lo
 import os
 import re
 import shlex
+import sys
 from pathlib import Path
 
 import nibabel as nib
@@ -253,6 +254,14 @@ def test_what_cannot_be_written_is_refused_before_anything_is_computed(capsys):
         "nifti",
     )
     assert "has no place in a patient" in told
+    assert not Path("o").exists()
+
+
+def test_without_nibabel_no_map_is_computed_that_cannot_be_written(capsys, monkeypatch):
+    save_volume(Path("ct"), V)
+    monkeypatch.setitem(sys.modules, "nibabel", None)
+    command = ["explain", "Gradient", "ct", "--model", "net.py:volume", "--out", "o", "--write", "nifti"]
+    assert "pip install 'unfool[medical]'" in refused(capsys, *command)
     assert not Path("o").exists()
 
 

@@ -21,10 +21,13 @@ if TYPE_CHECKING:
 
 def check_writing(kind: str, data: str, view: "View | None") -> None:
     """Refuse before anything is computed what cannot be written in the end."""
+    from ..data.nifti import nibabel
     from ..views import View
 
     if kind not in ("nifti", "dicom"):
         raise InputError(f"--write must be nifti or dicom, not {kind}")
+    if kind == "nifti":
+        nibabel()
     source = opened(data)
     for id in source.ids():
         if id in source.batch([id], view).errors:

@@ -56,7 +56,7 @@ def _read(path: str, orientation: str, stamp: object) -> Values:
         ) from None
     numbers, affine, codes = numbers.reshape([*numbers.shape, 1, 1, 1][:4]), image.affine, ""
     if orientation:
-        nib, turn = _nibabel(), _turn(image, orientation)
+        nib, turn = nibabel(), _turn(image, orientation)
         codes = "".join(nib.aff2axcodes(affine))
         affine = affine @ nib.orientations.inv_ornt_aff(turn, numbers.shape[:3])
         numbers = nib.orientations.apply_orientation(numbers, turn)
@@ -65,7 +65,7 @@ def _read(path: str, orientation: str, stamp: object) -> Values:
 
 def read_mask(path: str, shape: tuple[int, ...], affine: Any) -> Any:
     """A mask on an image's grid [T or 1, K, J, I], turned as the image is; one of another grid is one sentence."""
-    nib, image = _nibabel(), _opened(path)
+    nib, image = nibabel(), _opened(path)
     found = read(path, "".join(nib.aff2axcodes(affine)))
     here = found.numbers.shape
     if here[1:] != shape[1:] or here[0] not in (1, shape[0]):
@@ -83,7 +83,7 @@ def read_mask(path: str, shape: tuple[int, ...], affine: Any) -> Any:
 
 def map_file(heat: Tensor, place: Place, told: str) -> bytes:
     """A map [*space] as a compressed NIfTI file of floats in its image's geometry, with nothing else of the image."""
-    nib = _nibabel()
+    nib = nibabel()
     numbers = heat.detach().cpu().float().numpy()
     sided = {"slice": numbers[None], "volume": numbers, "series": numbers[:, None]}[place.axis]
     image = nib.Nifti1Image(
@@ -108,7 +108,7 @@ def map_file(heat: Tensor, place: Place, told: str) -> bytes:
 
 def _opened(path: str) -> Any:
     """The file with its header read, or one sentence."""
-    nib = _nibabel()
+    nib = nibabel()
     if not Path(path).is_file():
         raise DataError(f"{path}: there is no such file")
     try:
@@ -140,7 +140,7 @@ def _opened(path: str) -> Any:
 
 def _turn(image: Any, orientation: str) -> Any:
     """What turns a file's axes so that they run to ``orientation``."""
-    axes = _nibabel().orientations
+    axes = nibabel().orientations
     return axes.ornt_transform(axes.io_orientation(image.affine), axes.axcodes2ornt(tuple(orientation)))
 
 
@@ -150,7 +150,8 @@ def _seconds(header: Any) -> float:
     return step * {"msec": 1e-3, "usec": 1e-6}.get(unit, 1.0)
 
 
-def _nibabel() -> Any:
+def nibabel() -> Any:
+    """The package, or one sentence on how to get it."""
     try:
         return importlib.import_module("nibabel")
     except ModuleNotFoundError:
