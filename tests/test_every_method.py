@@ -122,6 +122,7 @@ ATTRIBUTIONS: list[Attribution] = [
 ]
 METHODS: list[Any] = [*ATTACKS, *ATTRIBUTIONS]
 CLASSES = sorted({type(method) for method in METHODS}, key=lambda cls: cls.__name__)
+BASELINES = {"Brightness", "CentrePrior", "Edges", "RandomMap"}
 WITHOUT_A_PAPER = {
     "Best",
     "EigenGradCAM",
@@ -130,6 +131,7 @@ WITHOUT_A_PAPER = {
     "RandomNoise",
     "Repeated",
     "Smallest",
+    *BASELINES,
 }
 
 each = pytest.mark.parametrize("method", METHODS, ids=repr)

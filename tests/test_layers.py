@@ -14,7 +14,7 @@ LAYERS = (
     "answers blackbox borrow boxes checks derivatives dress grids hooks maps outputs rows samples scores",
     "straight views vision",
     "fast partial region scenes transforms",
-    "model regions",
+    "fills model regions",
     "detections objectives",
     "tail targets",
     "query",

@@ -62,6 +62,18 @@ class Body(NamedTuple):
     activation: Any
     before: tuple[Taken, ...]
 
+    def row(self, k: int, rows: int) -> "Body":
+        """The same of one of the images it was run on; what has not a share for each stays whole."""
+
+        def cut(t: torch.Tensor) -> torch.Tensor:
+            if not t.ndim or len(t) % rows or not len(t):
+                return t
+            share = len(t) // rows
+            return t[k * share : (k + 1) * share]
+
+        before = tuple(taken._replace(made=_each(taken.made, cut)) for taken in self.before)
+        return Body(self.layer, _each(self.activation, cut), before)
+
 
 class _Open:
     """A part that is running, and the parts inside it that are done."""

@@ -33,11 +33,20 @@ class Tail(NamedTuple):
     @torch.no_grad()
     def ask(self, activation: Tensor) -> Tensor:
         """The scores with other outputs of the layer, of one or more copies of the rows: [n * B, ...] -> [n, B]."""
-        n = len(activation) // len(self.x)
+        n, rows = len(activation) // len(self.x), len(self.x)
+        if n > 1 and rows > 1:  # of one row what came before is seen often, without a copy
+            each = activation.unflatten(0, (n, rows))
+            return torch.cat([self.row(k).ask(each[:, k]) for k in range(rows)], 1)
         self.spent.cost["tail"] += len(activation)
         trace = self._finished(activation, n)
         fixed = {name: copies(t, n) for name, t in self.fixed.items()}
-        return self.objective.score({**trace, **fixed}, copies(self.y, n)).view(n, len(self.x))
+        return self.objective.score({**trace, **fixed}, copies(self.y, n)).view(n, rows)
+
+    def row(self, k: int) -> "Tail":
+        """The same about one of the images."""
+        one = slice(k, k + 1)
+        fixed = {name: t[one] for name, t in self.fixed.items()}
+        return self._replace(y=self.y[one], fixed=fixed, x=self.x[one], body=self.body.row(k, len(self.x)))
 
     def _finished(self, activation: Tensor, n: int) -> dict[str, Tensor]:
         """What follows the layer; parts of the body may share memory unless the network works in place on them."""

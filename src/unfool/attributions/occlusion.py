@@ -7,11 +7,11 @@ import torch
 from torch import Tensor
 
 from ..errors import InputError
+from ..fills import Fill, filling
 from ..partial.changed import Base
 from ..partial.images import changed
 from ..query import Query
 from .base import Attribution
-from .fills import Fill, filling
 
 SHARE = 7
 """The default window is one part in so many of each side."""

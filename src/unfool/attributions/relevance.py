@@ -13,7 +13,7 @@ from ..query import Query
 from .activations import Called, activation_of, followed, put_back
 from .base import Attribution
 from .modes import Mode, Rule, following
-from .shares import Epsilon, Flat, Gamma, Operator, Share, Sharing, ZBox, ZPlus, reads_image
+from .shares import Epsilon, Gamma, Operator, Share, Sharing, WeightShare, ZBox, ZPlus, reads_image
 
 LINEAR = {"linear"} | {f"conv{kind}{d}d" for kind in ("", "_transpose") for d in (1, 2, 3)}
 BY_OUTPUT = {"linear", "conv1d", "conv2d", "conv3d"}
@@ -211,20 +211,12 @@ class LRP(Attribution):
 
     first: Share = ZBox()
     """For what reads the image: ZBox(), Flat() or any of the others."""
-    convolution: Share = Gamma()
+    convolution: WeightShare = Gamma()
     """For convolutions: Gamma(), ZPlus() or Epsilon()."""
-    linear: Share = Epsilon()
+    linear: WeightShare = Epsilon()
     """For linear layers."""
     extend: bool = False
     """Whether what has no rule is covered by the extension above."""
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        for name in ("convolution", "linear"):
-            if isinstance(getattr(self, name), (ZBox, Flat)):
-                raise InputError(
-                    f"LRP.{name} cannot be {getattr(self, name)!r}", "it is for what reads the image"
-                )
 
     def explain(self, query: Query, x: Tensor) -> Tensor:
         box = _ends(query, x) if isinstance(self.first, ZBox) else None

@@ -6,7 +6,7 @@ without a rule, such as a sum, an average or a maximum, is then shared by contri
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from typing import Annotated, Any, NamedTuple
+from typing import Annotated, Any, ClassVar, NamedTuple
 
 import torch
 from torch import Tensor
@@ -54,7 +54,13 @@ class Share(Spec, ABC):
         """``grad`` times ``y`` is the relevance of the outputs."""
 
 
-class Epsilon(Share):
+class WeightShare(Share, ABC):
+    """One that goes by weights and what comes in alone, and so fits any linear operator."""
+
+    kind: ClassVar[str] = "Epsilon(), Gamma() or ZPlus(), as the others are for what reads the image"
+
+
+class Epsilon(WeightShare):
     """By contribution; ``epsilon`` takes the place of what nearly cancels (Bach et al., 2015, eq. 58)."""
 
     epsilon: Annotated[float, Bound(0)] = 1e-6
@@ -65,7 +71,7 @@ class Epsilon(Share):
         return Shared(own=grad * (size / (size + self.epsilon).where(size > 0, 1)))
 
 
-class Gamma(Share):
+class Gamma(WeightShare):
     """By contribution, with those that pull the output's own way raised by ``gamma`` (Montavon et al., 2019).
 
     Outputs below zero are shared among what pulls them down, so that no share is ever larger than its whole.
@@ -78,7 +84,7 @@ class Gamma(Share):
         return pushed(op, x, y, grad, 1.0, self.gamma)
 
 
-class ZPlus(Share):
+class ZPlus(WeightShare):
     """Among what pulls the output its own way alone (z+, alpha 1 beta 0; Montavon et al., 2017)."""
 
     def down(self, op: Operator, x: Tensor, y: Tensor, grad: Tensor) -> Shared:

@@ -1,11 +1,16 @@
 """``unfool explain``."""
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Annotated, Any
+
+from cyclopts import Parameter
 
 from .maps import check_writing, write_maps
 from .pictures import Shown, run_over
 from .shared import ModelOptions, OutputOptions, class_number, folder_for
+
+if TYPE_CHECKING:
+    from ..analysis.sanity import Badge
 
 
 def explain(
@@ -20,6 +25,9 @@ def explain(
     pictures: int = 24,
     seed: int = 0,
     write: str | None = None,
+    grade: Annotated[bool, Parameter(negative="")] = False,
+    measures: Annotated[list[str] | None, Parameter(consume_multiple=True, negative="")] = None,
+    relabelled: str | None = None,
     loading: ModelOptions = ModelOptions(),  # noqa: B008  frozen
     output: OutputOptions = OutputOptions(),  # noqa: B008  frozen
 ) -> None:
@@ -50,6 +58,13 @@ def explain(
         Where all random numbers come from.
     write
         "nifti" or "dicom": the maps of medical files in the geometry of their images, too, as numbers or as pictures.
+    grade
+        Say what the maps are worth: faithfulness, localisation where there are masks, stability and sanity, beside maps
+        that know nothing of the network.
+    measures
+        What --grade measures, as text: "Deletion(steps=8)" "Pointing(15)"; by default all there is.
+    relabelled
+        The address of a network like the model that was trained on random labels, for --grade.
     """
     from ..attributions.base import Attribution
     from ..objectives import Objective
@@ -66,21 +81,37 @@ def explain(
     if write is not None:
         check_writing(write, data, network.view)
     shown = run_over(recipe, network, folder, output, pictures)
-    shown.draw(panels)
+    badge, numbers = None, {}
+    if grade:
+        from ..analysis.grading import numbers as told
+        from ..report.summary import clean
+        from .grade import grade_run
+
+        found = grade_run(recipe, network, measures or (), relabelled, folder, loading, output)
+        badge, numbers = found.badge, {"grade": clean(told(found))}
+    shown.draw(lambda shown, k: panels(shown, k, badge))
     if write is not None:
-        output.say(write_maps(write, shown))
-    report(shown, output)
+        numbers["written"] = write_maps(write, shown)
+        output.say(numbers["written"])
+    report(shown, output, numbers)
 
 
-def panels(shown: Shown, k: int) -> list[tuple[str, Any]]:
-    """Image, map and overlay of one row, then the map of each layer where there are several."""
+def panels(shown: Shown, k: int, badge: "Badge | None" = None) -> list[tuple[str, Any]]:
+    """Image, map and overlay of one row, then the map of each layer where there are several.
+
+    The maps carry their badge where there is one.
+    """
+    from ..show.grades import badged
     from ..show.heat import map_picture, overlay
 
     image, row, table = shown.batch.x[k], shown.rows[k], shown.table
     heat = table["heat"][row][0]
     label = shown.model.label_name(int(table["target"][row]))
-    found = [("image", image), (f"{label}: {span(shown, row)}", map_picture(heat))]
+    found = [(f"{label}: {span(shown, row)}", map_picture(heat))]
     found.append((beside(shown, row) or "overlay", overlay(image, heat)))
+    if badge is not None:
+        found = [(text, badged(picture, badge.verdict, badge.brief)) for text, picture in found]
+    found = [("image", image), *found]
     if "each" in table.columns:
         tops = table["each_max"][row].tolist()
         for name, top, one in zip(layers(shown, row), tops, table["each"][row], strict=True):
@@ -128,7 +159,7 @@ def layers(shown: Shown, row: int) -> list[str]:
     return [names[int(place)] for place in shown.table["layer"][row].flatten()]
 
 
-def report(shown: Shown, output: OutputOptions) -> None:
+def report(shown: Shown, output: OutputOptions, numbers: dict[str, "object"]) -> None:
     table = shown.table
     named = "layer" in table.columns
     header = ["id", "explained", "score", "map from", "to", *(["layer and weights"] if named else [])]
@@ -139,4 +170,4 @@ def report(shown: Shown, output: OutputOptions) -> None:
         for r in shown.rows
     ]
     output.table("", header, rows)
-    shown.close(output, {"explained": int(table.readable.sum())})
+    shown.close(output, {"explained": int(table.readable.sum()), **numbers})
