@@ -257,6 +257,11 @@ def test_what_cannot_be_written_is_refused_before_anything_is_computed(capsys):
     assert not Path("o").exists()
 
 
+def test_a_volume_for_a_network_of_pictures_is_one_sentence_with_the_way_out(capsys):
+    save_nifti(Path("scan.nii.gz"), V.T.astype(np.int16))
+    assert "?as=slices" in refused(capsys, "explain", "Gradient", "scan.nii.gz", "--model", "unfool:digits")
+
+
 def test_without_nibabel_no_map_is_computed_that_cannot_be_written(capsys, monkeypatch):
     save_volume(Path("ct"), V)
     monkeypatch.setitem(sys.modules, "nibabel", None)
