@@ -24,7 +24,10 @@ methods = {
     "occlusion": unfool.Occlusion(window=9, stride=3),
 }
 rows = []
-for first, address in ((("film", x[0]), "unfool:lesions"), (("finding", finding), "unfool:lesions?net=plain")):
+for first, address in (
+    (("film", x[0]), "unfool:lesions"),
+    (("finding", finding), "unfool:lesions?net=plain"),
+):
     model = unfool.load(address)
     maps = [(name, overlay(x[0], method(model, x, 1).heat[0])) for name, method in methods.items()]
     rows.append([first, *maps])

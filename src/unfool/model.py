@@ -184,7 +184,10 @@ class Model:
                 self._dress = self._dress._replace(channels_last=False)
                 raise _Again from error
             reason = str(error).split("\n")[0] or type(error).__name__
-            raise InputError(f"{self.name} fails on images of shape {list(x.shape)}: {reason}") from error
+            hint = "is it for pictures? ?as=slices gives those of a medical file" if x.ndim > 4 else ""
+            raise InputError(
+                f"{self.name} fails on images of shape {list(x.shape)}: {reason}", hint
+            ) from error
         return self._count(self._as_logits(out if out.dtype == torch.float64 else out.float()))
 
     def _as_logits(self, out: Tensor) -> Tensor:

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
 
+from .maps import check_writing, write_maps
 from .pictures import Shown, run_over
 from .shared import ModelOptions, OutputOptions, class_number, folder_for
 
@@ -23,6 +24,7 @@ def explain(
     limit: int | None = None,
     pictures: int = 24,
     seed: int = 0,
+    write: str | None = None,
     grade: Annotated[bool, Parameter(negative="")] = False,
     measures: Annotated[list[str] | None, Parameter(consume_multiple=True, negative="")] = None,
     relabelled: str | None = None,
@@ -39,7 +41,7 @@ def explain(
         An attribution as text: Gradient, "SmoothGrad(GradCAM('layer4'), samples=9)", "GradCAM('all')" for a
         panel of every convolution; unfool methods lists them.
     data
-        A picture, a folder, .csv, .parquet, .npz, torchvision:NAME:split or unfool:digits.
+        A picture, a folder, .csv, .parquet, .npz, .dcm, .nii.gz, torchvision:NAME:split or unfool:digits.
     model
         An address, as for unfool audit.
     target
@@ -54,6 +56,8 @@ def explain(
         How many panels are written.
     seed
         Where all random numbers come from.
+    write
+        "nifti" or "dicom": the maps of medical files in the geometry of their images, too, as numbers or as pictures.
     grade
         Say what the maps are worth: faithfulness, localisation where there are masks, stability and sanity, beside maps
         that know nothing of the network.
@@ -74,6 +78,8 @@ def explain(
         parse(method, Attribution), model, data, target=aim, limit=limit, seed=seed, objective=asked
     )
     folder = folder_for(out, "explain", type(recipe.method).__name__, recipe, loading.told())
+    if write is not None:
+        check_writing(write, data, network.view)
     shown = run_over(recipe, network, folder, output, pictures)
     badge, numbers = None, {}
     if grade:
@@ -84,6 +90,9 @@ def explain(
         found = grade_run(recipe, network, measures or (), relabelled, folder, loading, output)
         badge, numbers = found.badge, {"grade": clean(told(found))}
     shown.draw(lambda shown, k: panels(shown, k, badge))
+    if write is not None:
+        numbers["written"] = write_maps(write, shown)
+        output.say(numbers["written"])
     report(shown, output, numbers)
 
 
