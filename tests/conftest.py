@@ -1,4 +1,4 @@
-"""For all tests: slow ones run last, workers have a thread each, and torchvision imports even beside a torch it was not built for."""
+"""For all tests: slow ones last, a thread for each worker; torchvision imports beside a torch it was not built for."""
 
 import os
 import re

@@ -16,6 +16,9 @@ from ..objectives import Logit, Objective
 from ..query import Query
 from ..rows import Batch, Rng
 
+EMPTY = "its mask is empty"
+"""Why a run leaves an image out whose score would be that of its mask."""
+
 
 class Explained(NamedTuple):
     """Where a network looks, one entry per image. Nothing is normalised before it is drawn.
@@ -122,6 +125,14 @@ class Attribution(Method, ABC):
             scores = [query.instead(query.objective, y).ask(x).score for y in ys]
         found = zip(heats, scores, ys, strict=True)
         return tuple(self._explained(heat, x, score, y, query, home, seed) for heat, score, y in found)
+
+    @final
+    def left_out(self, question: Question, batch: Batch) -> dict[str, str]:
+        asked = () if question.objective is None else question.objective.fixes
+        if "mask" not in asked or batch.masks is None:
+            return {}
+        empty = ~batch.masks.flatten(1).bool().any(1)
+        return {i: EMPTY for i, nothing in zip(batch.ids, empty.tolist(), strict=True) if nothing}
 
     @final
     def columns(self, question: Question, batch: Batch) -> Columns:
