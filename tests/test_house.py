@@ -21,7 +21,7 @@ HEAVY = {
     "matplotlib": ["show/"],
     "onnxruntime": ["zoo/onnx.py"],
     "skops": ["zoo/sklearn.py"],
-    "sklearn": ["samples.py", "zoo/classic.py"],
+    "sklearn": ["analysis/spray.py", "samples.py", "zoo/classic.py"],
     "timm": ["zoo/timm.py"],
     "torchvision": ["vision.py"],
 }

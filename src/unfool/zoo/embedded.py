@@ -1,6 +1,7 @@
 """The embedded networks with their weights; ``python -m unfool.zoo.embedded`` trains them all again."""
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -11,7 +12,7 @@ from torch import Tensor, nn
 from ..attacks.gradient import PGD
 from ..model import Model
 from ..regions import Linf
-from ..samples import Samples, digits, digits8, lesions
+from ..samples import TAGS, Samples, digits, digits8, lesions, tagged
 from ..views import from_uint8
 from .nets import NETS
 
@@ -20,6 +21,9 @@ WEIGHTS = Path(__file__).parent / "weights"
 ACCURACY: dict[str, float] = {
     "digits_conv": 0.9780,
     "digits_robust": 0.9880,
+    "digits_corner": 0.9400,
+    "digits_faint": 0.9600,
+    "digits_moving": 0.4500,
     "digits_mlp": 0.9560,
     "digits_linear": 0.9680,
     "digits8_conv": 0.9860,
@@ -72,13 +76,24 @@ def accuracy(net: nn.Module, data: Samples) -> float:
         return float((net(from_uint8(data.x)).argmax(1) == data.y).float().mean())
 
 
-DATA: dict[str, Callable[..., Samples]] = {"digits": digits, "digits8": digits8, "lesions": lesions}
-EPOCHS = {"digits_robust": 40, "lesions_conv": 12}
+DATA: dict[str, Callable[..., Samples]] = {
+    "digits": digits,
+    "digits8": digits8,
+    "lesions": lesions,
+    **{f"digits_{tag}": partial(tagged, tag=tag) for tag in TAGS},
+}
+EPOCHS = {
+    "digits_robust": 40,
+    "digits_corner": 10,
+    "digits_faint": 10,
+    "digits_moving": 12,
+    "lesions_conv": 12,
+}
 
 
 def retrain(name: str) -> float:
     """Train one network from its seed, write its weights in half precision, and give their accuracy."""
-    data = DATA[name.partition("_")[0]]
+    data = DATA[name if name in DATA else name.partition("_")[0]]
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         net = NETS[name]()
@@ -90,7 +105,7 @@ def retrain(name: str) -> float:
         },
         WEIGHTS / f"{name}.safetensors",
     )
-    return accuracy(build(name), data("test"))
+    return accuracy(build(name), DATA[name.partition("_")[0]]("test"))
 
 
 if __name__ == "__main__":

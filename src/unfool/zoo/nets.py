@@ -42,6 +42,9 @@ def linear(pixels: int, classes: int) -> nn.Module:
 NETS = {
     "digits_conv": lambda: Conv((16, 32, 32), 10, pool=4),
     "digits_robust": lambda: Conv((16, 32, 32), 10, pool=4),
+    "digits_corner": lambda: Conv((16, 32, 32), 10, pool=4),
+    "digits_faint": lambda: Conv((16, 32, 32), 10, pool=4),
+    "digits_moving": lambda: Conv((16, 32, 32), 10, norm=True, pooled=True),
     "digits_mlp": lambda: mlp(1024, 10),
     "digits_linear": lambda: linear(1024, 10),
     "digits8_conv": lambda: Conv((32, 64), 10, pool=4, pooled=True),
