@@ -99,13 +99,13 @@ def _edit(
 def difference(a: Tensor, b: Tensor) -> tuple[float, float, float]:
     """Of two rates over the same images, with the 95 % interval of the mean of paired differences.
 
-    Where no pair differs the interval is that of a rate of 0 in n to either side.
+    Where all pairs are alike the interval is that of a rate of 0 in n to either side.
     """
     if not len(a):
         return 0.0, -1.0, 1.0
     apart = a.double() - b.double()
-    if not apart.any() or len(a) < 2:
-        most = rate(apart != 0).high
+    if (apart == apart[0]).all():
+        most = rate(apart != apart).high
         return float(apart.mean()), float(apart.mean()) - most, float(apart.mean()) + most
     found = mean_of(apart.tolist())
     return found.mean, found.low, found.high

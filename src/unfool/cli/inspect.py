@@ -9,6 +9,7 @@ SUBJECTS = {
     "hiding": "What stickers hide from detectors.",
     "bounds": "What theory allows: how many images must lie near a boundary.",
     "shortcuts": "Whether a model uses cues that have nothing to do with a class.",
+    "hotspots": "Whether false positives look at an artefact, and go without it.",
     "dimensions": "Whether more dimensions make a classifier easier to fool.",
 }
 

@@ -65,13 +65,26 @@ def run_shortcuts(
     """The maps of every image of the class, for that class."""
     claim(folder, repr(plan), model)
     ids, _ = class_ids(source, model, plan.target, plan.sample, plan.seed)
-    question = Question(model, None, plan.target, plan.seed)
+    recipe = Recipe(plan.method, plan.model, plan.data, target=plan.target, limit=len(ids), seed=plan.seed)
+    return run_maps("maps", recipe, ids, model, source, folder, watch)
+
+
+def run_maps(
+    name: str,
+    recipe: Recipe,
+    ids: Sequence[str],
+    model: Model,
+    source: Source,
+    folder: Path,
+    watch: Watch = unwatched,
+) -> Table:
+    """What is missing of a recipe over some samples, in ``parts/name``."""
+    question = Question(model, None, recipe.target, recipe.seed)
 
     def rows(some: Sequence[str]) -> Part:
-        return answered(plan.method, question, source.batch(some, model.view, model.classes))
+        return answered(recipe.method, question, source.batch(some, model.view, model.classes))
 
-    recipe = Recipe(plan.method, plan.model, plan.data, target=plan.target, limit=len(ids), seed=plan.seed)
-    place, chunk = folder / "parts" / "maps", at_once(first_image(source, ids, model.view, model))
-    with watch("maps", len(ids)) as progress:
+    place, chunk = folder / "parts" / name, at_once(first_image(source, ids, model.view, model))
+    with watch(name, len(ids)) as progress:
         work(repr(recipe), place, ids, rows, chunk=chunk, progress=progress)
     return read_table(place)

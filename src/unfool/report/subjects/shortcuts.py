@@ -67,8 +67,8 @@ def _given_sentence(found: Studied) -> str:
     )
     put = one.inserted.changed
     return (
-        f" Of the given cue{seen}, {one.verdict}: put into other images it makes "
-        f"{100 * put['cue'].value:.1f} % of {put['cue'].n} {target(found)}, other pixels in its place "
+        f" Of the given cue{seen}, {one.verdict}: with it {100 * put['cue'].value:.1f} % of "
+        f"{put['cue'].n} other images are taken for {target(found)}, with other pixels in its place "
         f"{100 * put[DECIDES['insert']].value:.1f} %."
     )
 
@@ -135,14 +135,7 @@ def _card(one: Suspect, shown: int) -> list[Cell]:
 
 
 def _verdicts(found: Studied) -> Section:
-    header = [
-        "cue",
-        "edit",
-        "changes",
-        *["control: elsewhere", "other control"],
-        "more than its control",
-        "verdict",
-    ]
+    header = ["cue", "edit", "changes", "control: elsewhere", "other control", "more than its control"]
     rows = [_row(one, edit) for one in told(found) for edit in (one.inserted, one.removed)]
     groups = [
         [one.name, name, value, _told(r)]
@@ -158,6 +151,9 @@ def _verdicts(found: Studied) -> Section:
         f"95 % intervals. The model uses a cue where it changes {100 * found.plan.least:g} points more than other "
         "pixels put in, or the same shape taken out elsewhere.",
         tables=[
+            Grid(
+                "", ["cue", "images", "verdict"], [[one.name, str(one.n), one.verdict] for one in told(found)]
+            ),
             Grid("", header, rows),
             *([Grid("Who is in each cluster", ["cue", "group", "value", "share"], groups)] if groups else []),
         ],
@@ -168,13 +164,12 @@ def _row(one: Suspect, edit: Edit) -> list[str]:
     cue, elsewhere, other = edit.changed.items()
     value, low, high = edit.decides
     return [
-        f"{one.name} (n = {one.n})",
+        one.name,
         {"insert": "put in", "remove": "taken out"}[edit.kind],
         _told(cue[1]),
         _told(elsewhere[1]),
         f"{other[0]}: {_told(other[1])}",
         f"{100 * value:+.1f} points ({100 * low:.1f} to {100 * high:.1f})" if cue[1].n else "no image",
-        one.verdict,
     ]
 
 
@@ -208,8 +203,8 @@ def _kept(found: Studied, one: Suspect) -> str:
         else ""
     )
     return (
-        f"Put into {put['cue'].n} images of other classes the cue makes {_told(put['cue'])} {target(found)}; taken out "
-        f"of images of the class it changes {_told(out['cue'])}.{place}"
+        f"Of images of other classes {_told(put['cue'])} are taken for {target(found)} with it; of images of the class "
+        f"{_told(out['cue'])} are no more without it.{place}"
     )
 
 
