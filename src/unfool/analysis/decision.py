@@ -140,10 +140,11 @@ def decide(
     held = None if cases is None else _some(plan, model, cases, labelled=True)
     calibration = None if held is None else calibrate(model, held)
     warm = None if calibration is None else float((logits / calibration.temperature).softmax(1)[0, label])
-    near, usual = ((), None) if learned is None else _nearest(plan, model, one.x, learned)
+    near, usual = _nearest(plan, model, one.x, learned)
     mean = None if learned is None else learned.x.double().mean(0, keepdim=True)
     hashes = {"weights": fingerprint(model), "image": digest(one.x)}
-    hashes |= {name: digest(b.x) for name, b in (("training", learned), ("cases", held)) if b is not None}
+    hashes |= {} if learned is None else {"training": digest(learned.x)}
+    hashes |= {} if held is None else {"cases": digest(held.x)}
     known = model.label_name(int(one.y[0])) if int(one.y[0]) >= 0 else "unknown"
     return Record(
         plan,
@@ -190,8 +191,7 @@ def _some(plan: Decision, model: Model, source: Source, labelled: bool = False) 
 
 
 def _logits(model: Model, x: Tensor) -> Tensor:
-    parts = [model(part).cpu() for part in x.split(model.capacity)]
-    found = torch.cat(parts)
+    found = torch.cat([model(part).cpu() for part in x.split(model.capacity)])
     return found.flatten(2).mean(2) if found.ndim > 2 else found
 
 
@@ -275,7 +275,11 @@ def features(model: Model, x: Tensor) -> Tensor:
     return torch.cat(parts).cpu()
 
 
-def _nearest(plan: Decision, model: Model, x: Tensor, learned: Batch) -> tuple[tuple[Neighbour, ...], float]:
+def _nearest(
+    plan: Decision, model: Model, x: Tensor, learned: Batch | None
+) -> tuple[tuple[Neighbour, ...], float | None]:
+    if learned is None:
+        return (), None
     distance = torch.cdist(features(model, x).double(), features(model, learned.x).double())[0]
     order = distance.argsort(stable=True)[: plan.neighbours].tolist()
     names = [model.label_name(int(y)) if y >= 0 else "unknown" for y in learned.y.tolist()]

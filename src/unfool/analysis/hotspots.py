@@ -34,6 +34,8 @@ class Case(NamedTuple):
     id: str
     image: Tensor
     maps: Tensor
+    hot: Tensor
+    """The same maps as they are searched for their hot spots."""
     mask: Tensor
     without: Tensor
     control: Tensor
@@ -186,4 +188,6 @@ def _case(plan: Hotspots, model: Model, batch: Batch, heat: Tensor, k: int) -> C
     edit = _without(plan, model, one)
     before, after, control = (float(_chance(plan, model, x)[0]) for x in (one.x, edit.after, edit.control))
     chance = (before, after, control)
-    return Case(one.ids[0], one.x[0], heat[k], one.artefacts[0], edit.after[0], edit.control[0], chance)
+    hot = torch.stack([_evidence(m, heat[k, i]) for i, m in enumerate(plan.methods)])
+    after, control = edit.after[0], edit.control[0]
+    return Case(one.ids[0], one.x[0], heat[k], hot, one.artefacts[0], after, control, chance)

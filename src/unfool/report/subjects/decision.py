@@ -65,15 +65,12 @@ def command(found: Record) -> str:
 def _said(found: Record) -> Section:
     order = sorted(range(len(found.logits)), key=lambda k: -found.logits[k])[:5]
     rows = [[named(found, k), f"{found.logits[k]:.4f}"] for k in order]
-    c = found.calibration
+    c, warm = found.calibration, found.calibrated
     told = [
         ["decision", named(found, found.label)],
         ["label in the data", found.known],
         ["probability as the model gives it", f"{100 * found.probability:.2f} %"],
-        [
-            "calibrated probability",
-            "none: no --cases were given" if found.calibrated is None else f"{100 * found.calibrated:.2f} %",
-        ],
+        ["calibrated probability", "none: no --cases were given" if warm is None else f"{100 * warm:.2f} %"],
     ]
     if c is not None:
         told += [
@@ -83,8 +80,8 @@ def _said(found: Record) -> Section:
         ]
     return Section(
         "What it says",
-        "The probability is calibrated by dividing the logits by a temperature that makes the loss smallest on one half "
-        "of the cases.",
+        "The probability is calibrated by dividing the logits by a temperature that makes the loss smallest on one "
+        "half of the cases.",
         tables=[Grid("", ["", ""], told), Grid("Largest logits", ["class", "logit"], rows)],
     )
 
@@ -99,53 +96,34 @@ def _why(found: Record) -> Section:
         [e.name, f"{e.correlation:.2f} ({e.low:.2f} to {e.high:.2f}, n = {found.plan.draws})", e.status]
         for e in found.evidence
     ]
-    tables = [
-        Grid(
-            "Does the map depend on what was learned?",
-            ["map", "rank correlation with random networks", ""],
-            rows,
-        )
-    ]
-    figures = [
-        Figure(
-            "evidence",
-            _maps(found),
-            "Above the network's maps, below",
-            "the same maps of a network with weights drawn anew",
-        )
-    ]
+    header = ["map", "rank correlation with random networks", ""]
+    control = "the same maps of a network with weights drawn anew"
     return Section(
         "Evidence",
         "Where the score of the decision comes from, and at the right what speaks against it (Grad-CAM of the negative "
         "score). Orange speaks for, purple against.",
-        figures if found.evidence else (),
-        [*([tables[0]] if rows else []), *_contributions(found)],
+        [Figure("evidence", _maps(found), "Above the network's maps.", control)] if rows else (),
+        [
+            *([Grid("Does the map depend on what was learned?", header, rows)] if rows else []),
+            *_contributions(found),
+        ],
     )
 
 
 def _maps(found: Record) -> Image.Image:
     image = picture(found.image)
-    titles = [
-        "image",
-        *(e.name for e in found.evidence),
-        *(["against it"] if found.against is not None else []),
-    ]
-    above = [
-        Cell(overlay(image, picture(e.heat)), [f"{float(e.heat.min()):.2g} to {float(e.heat.max()):.2g}"])
-        for e in found.evidence
-    ]
-    below = [
-        Cell(overlay(image, picture(e.empty)), [f"correlation {e.correlation:.2f}"]) for e in found.evidence
-    ]
+    titles = ["image", *(e.name for e in found.evidence)]
+    above, below = [Cell(image, [found.known])], [Cell(image, [""])]
+    for e in found.evidence:
+        span = f"{float(e.heat.min()):.2g} to {float(e.heat.max()):.2g}"
+        above.append(Cell(overlay(image, picture(e.heat)), [span]))
+        below.append(Cell(overlay(image, picture(e.empty)), [f"correlation {e.correlation:.2f}"]))
     if found.against is not None:
-        blank = not bool(found.against.any())
-        above.append(Cell(overlay(image, picture(found.against)), ["nothing" if blank else ""]))
+        told = "" if bool(found.against.any()) else "nothing"
+        titles.append("against it")
+        above.append(Cell(overlay(image, picture(found.against)), [told]))
         below.append(Cell(torch.ones_like(image), [""]))
-    return sheet(
-        titles,
-        [("network", [Cell(image, [found.known]), *above]), ("random", [Cell(image, [""]), *below])],
-        side=144,
-    )
+    return sheet(titles, [("network", above), ("random", below)], side=144)
 
 
 def _contributions(found: Record) -> list[Grid]:
@@ -154,9 +132,9 @@ def _contributions(found: Record) -> list[Grid]:
         return []
     flat = c.values.flatten()
     order = flat.abs().argsort(descending=True, stable=True)[:10].tolist()
-    rows = [[_place(k, c.values.shape), f"{float(flat[k]):+.4f}"] for k in order]
     rest = float(flat.sum()) - sum(float(flat[k]) for k in order)
-    rows += [
+    rows = [
+        *([_place(k, c.values.shape), f"{float(flat[k]):+.4f}"] for k in order),
         ["all others", f"{rest:+.4f}"],
         ["together", f"{float(flat.sum()):+.6f}"],
         ["score minus that of the mean case", f"{c.score - c.mean_score:+.6f}"],
@@ -173,65 +151,43 @@ def _place(k: int, shape: torch.Size) -> str:
 
 
 def _change(found: Record) -> Section:
+    if not found.flips:
+        return Section("", "")
     image = picture(found.image)
-    rows = [
-        [f.name, f"{f.size:.4g}" if f.found else "none found", f.label if f.found else "", str(f.noise)]
-        for f in found.flips
-    ]
     cells = [Cell(image, [named(found, found.label)])]
     for f in found.flips:
-        cells += [
-            Cell(picture(f.image), [f.label], f.found),
-            Cell(enlarged(map_picture(picture(f.image - found.image)), 144), [f"{f.size:.3g} in {f.name}"]),
-        ]
+        change = enlarged(map_picture(picture(f.image - found.image)), 144)
+        cells += [Cell(picture(f.image), [f.label], f.found), Cell(change, [f"{f.size:.3g} in {f.name}"])]
     titles = ["image", *(t for f in found.flips for t in (f"smallest in {f.name}", "its change"))]
+    rows = [
+        [f.name, f"{f.size:.4g}" if f.found else "none found", f.label, str(f.noise)] for f in found.flips
+    ]
+    drawn = sheet(titles, [("", cells)], side=144)
     return Section(
         "What would change it",
-        "The smallest change found in each norm: an upper bound of the robustness radius. Noise is Gaussian, of the same "
-        "L2 length.",
-        [
-            Figure(
-                "change",
-                sheet(titles, [("", cells)], side=144),
-                "Changes are drawn stretched.",
-                "noise of the same length, in the table",
-            )
-        ]
-        if found.flips
-        else [],
-        [Grid("", ["norm", "size", "becomes", "flipped by noise of that length"], rows)] if rows else [],
+        "The smallest change found in each norm: an upper bound of the robustness radius. Noise is Gaussian, of the "
+        "same L2 length.",
+        [Figure("change", drawn, "Changes are drawn stretched.", "noise of the same length, in the table")],
+        [Grid("", ["norm", "size", "becomes", "flipped by noise of that length"], rows)],
     )
 
 
 def _near(found: Record) -> Section:
     if not found.neighbours:
         return Section("", "")
-    cells = [
-        Cell(picture(n.image), [n.label, f"{n.distance:.3g}"], n.label != named(found, found.label))
-        for n in found.neighbours
+    own = named(found, found.label)
+    cells = [Cell(picture(found.image), [own, ""])]
+    cells += [
+        Cell(picture(n.image), [n.label, f"{n.distance:.3g}"], n.label != own) for n in found.neighbours
     ]
-    titles = ["this case", *(n.id for n in found.neighbours)]
-    drawn = sheet(
-        titles, [("", [Cell(picture(found.image), [named(found, found.label), ""]), *cells])], side=112
-    )
+    drawn = sheet(["this case", *(n.id for n in found.neighbours)], [("", cells)], side=112)
+    rows = [[n.id, n.label, f"{n.distance:.4g}"] for n in found.neighbours]
+    control = f"the median distance of a training case is {found.usual:.3g}"
     return Section(
         "Nearest training cases",
         "In the features that the last layer reads.",
-        [
-            Figure(
-                "nearest",
-                drawn,
-                "Label and distance.",
-                f"the median distance of a training case is {found.usual:.3g}",
-            )
-        ],
-        [
-            Grid(
-                "",
-                ["training case", "label", "distance"],
-                [[n.id, n.label, f"{n.distance:.4g}"] for n in found.neighbours],
-            )
-        ],
+        [Figure("nearest", drawn, "Label and distance.", control)],
+        [Grid("", ["training case", "label", "distance"], rows)],
     )
 
 

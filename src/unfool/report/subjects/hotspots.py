@@ -48,7 +48,7 @@ def _groups(found: Reviewed) -> Section:
     rows = [[name, _told(r)] for name, r in found.groups.items()]
     return Section(
         "Right and wrong by finding and artefact",
-        f"The finding is {class_name(found.classes, found.plan.target)}; a positive is an image that is labelled so.",
+        f"The finding is class {class_name(found.classes, found.plan.target)}; positives are labelled so.",
         tables=[Grid("", ["images", "right"], rows)],
     )
 
@@ -79,7 +79,9 @@ def cases(found: Reviewed) -> Image.Image:
 def _row(case: Case) -> list[Cell]:
     told = [f"{100 * p:.0f} %" for p in case.chance]
     marked = case.image.mean(0, keepdim=True)
-    maps = [Cell(circled(overlay(marked, heat), heat), []) for heat in case.maps]
+    maps = [
+        Cell(circled(overlay(marked, heat), hot), []) for heat, hot in zip(case.maps, case.hot, strict=True)
+    ]
     changed = bool(case.mask.any())
     return [
         Cell(case.image, [told[0]]),
