@@ -188,7 +188,7 @@ def test_hot_spots_need_marked_artefacts(capsys, elsewhere):
 
 
 RECORD = ["inspect", "decision", "unfool:digits8", "unfool:digits8", "--id", "test/7", "--json"]
-DATA = ["--training", "unfool:digits8?split=train", "--cases", "unfool:digits8", "--sample", "300"]
+DATA = ["--training", "unfool:digits8?split=train", "--cases", "unfool:digits8", "--limit", "300"]
 
 
 def test_every_number_of_a_record_comes_again_by_the_command_on_it(capsys, elsewhere):

@@ -1,7 +1,8 @@
 """One decision of a network on one record: what it said, how sure, why, what would change it, and cases like it."""
 
+import math
 from hashlib import sha256
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -206,12 +207,12 @@ def calibrate(model: Model, held: Batch) -> Calibrated:
     learn, judge = halves(len(y))
 
     def loss(log_t: float, part: slice) -> float:
-        return float(F.cross_entropy(logits[part] / 2.718281828459045**log_t, y[part]))
+        return float(F.cross_entropy(logits[part] / math.exp(log_t), y[part]))
 
-    found = minimize_scalar(lambda t: loss(t, learn), bounds=(-3, 3), method="bounded")
+    found: Any = minimize_scalar(lambda t: loss(t, learn), bounds=(-3, 3), method="bounded")
     log_t = float(found.x)
     right = rate(logits[judge].argmax(1) == y[judge])
-    return Calibrated(2.718281828459045**log_t, len(y[learn]), loss(0.0, judge), loss(log_t, judge), right)
+    return Calibrated(math.exp(log_t), len(y[learn]), loss(0.0, judge), loss(log_t, judge), right)
 
 
 def _methods(plan: Decision, model: Model, x: Tensor) -> list[Attribution]:
@@ -269,9 +270,8 @@ def features(model: Model, x: Tensor) -> Tensor:
     leaves = [name for name, module in model.layers.items() if not list(module.children())]
     if len(leaves) < 2:
         return x.flatten(1)
-    parts = [
-        model.trace(part, (leaves[-2],))[leaves[-2]].flatten(1).detach() for part in x.split(model.capacity)
-    ]
+    with torch.no_grad():
+        parts = [model.trace(part, (leaves[-2],))[leaves[-2]].flatten(1) for part in x.split(model.capacity)]
     return torch.cat(parts).cpu()
 
 

@@ -1,6 +1,8 @@
 """Put a cue into images or take it out, and see whether the answer changes, beside edits of equal size."""
 
+import math
 from collections.abc import Callable
+from random import Random
 from typing import Literal, NamedTuple
 
 import torch
@@ -148,11 +150,16 @@ def _move(mask: Tensor, held: Tensor, seed: int) -> Shift:
     room = _room(mask)
     if room is None:
         return (0,) * (mask.ndim - 1)
-    stream = torch.Generator().manual_seed(seed)
-    tries = [
-        tuple(int(torch.randint(low, high, (), generator=stream)) for low, high in room) for _ in range(TRIES)
-    ]
-    return min(tries, key=lambda by: int((_rolled(mask, by) & held).sum()))
+    rng, best, least = Random(seed), (0,) * len(room), math.inf
+    places = mask[0].nonzero()
+    for _ in range(TRIES):
+        by = tuple(rng.randrange(low, high) for low, high in room)
+        touched = int(held[0][tuple((places + torch.tensor(by)).T)].sum())
+        if touched < least:
+            best, least = by, touched
+        if not least:
+            break
+    return best
 
 
 def _room(mask: Tensor) -> list[tuple[int, int]] | None:

@@ -15,7 +15,7 @@ def decision(
     cases: str = "",
     method: tuple[str, ...] = ("Gradient()", "GradCAM()", "Occlusion()"),
     neighbours: int = 5,
-    sample: int = 2000,
+    limit: int = 2000,
     out: Path | None = None,
     seed: int = 0,
     loading: ModelOptions = ModelOptions(),  # noqa: B008  frozen
@@ -41,7 +41,7 @@ def decision(
         Attributions as text, one --method each.
     neighbours
         How many near cases.
-    sample
+    limit
         How many images of either data at most, drawn by the seed.
     out
         The folder for the page; by default one in runs/decision named after what is run.
@@ -56,7 +56,7 @@ def decision(
     place, network = data_for(data, model), loading.load(model)
     methods = tuple(parse(text, Attribution) for text in method)
     plan = Decision(
-        model, place, id, training, cases, methods, neighbours=neighbours, sample=sample, seed=seed
+        model, place, id, training, cases, methods, neighbours=neighbours, sample=limit, seed=seed
     )
     learned, held = (opened(address) if address else None for address in (training, cases))
     found = decide(plan, network, opened(place), learned, held)

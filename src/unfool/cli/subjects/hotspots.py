@@ -13,7 +13,7 @@ def hotspots(
     target: str | None = None,
     method: tuple[str, ...] = ("Occlusion()", "Gradient()", "GradCAM()"),
     tolerance: int = 2,
-    sample: int = 1000,
+    limit: int = 1000,
     images: int = 3,
     out: Path | None = None,
     seed: int = 0,
@@ -37,7 +37,7 @@ def hotspots(
         Attributions as text, one --method each.
     tolerance
         So many pixels beside the artefact still count as on it.
-    sample
+    limit
         How many images at most, drawn by the seed.
     images
         How many false positives are shown.
@@ -55,7 +55,7 @@ def hotspots(
     place, network = data_for(data, model), loading.load(model)
     source, number = opened(place), class_number(target, network)
     methods = tuple(parse(text, Attribution) for text in method)
-    plan = Hotspots(model, place, 1 if number is None else number, methods, tolerance, sample, images, seed)
+    plan = Hotspots(model, place, 1 if number is None else number, methods, tolerance, limit, images, seed)
     out = folder_for(out, "hotspots", model, plan, loading.told())
     with output.watching() as watch:
         found = run_hotspots(plan, network, source, out, watch)

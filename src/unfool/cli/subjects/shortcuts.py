@@ -17,7 +17,7 @@ def shortcuts(
     least: float = 0.1,
     side: int = 16,
     most: int = 8,
-    sample: int = 1000,
+    limit: int = 1000,
     images: int = 4,
     out: Path | None = None,
     seed: int = 0,
@@ -49,7 +49,7 @@ def shortcuts(
         Maps are brought to so many positions a side.
     most
         No more clusters than this.
-    sample
+    limit
         How many images of the class, and how many others, at most.
     images
         How many images of each kind are shown.
@@ -75,7 +75,7 @@ def shortcuts(
         side,
         most,
         least,
-        sample,
+        limit,
         images,
         seed,
     )

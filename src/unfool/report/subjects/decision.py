@@ -58,7 +58,7 @@ def command(found: Record) -> str:
         parts += [f"--{name}", getattr(plan, name)] if getattr(plan, name) else []
     for method in plan.methods:
         parts += ["--method", repr(method)]
-    parts += ["--neighbours", str(plan.neighbours), "--sample", str(plan.sample), "--seed", str(plan.seed)]
+    parts += ["--neighbours", str(plan.neighbours), "--limit", str(plan.sample), "--seed", str(plan.seed)]
     return shlex.join(parts)
 
 
