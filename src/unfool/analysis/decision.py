@@ -1,12 +1,9 @@
 """One decision of a network on one record: what it said, how sure, why, what would change it, and cases like it."""
 
-import math
 from hashlib import sha256
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import torch
-import torch.nn.functional as F
-from scipy.optimize import minimize_scalar
 from torch import Tensor
 
 from ..attacks.nearest import DDN, FMN
@@ -26,6 +23,7 @@ from ..regions import L2, Linf
 from ..rows import Batch
 from ..runs.begin import chosen, fingerprint
 from ..spec import Count, Natural, Spec
+from .calibration import Calibrated, calibrate, halves, logits_of
 from .rates import Rate, rate
 
 
@@ -79,16 +77,6 @@ class Flip(NamedTuple):
     """How many of the random changes of the same L2 length flip it."""
 
 
-class Calibrated(NamedTuple):
-    """A temperature found on one half of the cases, judged on the other."""
-
-    temperature: float
-    n: int
-    loss_before: float
-    loss_after: float
-    right: Rate
-
-
 class Neighbour(NamedTuple):
     """A training case near in the features the last layer reads."""
 
@@ -135,7 +123,7 @@ def decide(
     plan: Decision, model: Model, source: Source, training: Source | None = None, cases: Source | None = None
 ) -> Record:
     one = _sample(plan, model, source)
-    logits = _logits(model, one.x)
+    logits = logits_of(model, one.x)
     label = int(logits.argmax())
     learned = None if training is None else _some(plan, model, training)
     held = None if cases is None else _some(plan, model, cases, labelled=True)
@@ -191,30 +179,6 @@ def _some(plan: Decision, model: Model, source: Source, labelled: bool = False) 
     return batch
 
 
-def _logits(model: Model, x: Tensor) -> Tensor:
-    found = torch.cat([model(part).cpu() for part in x.split(model.capacity)])
-    return found.flatten(2).mean(2) if found.ndim > 2 else found
-
-
-def halves(n: int) -> tuple[slice, slice]:
-    """To calibrate and to judge."""
-    return slice(0, n // 2), slice(n // 2, n)
-
-
-def calibrate(model: Model, held: Batch) -> Calibrated:
-    """The temperature of the least loss on the first half (Guo et al., 2017), and the loss on the second."""
-    logits, y = _logits(model, held.x).double(), held.y
-    learn, judge = halves(len(y))
-
-    def loss(log_t: float, part: slice) -> float:
-        return float(F.cross_entropy(logits[part] / math.exp(log_t), y[part]))
-
-    found: Any = minimize_scalar(lambda t: loss(t, learn), bounds=(-3, 3), method="bounded")
-    log_t = float(found.x)
-    right = rate(logits[judge].argmax(1) == y[judge])
-    return Calibrated(math.exp(log_t), len(y[learn]), loss(0.0, judge), loss(log_t, judge), right)
-
-
 def _methods(plan: Decision, model: Model, x: Tensor) -> list[Attribution]:
     """Those that the model allows: a class activation map needs positions."""
     if model.access != "gradients":
@@ -266,7 +230,7 @@ def _flips(plan: Decision, model: Model, x: Tensor, label: int) -> tuple[Flip, .
 def features(model: Model, x: Tensor) -> Tensor:
     """What the last layer reads: the output of the layer before it, [B, D]; the logits of a black box."""
     if model.access != "gradients":
-        return _logits(model, x)
+        return logits_of(model, x)
     leaves = [name for name, module in model.layers.items() if not list(module.children())]
     if len(leaves) < 2:
         return x.flatten(1)
@@ -290,7 +254,7 @@ def _nearest(
 def _groups(model: Model, held: Batch, one: Batch, label: int) -> dict[str, Rate]:
     """On the half that judges: how often the model is right, on all, where it says the same, on the case's groups."""
     judged = held[torch.arange(len(held))[halves(len(held))[1]]]
-    said = _logits(model, judged.x).argmax(1)
+    said = logits_of(model, judged.x).argmax(1)
     right = said == judged.y
     found = {"all cases": rate(right), f"where it says {model.label_name(label)}": rate(right[said == label])}
     for name, values in one.groups.items():
@@ -312,7 +276,7 @@ def contributions(model: Model, x: Tensor, mean: Tensor | None, label: int) -> C
     at = x.double()
     middle = torch.zeros_like(at) if mean is None else mean
     values = Gradient()(exact, at, label).heat * (at - middle)
-    score, base = (float(_logits(exact, t)[0, label]) for t in (at, middle))
+    score, base = (float(logits_of(exact, t)[0, label]) for t in (at, middle))
     error = abs(float(values.sum()) - (score - base))
     if error > 1e-9 * max(1.0, abs(score), abs(base)):
         return None
