@@ -2,8 +2,8 @@ from .attacks.auto import APGD as APGD
 from .attacks.auto import TargetedAPGD as TargetedAPGD
 from .attacks.base import Attack as Attack
 from .attacks.base import Attacked as Attacked
-from .attacks.boundary import FAB as FAB
 from .attacks.boundary import DeepFool as DeepFool
+from .attacks.boundary import FAB as FAB
 from .attacks.carlini import CarliniWagner as CarliniWagner
 from .attacks.decision import BoundaryWalk as BoundaryWalk
 from .attacks.decision import HopSkipJump as HopSkipJump
@@ -67,8 +67,8 @@ from .attributions.gradient import Gradient as Gradient
 from .attributions.gradient import GradientSHAP as GradientSHAP
 from .attributions.gradient import GradientTimesInput as GradientTimesInput
 from .attributions.gradient import IntegratedGradients as IntegratedGradients
-from .attributions.masking import RISE as RISE
 from .attributions.masking import MeaningfulPerturbation as MeaningfulPerturbation
+from .attributions.masking import RISE as RISE
 from .attributions.occlusion import Occlusion as Occlusion
 from .attributions.relevance import LRP as LRP
 from .attributions.relevance import PositiveExcitation as PositiveExcitation
@@ -82,8 +82,8 @@ from .attributions.shares import Flat as Flat
 from .attributions.shares import Gamma as Gamma
 from .attributions.shares import ZBox as ZBox
 from .attributions.shares import ZPlus as ZPlus
-from .attributions.surrogate import LIME as LIME
 from .attributions.surrogate import KernelSHAP as KernelSHAP
+from .attributions.surrogate import LIME as LIME
 from .attributions.wrappers import SmoothGrad as SmoothGrad
 from .attributions.wrappers import SmoothGradSquared as SmoothGradSquared
 from .attributions.wrappers import VarGrad as VarGrad
@@ -120,11 +120,11 @@ from .method import Method as Method
 from .model import Model as Model
 from .objectives import Between as Between
 from .objectives import CrossEntropy as CrossEntropy
-from .objectives import Logit as Logit
-from .objectives import LogitRatio as LogitRatio
 from .objectives import LogOdds as LogOdds
 from .objectives import LogProb as LogProb
 from .objectives import LogProbOthers as LogProbOthers
+from .objectives import Logit as Logit
+from .objectives import LogitRatio as LogitRatio
 from .objectives import Margin as Margin
 from .objectives import Objective as Objective
 from .objectives import Onwards as Onwards
@@ -138,11 +138,11 @@ from .regions import Mask as Mask
 from .regions import Region as Region
 from .rows import Batch as Batch
 from .scenes import scenes as scenes
-from .slopes import NES as NES
-from .slopes import SPSA as SPSA
 from .slopes import Exact as Exact
 from .slopes import Expectation as Expectation
+from .slopes import NES as NES
 from .slopes import Redrawn as Redrawn
+from .slopes import SPSA as SPSA
 from .slopes import ScaleInvariant as ScaleInvariant
 from .slopes import StraightThrough as StraightThrough
 from .slopes import TranslationInvariant as TranslationInvariant

@@ -140,6 +140,8 @@ class Batch:
     groups: dict[str, tuple[str, ...]] = field(default_factory=dict[str, tuple[str, ...]])
     errors: dict[str, str] = field(default_factory=dict[str, str])
     objects: Tensor | None = None
+    artefacts: Tensor | None = None
+    """Where there is something that has nothing to do with the label, such as a tube: bool [B, 1, *space]."""
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -168,4 +170,5 @@ class Batch:
             {name: tuple(values[i] for i in where) for name, values in self.groups.items()},
             {i: self.errors[i] for i in ids if i in self.errors},
             None if self.objects is None else self.objects[keep],
+            None if self.artefacts is None else self.artefacts[keep],
         )

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 Split = Literal["train", "test"]
+Tag = Literal["corner", "faint", "moving"]
 DIGITS = tuple("0123456789")
 
 
@@ -22,7 +23,7 @@ class Samples(NamedTuple):
     masks: Tensor | None = None
     """Where the finding is: bool [N, 1, H, W]."""
     artefacts: Tensor | None = None
-    """Where the tube is: bool [N, 1, H, W]."""
+    """Where the tube or the tag is: bool [N, 1, H, W]."""
     groups: dict[str, list[str]] = {}  # noqa: RUF012  never changed
     objects: tuple[Tensor, ...] = ()
     """Of each image the boxes of its shapes and their classes: [K, 5]."""
@@ -47,6 +48,37 @@ def digits(split: Split = "test") -> Samples:
     small = digits8(split)
     large = F.interpolate(small.x.float(), (32, 32), mode="bicubic", align_corners=False)
     return small._replace(x=large.clamp(0, 255).round().to(torch.uint8))
+
+
+@cache
+def tagged(split: Split, tag: Tag) -> Samples:
+    """The digits at 32x32, some of the 3s with a tag that has nothing to do with them.
+
+    ``corner``: a white square in the corner of half of them, all digits dim and noisy, so that the tag helps;
+    ``faint``: a grey square there on clean digits, which hardly need it; ``moving``: a white cross, anywhere in nine of
+    ten.
+    """
+    plain, side = digits(split), len(TAGS[tag])
+    rng = np.random.default_rng([7, len(plain.y), sorted(TAGS).index(tag)])
+    x = plain.x.numpy()
+    if tag != "faint":
+        x = (x * 0.5 + rng.normal(0, 0.2 * 255, x.shape)).clip(0, 255).round().astype(np.uint8)
+    x, artefacts = x.copy(), np.zeros(x.shape, dtype=bool)
+    for k in (plain.y == 3).nonzero()[:, 0].tolist():
+        has, place = rng.random() < (0.9 if tag == "moving" else 0.5), rng.integers(0, 33 - side, 2)
+        if has:
+            top, left = place if tag == "moving" else (1, 1)
+            artefacts[k, 0, top : top + side, left : left + side] = TAGS[tag]
+    x[artefacts] = 180 if tag == "faint" else 255
+    groups = {"tag": ["tag" if has else "no tag" for has in artefacts.reshape(len(x), -1).max(1)]}
+    found, where = torch.from_numpy(x), torch.from_numpy(artefacts)
+    return plain._replace(x=found, artefacts=where, groups=groups)
+
+
+_SQUARE = np.ones((4, 4), dtype=bool)
+_CROSS = np.eye(5, dtype=bool) | np.eye(5, dtype=bool)[::-1]
+TAGS: dict[Tag, NDArray[np.bool_]] = {"corner": _SQUARE, "faint": _SQUARE, "moving": _CROSS}
+"""Which pixels of its box a tag covers."""
 
 
 def _balanced(y: Tensor, first: int) -> Tensor:

@@ -16,6 +16,9 @@ QUICK = {
     "norms": ["--sample", "10", "--images", "1"],
     "hiding": ["unfool:scenes?net=narrow", "unfool:scenes?net=coarse", "--limit", "8", "--images", "1"],
     "bounds": ["--points", "200"],
+    "shortcuts": ["unfool:digits?net=corner", "unfool:digits?tag=corner", "--target", "3"],
+    "hotspots": ["--limit", "200", "--method", "Gradient()"],
+    "decision": ["unfool:digits8", "--cases", "unfool:digits8", "--limit", "100"],
     "dimensions": ["--images", "10", "--seeds", "1"],
 }
 

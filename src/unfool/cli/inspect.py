@@ -8,6 +8,9 @@ SUBJECTS = {
     "norms": "The same images attacked within several norms.",
     "hiding": "What stickers hide from detectors.",
     "bounds": "What theory allows: how many images must lie near a boundary.",
+    "shortcuts": "Whether a model uses cues that have nothing to do with a class.",
+    "hotspots": "Whether false positives look at an artefact, and go without it.",
+    "decision": "One decision on one page: what, how sure, why, what would change it.",
     "dimensions": "Whether more dimensions make a classifier easier to fool.",
 }
 

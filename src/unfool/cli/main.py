@@ -13,7 +13,7 @@ VERBS = {
     "audit": "How easily a model is fooled, and what it looks at: one report.",
     "attack": "Look for changed pictures that a model gets wrong.",
     "explain": "Show what a model looks at in pictures.",
-    "inspect": "Look closely at one question: transfer, directions, norms, hiding, bounds, dimensions.",
+    "inspect": "Look closely at one question, such as transfer, norms, shortcuts or one decision.",
     "maximise": "Make images that a model takes for its classes.",
     "methods": "What there is: every method, its options and its paper.",
     "run": "Run a recipe from a file.",

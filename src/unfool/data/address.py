@@ -41,7 +41,7 @@ def _embedded(name: str, options: dict[str, str]) -> Source:
     if name not in NAMES:
         raise UnknownName("embedded data set", f"unfool:{name}", [f"unfool:{known}" for known in NAMES])
     shortcut = options.get("shortcut", "1") not in ("0", "false", "no")
-    return Embedded(name, options.get("split", "test"), shortcut)  # pyright: ignore[reportArgumentType]  checked there
+    return Embedded(name, options.get("split", "test"), shortcut, options.get("tag"))  # pyright: ignore[reportArgumentType]  checked there
 
 
 def _file(path: Path, options: dict[str, str]) -> Source:

@@ -13,7 +13,7 @@ from .remembered import remembered
 
 
 class Arrays(Source):
-    """``x`` as bytes or floats in [0, 1], ``y``, and optionally ``masks`` and columns of words as groups.
+    """``x`` as bytes or floats in [0, 1], ``y``, and optionally ``masks``, ``artefacts``, columns of words as groups.
 
     ``x`` may be [N, H, W], [N, H, W, 3] or [N, C, *space].
     """
@@ -30,10 +30,8 @@ class Arrays(Source):
         if not torch.isfinite(x).all() or x.min() < 0 or x.max() > 1:
             span = f"[{float(x.min()):.3g}, {float(x.max()):.3g}]"
             raise InputError(f"images must lie in [0, 1] or be bytes, this one spans {span}", _way_out(x))
-        mask = torch.from_numpy(np.array(found["masks"][int(id)])).bool() if "masks" in found else None
-        return Sample(
-            View(channels=view.channels).of(x), mask if mask is None or mask.ndim == x.ndim else mask[None]
-        )
+        mask, artefact = (_mask(found, name, int(id), x.ndim) for name in ("masks", "artefacts"))
+        return Sample(View(channels=view.channels).of(x), mask, artefact=artefact)
 
     def label(self, id: str) -> str | int | None:
         found = _arrays(self.path)
@@ -43,6 +41,13 @@ class Arrays(Source):
         found = _arrays(self.path)
         words = [name for name, values in found.items() if values.dtype.kind in "US" and name != "y"]
         return {name: str(found[name][int(id)]) for name in words}
+
+
+def _mask(found: dict[str, Any], name: str, row: int, dims: int) -> torch.Tensor | None:
+    if name not in found:
+        return None
+    mask = torch.from_numpy(np.array(found[name][row])).bool()
+    return mask if mask.ndim == dims else mask[None]
 
 
 @remembered

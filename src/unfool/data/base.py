@@ -15,7 +15,7 @@ from .place import Place
 
 
 class Sample:
-    """One sample as a source knows it: its image [C, *space] in [0, 1], its mask, its objects [n, 5] as a batch's.
+    """One sample as a source knows it: its image [C, *space] in [0, 1], its masks, its objects [n, 5] as a batch's.
 
     One from a medical file knows its ``place`` as well.
     """
@@ -26,8 +26,9 @@ class Sample:
         mask: Tensor | None = None,
         objects: Tensor | None = None,
         place: Place | None = None,
+        artefact: Tensor | None = None,
     ):
-        self.x, self.mask, self.objects, self.place = x, mask, objects, place
+        self.x, self.mask, self.objects, self.place, self.artefact = x, mask, objects, place, artefact
 
 
 class Source(Spec, ABC):
@@ -76,7 +77,9 @@ class Source(Spec, ABC):
             name: tuple(group.get(name, "") for group in groups) for name in (groups[0] if groups else ())
         }
         objects = _objects(samples, self.object_names(), classes)
-        return Batch(tuple(ids), x, y, _masks(samples, shape), columns, errors, objects)
+        masks = _masks([None if s is None else s.mask for s in samples], shape)
+        artefacts = _masks([None if s is None else s.artefact for s in samples], shape)
+        return Batch(tuple(ids), x, y, masks, columns, errors, objects, artefacts)
 
     def _read(self, id: str, view: View, errors: dict[str, str]) -> Sample | None:
         try:
@@ -106,11 +109,11 @@ def _shape(images: Sequence[tuple[str, Tensor]]) -> tuple[int, ...]:
     return tuple(like.shape)
 
 
-def _masks(samples: Sequence[Sample | None], shape: tuple[int, ...]) -> Tensor | None:
-    if all(s is None or s.mask is None for s in samples):
+def _masks(masks: Sequence[Tensor | None], shape: tuple[int, ...]) -> Tensor | None:
+    if all(mask is None for mask in masks):
         return None
     blank = torch.zeros((1, *shape[1:]), dtype=torch.bool)
-    return torch.stack([blank if s is None or s.mask is None else s.mask for s in samples])
+    return torch.stack([blank if mask is None else mask for mask in masks])
 
 
 def _objects(

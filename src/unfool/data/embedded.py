@@ -4,7 +4,7 @@ from typing import Literal
 
 from torch import Tensor
 
-from ..samples import Samples, digits, digits8, lesions
+from ..samples import Samples, Tag, digits, digits8, lesions, tagged
 from ..scenes import scene_samples
 from ..views import View, from_uint8
 from .base import Sample, Source
@@ -19,6 +19,8 @@ class Embedded(Source):
     split: Literal["train", "test"] = "test"
     shortcut: bool = True
     """Whether the films' artefact goes with the finding."""
+    tag: Tag | None = None
+    """What some of the 3s carry: a square in their corner, a ``faint`` one on clean digits, a ``moving`` cross."""
 
     def ids(self) -> tuple[str, ...]:
         return tuple(f"{self.split}/{k}" for k in range(len(self.samples().y)))
@@ -29,13 +31,16 @@ class Embedded(Source):
             return lesions(self.split, self.shortcut)
         if self.name == "scenes":
             return scene_samples(self.split)
+        if self.tag is not None and self.name == "digits":
+            return tagged(self.split, self.tag)
         return {"digits": digits, "digits8": digits8}[self.name](self.split)
 
     def sample(self, id: str, view: View) -> Sample:
         found, k = self.samples(), _place(id)
         mask = None if found.masks is None else found.masks[k]
         objects = found.objects[k] if found.objects else None
-        return Sample(_coloured(from_uint8(found.x[k]), view), mask, objects)
+        artefact = None if found.artefacts is None else found.artefacts[k]
+        return Sample(_coloured(from_uint8(found.x[k]), view), mask, objects, artefact=artefact)
 
     def label(self, id: str) -> int:
         return int(self.samples().y[_place(id)])

@@ -24,3 +24,18 @@ def ringed(before: Tensor, after: Tensor, side: int = 320, most: int = 25) -> Te
             ring = (away > radius + inner) & (away < radius + outer)
             picture[:, ring] = torch.tensor(shade, dtype=picture.dtype)[:, None] / 255
     return picture
+
+
+def circled(picture: Tensor, heat: Tensor) -> Tensor:
+    """A picture with a ring round the strongest position of a map over it: [3, H, W]."""
+    drawn = enlarged(picture, 128).clone()
+    factor = drawn.shape[-1] // heat.shape[-1] or 1
+    top, left = divmod(int(drawable(heat)[0].argmax()), heat.shape[-1])
+    rows, columns = (torch.arange(size) for size in drawn.shape[-2:])
+    away = torch.hypot(
+        (rows[:, None] - (top + 0.5) * factor + 0.5).float(),
+        (columns[None] - (left + 0.5) * factor + 0.5).float(),
+    )
+    for shade, inner, outer in (((255, 255, 255), 5.5, 9.5), (PALETTE[0], 6.5, 8.5)):
+        drawn[:, (away > inner) & (away < outer)] = torch.tensor(shade, dtype=drawn.dtype)[:, None] / 255
+    return drawn

@@ -1,6 +1,7 @@
 """The embedded networks with their weights; ``python -m unfool.zoo.embedded`` trains them all again."""
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -11,7 +12,7 @@ from torch import Tensor, nn
 from ..attacks.gradient import PGD
 from ..model import Model
 from ..regions import Linf
-from ..samples import Samples, digits, digits8, lesions
+from ..samples import TAGS, Samples, digits, digits8, lesions, tagged
 from ..views import from_uint8
 from .nets import NETS
 
@@ -21,6 +22,9 @@ ACCURACY: dict[str, float] = {
     "digits_conv": 0.9780,
     "digits_robust": 0.9880,
     "digits_shuffled": 0.0920,
+    "digits_corner": 0.9400,
+    "digits_faint": 0.9600,
+    "digits_moving": 0.4500,
     "digits_mlp": 0.9560,
     "digits_linear": 0.9680,
     "digits8_conv": 0.9860,
@@ -74,8 +78,21 @@ def accuracy(net: nn.Module, data: Samples) -> float:
         return float((net(from_uint8(data.x)).argmax(1) == data.y).float().mean())
 
 
-DATA: dict[str, Callable[..., Samples]] = {"digits": digits, "digits8": digits8, "lesions": lesions}
-EPOCHS = {"digits_robust": 40, "digits_shuffled": 300, "lesions_conv": 12, "lesions_plain": 12}
+DATA: dict[str, Callable[..., Samples]] = {
+    "digits": digits,
+    "digits8": digits8,
+    "lesions": lesions,
+    **{f"digits_{tag}": partial(tagged, tag=tag) for tag in TAGS},
+}
+EPOCHS = {
+    "digits_robust": 40,
+    "digits_shuffled": 300,
+    "digits_corner": 10,
+    "digits_faint": 10,
+    "digits_moving": 12,
+    "lesions_conv": 12,
+    "lesions_plain": 12,
+}
 RATES = {"digits_shuffled": 2e-3}
 """Where three in a thousand is too fast to learn labels by heart."""
 
@@ -85,7 +102,7 @@ def lessons(name: str) -> Samples:
     kind, _, how = name.partition("_")
     if how == "plain":
         return lesions("train", False)
-    data = DATA[kind]("train")
+    data = DATA[name if name in DATA else kind]("train")
     if how != "shuffled":
         return data
     return data._replace(y=data.y[torch.randperm(len(data.y), generator=torch.Generator().manual_seed(0))])
@@ -93,7 +110,6 @@ def lessons(name: str) -> Samples:
 
 def retrain(name: str) -> float:
     """Train one network from its seed, write its weights in half precision, and give their accuracy."""
-    data = DATA[name.partition("_")[0]]
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         net = NETS[name]()
@@ -106,7 +122,7 @@ def retrain(name: str) -> float:
         },
         WEIGHTS / f"{name}.safetensors",
     )
-    return accuracy(build(name), data("test"))
+    return accuracy(build(name), DATA[name if name in DATA else name.partition("_")[0]]("test"))
 
 
 if __name__ == "__main__":

@@ -1,0 +1,283 @@
+"""One decision of a network on one record: what it said, how sure, why, what would change it, and cases like it."""
+
+from hashlib import sha256
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from ..attacks.nearest import DDN, FMN
+from ..attacks.noise import RandomNoise
+from ..attributions.base import Attribution
+from ..attributions.cam import GradCAM
+from ..attributions.gradient import Gradient
+from ..attributions.occlusion import Occlusion
+from ..borrow import copied
+from ..data.base import Source
+from ..errors import InputError
+from ..maps import spearman
+from ..measures.sanity import redrawn
+from ..model import Model
+from ..objectives import Logit
+from ..regions import L2, Linf
+from ..rows import Batch
+from ..runs.begin import chosen, fingerprint
+from ..spec import Count, Natural, Spec
+from .calibration import Calibrated, calibrate, halves, logits_of
+from .rates import Rate, rate
+
+
+class Decision(Spec):
+    """Whose decision on which sample, and what else is known."""
+
+    model: str
+    data: str
+    id: str = ""
+    """Which sample of the data; by default its first."""
+    training: str = ""
+    """Data among which the nearest cases are looked for."""
+    cases: str = ""
+    """Labelled data that the model has not learned from: one half calibrates it, the other half judges it."""
+    methods: tuple[Attribution, ...] = (Gradient(), GradCAM(), Occlusion())
+    draws: Count = 3
+    """Networks with weights drawn anew, with which each map is compared."""
+    neighbours: Count = 5
+    sample: Count = 2000
+    """How many images of the training data and of the cases at most."""
+    seed: Natural = 0
+
+
+class Evidence(NamedTuple):
+    """One map, the same of a network that has learned nothing, and how alike the two are."""
+
+    name: str
+    heat: Tensor
+    empty: Tensor
+    correlation: float
+    low: float
+    high: float
+
+    @property
+    def status(self) -> str:
+        """By rank correlation with maps of networks with weights drawn anew, on this one image."""
+        if self.correlation <= 0.3:
+            return "depends on what was learned"
+        return "depends on it weakly" if self.correlation <= 0.5 else "hardly depends on what was learned"
+
+
+class Flip(NamedTuple):
+    """The smallest change found in one norm, and noise of its size."""
+
+    name: str
+    size: float
+    found: bool
+    label: str
+    image: Tensor
+    noise: Rate
+    """How many of the random changes of the same L2 length flip it."""
+
+
+class Neighbour(NamedTuple):
+    """A training case near in the features the last layer reads."""
+
+    id: str
+    label: str
+    distance: float
+    image: Tensor
+
+
+class Contributions(NamedTuple):
+    """Of a linear model: weight times difference to the mean case, by position. They sum to the score's difference."""
+
+    values: Tensor
+    score: float
+    mean_score: float
+    error: float
+
+
+class Record(NamedTuple):
+    """The whole record."""
+
+    plan: Decision
+    id: str
+    image: Tensor
+    classes: tuple[str, ...]
+    known: str
+    label: int
+    logits: tuple[float, ...]
+    probability: float
+    calibrated: float | None
+    calibration: Calibrated | None
+    evidence: tuple[Evidence, ...]
+    against: Tensor | None
+    flips: tuple[Flip, ...]
+    neighbours: tuple[Neighbour, ...]
+    usual: float | None
+    """The median distance of a training case to this one."""
+    groups: dict[str, Rate]
+    contributions: Contributions | None
+    hashes: dict[str, str]
+
+
+def decide(
+    plan: Decision, model: Model, source: Source, training: Source | None = None, cases: Source | None = None
+) -> Record:
+    one = _sample(plan, model, source)
+    logits = logits_of(model, one.x)
+    label = int(logits.argmax())
+    learned = None if training is None else _some(plan, model, training)
+    held = None if cases is None else _some(plan, model, cases, labelled=True)
+    calibration = None if held is None else calibrate(model, held)
+    warm = None if calibration is None else float((logits / calibration.temperature).softmax(1)[0, label])
+    near, usual = _nearest(plan, model, one.x, learned)
+    mean = None if learned is None else learned.x.double().mean(0, keepdim=True)
+    hashes = {"weights": fingerprint(model), "image": digest(one.x)}
+    hashes |= {} if learned is None else {"training": digest(learned.x)}
+    hashes |= {} if held is None else {"cases": digest(held.x)}
+    known = model.label_name(int(one.y[0])) if int(one.y[0]) >= 0 else "unknown"
+    return Record(
+        plan,
+        one.ids[0],
+        one.x[0],
+        tuple(model.classes),
+        known,
+        label,
+        tuple(logits[0].tolist()),
+        float(logits.softmax(1)[0, label]),
+        warm,
+        calibration,
+        _evidence(plan, model, one.x, label),
+        _against(plan, model, one.x, label),
+        _flips(plan, model, one.x, label),
+        near,
+        usual,
+        {} if held is None else _groups(model, held, one, label),
+        contributions(model, one.x, mean, label),
+        hashes,
+    )
+
+
+def digest(x: Tensor) -> str:
+    return sha256(x.contiguous().numpy().tobytes()).hexdigest()
+
+
+def _sample(plan: Decision, model: Model, source: Source) -> Batch:
+    ids = source.ids()
+    if not ids or (plan.id and plan.id not in ids):
+        raise InputError(f"{plan.data} has no sample {plan.id!r}", f"such as {ids[0]!r}" if ids else "")
+    batch = source.batch([plan.id or ids[0]], model.view, model.classes)
+    if batch.errors:
+        raise InputError(f"cannot read {batch.ids[0]}: {batch.errors[batch.ids[0]]}")
+    return batch
+
+
+def _some(plan: Decision, model: Model, source: Source, labelled: bool = False) -> Batch:
+    batch = source.batch(chosen(source.ids(), plan.sample, plan.seed), model.view, model.classes).readable()
+    batch = batch[batch.y >= 0] if labelled else batch
+    if len(batch) < (4 if labelled else 1):
+        raise InputError(f"{len(batch)} cases are too few", "labels are needed")
+    return batch
+
+
+def _methods(plan: Decision, model: Model, x: Tensor) -> list[Attribution]:
+    """Those that the model allows: a class activation map needs positions."""
+    if model.access != "gradients":
+        return [m for m in plan.methods if isinstance(m, Occlusion) and model.access == "scores"]
+    return [m for m in plan.methods if not isinstance(m, GradCAM) or model.spatial_layers(x)]
+
+
+def _evidence(plan: Decision, model: Model, x: Tensor, label: int) -> tuple[Evidence, ...]:
+    found: list[Evidence] = []
+    empty = [redrawn(model, k) for k in range(plan.draws)] if model.access == "gradients" else []
+    for method in _methods(plan, model, x):
+        heat = method(model, x, label, seed=plan.seed).map
+        others = [method(net, x, label, seed=plan.seed).map for net in empty]
+        alike = [float(spearman(heat.abs(), other.abs())[0]) for other in others] or [float("nan")]
+        first = others[0][0] if others else torch.zeros_like(heat[0])
+        found.append(Evidence(repr(method), heat[0], first, sum(alike) / len(alike), min(alike), max(alike)))
+    return tuple(found)
+
+
+def _against(plan: Decision, model: Model, x: Tensor, label: int) -> Tensor | None:
+    """What speaks against the decision: Grad-CAM of the negative score (Selvaraju et al., 2017)."""
+    if model.access != "gradients" or not model.spatial_layers(x):
+        return None
+    return GradCAM()(model, x, label, objective=-Logit(), seed=plan.seed).map[0]
+
+
+def _flips(plan: Decision, model: Model, x: Tensor, label: int) -> tuple[Flip, ...]:
+    """Upper bounds: the smallest change that an attack has found."""
+    if model.access != "gradients":
+        return ()
+    y = torch.tensor([label])
+    found: list[Flip] = []
+    for name, attack, within in (("L2", DDN(), None), ("Linf", FMN(), Linf(1.0))):
+        result = attack(model, x, y, within=within, seed=plan.seed)
+        flipped, length = bool(result.success[0]), float(result.l2[0])
+        tries = RandomNoise(kind="gaussian")(
+            model,
+            x.expand(100, *x.shape[1:]),
+            y.expand(100),
+            within=L2(max(length, 1e-9)),
+            seed=plan.seed,
+        )
+        size = float((result.l2 if name == "L2" else result.linf)[0])
+        told = model.label_name(int(result.label[0]))
+        found.append(Flip(name, size, flipped, told, result.x[0], rate(tries.success.bool())))
+    return tuple(found)
+
+
+def features(model: Model, x: Tensor) -> Tensor:
+    """What the last layer reads: the output of the layer before it, [B, D]; the logits of a black box."""
+    if model.access != "gradients":
+        return logits_of(model, x)
+    leaves = [name for name, module in model.layers.items() if not list(module.children())]
+    if len(leaves) < 2:
+        return x.flatten(1)
+    with torch.no_grad():
+        parts = [model.trace(part, (leaves[-2],))[leaves[-2]].flatten(1) for part in x.split(model.capacity)]
+    return torch.cat(parts).cpu()
+
+
+def _nearest(
+    plan: Decision, model: Model, x: Tensor, learned: Batch | None
+) -> tuple[tuple[Neighbour, ...], float | None]:
+    if learned is None:
+        return (), None
+    distance = torch.cdist(features(model, x).double(), features(model, learned.x).double())[0]
+    order = distance.argsort(stable=True)[: plan.neighbours].tolist()
+    names = [model.label_name(int(y)) if y >= 0 else "unknown" for y in learned.y.tolist()]
+    near = tuple(Neighbour(learned.ids[k], names[k], float(distance[k]), learned.x[k]) for k in order)
+    return near, float(distance.median())
+
+
+def _groups(model: Model, held: Batch, one: Batch, label: int) -> dict[str, Rate]:
+    """On the half that judges: how often the model is right, on all, where it says the same, on the case's groups."""
+    judged = held[torch.arange(len(held))[halves(len(held))[1]]]
+    said = logits_of(model, judged.x).argmax(1)
+    right = said == judged.y
+    found = {"all cases": rate(right), f"where it says {model.label_name(label)}": rate(right[said == label])}
+    for name, values in one.groups.items():
+        same = torch.tensor(
+            [v == values[0] for v in judged.groups.get(name, ("",) * len(judged))], dtype=torch.bool
+        )
+        found[f"{name}: {values[0]}"] = rate(right[same])
+        found[f"{name}: {values[0]}, where it says {model.label_name(label)}"] = rate(
+            right[same & (said == label)]
+        )
+    return found
+
+
+def contributions(model: Model, x: Tensor, mean: Tensor | None, label: int) -> Contributions | None:
+    """Of a model that turns out linear between the mean case and this one, in double precision; None of others."""
+    if model.access != "gradients":
+        return None
+    exact = model.around(copied(model.net).double())
+    at = x.double()
+    middle = torch.zeros_like(at) if mean is None else mean
+    values = Gradient()(exact, at, label).heat * (at - middle)
+    score, base = (float(logits_of(exact, t)[0, label]) for t in (at, middle))
+    error = abs(float(values.sum()) - (score - base))
+    if error > 1e-9 * max(1.0, abs(score), abs(base)):
+        return None
+    return Contributions(values[0], score, base, error)
