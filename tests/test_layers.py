@@ -13,7 +13,7 @@ LAYERS = (
     "spec",
     "answers blackbox borrow boxes checks derivatives dress grids hooks maps outputs rows samples scores",
     "straight views vision",
-    "fast partial region scenes transforms",
+    "fast partial phantoms region scenes transforms",
     "model regions",
     "detections objectives",
     "tail targets",

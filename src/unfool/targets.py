@@ -1,13 +1,16 @@
 """What an explanation may be about beside a class: a layer's unit, a region, a pixel, a landmark, a likeness."""
 
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 import torch
+import torch.nn.functional as F
+from scipy.ndimage import label as connected
 from torch import Tensor
 
 from .errors import InputError
 from .maps import resize
 from .objectives import Objective, Output, Trace
+from .rows import column
 from .scores import pick
 from .spec import Natural, Positive
 
@@ -60,37 +63,42 @@ class TotalVariation(Objective):
 class Segment(Output):
     """The mean score of class ``y`` over one region of a map of scores (Vinogradova et al., 2020).
 
-    The region is where the network itself says ``y`` for the unchanged image, or the mask that comes with the image.
+    The region is where the network itself says ``y`` for the unchanged image, or the mask that comes with the image: a
+    bool mask as it is, of a map of classes (whole numbers) where it is ``y``. Where no ``y`` is given it is the class
+    that the network says at most positions, class 0 ("background") left aside.
     """
 
     where: Literal["predicted", "mask", "everywhere"] = "predicted"
     whole: bool = False
     """The sum over the region rather than the mean."""
+    at: tuple[int, ...] = ()
+    """A position: only the connected part of the region around it counts, one lesion of several."""
 
     @property
     def fixes(self) -> tuple[str, ...]:
-        return {"predicted": (f"{self!r}",), "mask": ("mask",), "everywhere": ()}[self.where]
+        own = (f"{self!r}",)
+        return {"predicted": own, "mask": ("mask", *own * bool(self.at)), "everywhere": ()}[self.where]
 
     def fixed(self, trace: Trace, y: Tensor) -> Trace:
-        if self.where != "predicted":
+        if self.where == "mask" and "mask" not in trace:
             raise InputError(f"{self!r} needs the images' masks", "give mask=…, or where='predicted'")
         scores = _map_of(trace["output"], self)
-        here = scores.argmax(1) == y.view(-1, *[1] * (scores.ndim - 2))
-        if not here.flatten(1).any(1).all():
-            row = int((~here.flatten(1).any(1)).nonzero()[0])
-            raise InputError(
-                f"image {row} of the batch has no position of class {int(y[row])}", "name another target"
-            )
-        return {f"{self!r}": here}
+        classes = scores.argmax(1) if self.where == "predicted" else fitting(trace["mask"], scores[:, 0])
+        return {f"{self!r}": part_at(classes, self.at) if self.at else classes}
+
+    def usual(self, output: Tensor) -> Tensor:
+        count = F.one_hot(_map_of(output, self).argmax(1).flatten(1), output.shape[1]).sum(1)
+        return torch.cat([count[:, :1].clamp_max(0), count[:, 1:]], 1).argmax(1)
 
     def score(self, trace: Trace, y: Tensor) -> Tensor:
         scores = _chosen(_map_of(trace["output"], self), y)
         if self.where == "everywhere":
             here = torch.ones_like(scores)
-        elif self.where == "predicted":
-            here = trace[f"{self!r}"].to(scores)
+        elif self.where == "mask" and not self.at:
+            here = region_of(fitting(trace["mask"], scores), y, "the mask of image {} of the batch is empty")
         else:
-            here = _fitting(trace["mask"], scores)
+            here = region_of(trace[f"{self!r}"], y, "image {} of the batch has no position of class {} there")
+        here = here.to(scores)
         total = (scores * here).flatten(1).sum(1)
         return total if self.whole else total / here.flatten(1).sum(1).clamp_min(1)
 
@@ -127,13 +135,14 @@ class Landmark(Output):
         return (f"{self!r}",)
 
     def fixed(self, trace: Trace, y: Tensor) -> Trace:
-        heat = _chosen(_map_of(trace["output"], self), y)
-        return {f"{self!r}": peak_of(heat)}
+        heat = _map_of(trace["output"], self)
+        return {f"{self!r}": peak_of(heat.flatten(0, 1)).unflatten(0, heat.shape[:2])}
 
     def score(self, trace: Trace, y: Tensor) -> Tensor:
         heat = _chosen(_map_of(trace["output"], self), y)
         near = torch.ones_like(heat, dtype=torch.bool)
-        for d, place in enumerate(trace[f"{self!r}"].unbind(1)):
+        peak = _chosen(trace[f"{self!r}"], y)
+        for d, place in enumerate(peak.unbind(1)):
             line = torch.arange(heat.shape[d + 1], device=heat.device).view(-1, *[1] * (heat.ndim - d - 2))
             near = near & ((line - place.view(-1, *[1] * (heat.ndim - 1))).abs() <= self.around)
         return (heat * near).flatten(1).sum(1) / near.flatten(1).sum(1)
@@ -223,19 +232,52 @@ def _chosen(scores: Tensor, y: Tensor) -> Tensor:
     return scores[torch.arange(len(y), device=y.device), y]
 
 
-def _fitting(mask: Tensor, scores: Tensor) -> Tensor:
+def fitting(mask: Tensor, scores: Tensor) -> Tensor:
     """Masks [B, 1, *space] over the positions of scores [B, *space]; another size is brought to it."""
     mask = mask.flatten(0, 1) if mask.ndim == scores.ndim + 1 else mask
     if mask.ndim != scores.ndim or len(mask) != len(scores):
         raise InputError(
             f"masks {list(mask.shape)} do not fit scores {list(scores.shape)}", "one mask per image"
         )
-    if mask.shape != scores.shape:
-        mask = resize(mask[:, None].to(scores), tuple(scores.shape[1:]))[:, 0] >= 0.5
-    if not mask.flatten(1).any(1).all():
-        row = int((~mask.flatten(1).bool().any(1)).nonzero()[0])
-        raise InputError(f"the mask of image {row} of the batch is empty", "leave that image out")
-    return mask.to(scores)
+    if mask.shape == scores.shape:
+        return mask
+    size = tuple(scores.shape[1:])
+    if of_classes(mask):
+        return F.interpolate(mask[:, None].to(scores), size, mode="nearest")[:, 0].to(mask.dtype)
+    return resize(mask[:, None].to(scores), size)[:, 0] >= 0.5
+
+
+def of_classes(mask: Tensor) -> bool:
+    """Whether a mask is a map of classes rather than of yes and no."""
+    return not mask.is_floating_point() and mask.dtype != torch.bool
+
+
+def region_of(mask: Tensor, y: Tensor, empty: str) -> Tensor:
+    """Where a mask holds for class ``y``: [B, *space]."""
+    here = mask == column(y, mask) if of_classes(mask) else mask
+    if not here.flatten(1).any(1).all():
+        row = int((~here.flatten(1).bool().any(1)).nonzero()[0])
+        raise InputError(empty.format(row, int(y[row])), "leave that image out, or name another target")
+    return here
+
+
+def part_at(mask: Tensor, at: tuple[int, ...]) -> Tensor:
+    """Of each mask [B, *space] only the connected part around a position; elsewhere False, or no class (-1)."""
+    if len(at) != mask.ndim - 1 or any(not 0 <= p < n for p, n in zip(at, mask.shape[1:], strict=True)):
+        raise InputError(f"positions of the map lie in {list(mask.shape[1:])}, not at {list(at)}")
+    parts: list[Tensor] = []
+    for one in mask:
+        alike = (one == one[at]) if of_classes(one) else one.bool()
+        part = torch.from_numpy(_parts(alike.cpu().numpy())).to(one.device)
+        inside = (part == part[at]) & alike & alike[at]
+        parts.append(one.long().where(inside, -1) if of_classes(one) else inside)
+    return torch.stack(parts)
+
+
+def _parts(here: Any) -> Any:
+    """The number of the connected part at each position."""
+    found: Any = connected(here)
+    return found[0]
 
 
 def _softmax(heat: Tensor, sharpness: float) -> tuple[Tensor, Tensor]:

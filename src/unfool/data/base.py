@@ -66,7 +66,7 @@ class Source(Spec, ABC):
             name: tuple(group.get(name, "") for group in groups) for name in (groups[0] if groups else ())
         }
         objects = _objects(samples, self.object_names(), classes)
-        return Batch(tuple(ids), x, y, _masks(samples, shape), columns, errors, objects)
+        return Batch(tuple(ids), x, y, _masks(samples), columns, errors, objects)
 
     def _read(self, id: str, view: View, errors: dict[str, str]) -> Sample | None:
         try:
@@ -96,10 +96,11 @@ def _shape(images: Sequence[tuple[str, Tensor]]) -> tuple[int, ...]:
     return tuple(like.shape)
 
 
-def _masks(samples: Sequence[Sample | None], shape: tuple[int, ...]) -> Tensor | None:
-    if all(s is None or s.mask is None for s in samples):
+def _masks(samples: Sequence[Sample | None]) -> Tensor | None:
+    known = next((s.mask for s in samples if s is not None and s.mask is not None), None)
+    if known is None:
         return None
-    blank = torch.zeros((1, *shape[1:]), dtype=torch.bool)
+    blank = torch.zeros_like(known)
     return torch.stack([blank if s is None or s.mask is None else s.mask for s in samples])
 
 

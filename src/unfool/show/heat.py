@@ -28,10 +28,10 @@ class Shown(NamedTuple):
     signed: bool
 
 
-def scaled(heat: Tensor) -> Shown:
-    """A map divided by the 99th percentile of its sizes; an all-zero map stays zero, never stretched noise."""
+def scaled(heat: Tensor, top: float = 0.0) -> Shown:
+    """A map divided by ``top``, or the 99th percentile of its sizes; an all-zero map stays zero, never noise."""
     flat = drawable(strongest_channel(heat[None])[0] if heat.ndim > 2 else heat[None])[0]
-    scale = float(flat.abs().flatten().quantile(0.99)) or float(flat.abs().max())
+    scale = top or float(flat.abs().flatten().quantile(0.99)) or float(flat.abs().max())
     signed = bool((flat < 0).any())
     return Shown((flat / (scale or 1.0)).clamp(-1 if signed else 0, 1), scale, signed)
 
@@ -43,10 +43,10 @@ def map_picture(heat: Tensor) -> Tensor:
     return _coloured(place, SIGNED if shown.signed else POSITIVE)
 
 
-def overlay(image: Tensor, heat: Tensor) -> Tensor:
-    """A map over its greyed image, the more opaque the stronger: [3, H, W]."""
+def overlay(image: Tensor, heat: Tensor, top: float = 0.0) -> Tensor:
+    """A map over its greyed image, the more opaque the stronger: [3, H, W]; ``top`` is the strongest."""
     grey = colour(image).mean(0, keepdim=True).expand(3, -1, -1)
-    shown = scaled(heat)
+    shown = scaled(heat, top)
     values = resize(shown.values[None, None], tuple(grey.shape[1:]))[0, 0]
     place = (values + 1) / 2 if shown.signed else values
     strength = values.abs().sqrt() * 0.85
