@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from .pictures import Shown, run_over
-from .shared import ModelOptions, OutputOptions, class_number, folder_for
+from .shared import ModelOptions, OutputOptions, class_number, folder_for, opened
 
 
 def explain(
@@ -33,9 +33,12 @@ def explain(
     model
         An address, as for unfool audit.
     target
-        Class to explain, by name or number; by default the one the model predicts.
+        Class to explain, by name or number; by default the one the model predicts, of a map of scores the largest
+        but class 0.
     objective
-        What is explained instead of the class's logit, as text: Margin, "Segment('mask')", "Channel('layer3')".
+        What is explained instead of the class's logit, as text: Margin, "Segment('mask')", "Channel('layer3')". Of a
+        map of scores it is the class's region: Segment(); "Segment(at=(20, 31))" is the part around a position,
+        "Neuron('output', (20, 31))" that position alone.
     out
         The folder for pictures and numbers; by default one in runs/explain named after what is run.
     limit
@@ -49,16 +52,19 @@ def explain(
     from ..objectives import Objective
     from ..runs.recipe import Recipe
     from ..spec import parse
+    from ..targets import Segment
+    from .maps import gives_maps, map_panels
 
     network = loading.load(model)
     aim = class_number(target, network)
-    asked = None if objective is None else parse(objective, Objective)
+    of_maps = gives_maps(network, opened(data))
+    asked = parse(objective, Objective) if objective else Segment() if of_maps else None
     recipe = Recipe(
         parse(method, Attribution), model, data, target=aim, limit=limit, seed=seed, objective=asked
     )
     folder = folder_for(out, "explain", type(recipe.method).__name__, recipe, loading.told())
     shown = run_over(recipe, network, folder, output, pictures)
-    shown.draw(panels)
+    shown.draw(map_panels if of_maps else panels)
     report(shown, output)
 
 

@@ -7,6 +7,8 @@ SUBJECTS = {
     "directions": "What happens along straight lines and in planes through images.",
     "norms": "The same images attacked within several norms.",
     "hiding": "What stickers hide from detectors.",
+    "cine": "Where a network looks in series, frame by frame, and whether it needs those frames.",
+    "landmarks": "Where landmarks are found, and a page of maps for an appendix.",
     "bounds": "What theory allows: how many images must lie near a boundary.",
     "dimensions": "Whether more dimensions make a classifier easier to fool.",
 }

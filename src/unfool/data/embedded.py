@@ -14,7 +14,7 @@ NAMES = ("cine", "digits", "digits8", "landmarks", "lesions", "scenes")
 
 
 class Embedded(Source):
-    """Digits at 32x32 or 8x8, films with lesions and an artefact, scenes with boxes, hearts in motion or with points."""
+    """Digits at 32x32 or 8x8, films with lesions and an artefact, scenes with boxes, hearts as films or with points."""
 
     name: Literal["cine", "digits", "digits8", "landmarks", "lesions", "scenes"] = "digits"
     split: Literal["train", "test"] = "test"

@@ -78,21 +78,12 @@ def write_film(frames: Sequence[Image.Image], path: Path, rate: int = 8) -> None
 
 
 def _gif(frames: Sequence[Image.Image], rate: int) -> bytes:
-    """With one palette for all frames, so that a colour means the same throughout."""
-    palette = _all(frames).quantize(256)
-    first, *rest = (frame.quantize(palette=palette, dither=Image.Dither.NONE) for frame in frames)
+    """Each frame with the 256 colours that fit it best, undithered: a colour means the same throughout."""
+    how = Image.Quantize.MAXCOVERAGE
+    first, *rest = (frame.quantize(256, how, kmeans=1, dither=Image.Dither.NONE) for frame in frames)
     buffer = io.BytesIO()
     first.save(buffer, "GIF", save_all=True, append_images=rest, duration=1000 // rate, loop=0, disposal=1)
     return buffer.getvalue()
-
-
-def _all(frames: Sequence[Image.Image]) -> Image.Image:
-    """All frames in one column."""
-    width, height = frames[0].size
-    column = Image.new("RGB", (width, height * len(frames)))
-    for k, frame in enumerate(frames):
-        column.paste(frame, (0, k * height))
-    return column
 
 
 def _mp4(frames: Sequence[Image.Image], rate: int) -> bytes:

@@ -12,7 +12,7 @@ from ..samples import Samples
 from ..views import from_uint8
 from .embedded import WEIGHTS
 
-SIGMA = 2.0
+SIGMA = 2.5
 """Spread of a landmark's heat map in training, in pixels."""
 
 
