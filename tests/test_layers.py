@@ -12,7 +12,7 @@ LAYERS = (
     "options",
     "spec",
     "answers blackbox borrow boxes checks derivatives dress grids hooks maps outputs rows samples scores",
-    "straight views vision",
+    "segments straight views vision",
     "fast partial phantoms region scenes transforms",
     "model regions",
     "detections objectives",

@@ -69,6 +69,8 @@ from .errors import RunConflict as RunConflict
 from .errors import SpecError as SpecError
 from .errors import UnfoolError as UnfoolError
 from .errors import UnknownName as UnknownName
+from .measures.frames import FrameDeletion as FrameDeletion
+from .measures.landmarks import LandmarkMass as LandmarkMass
 from .measures.photographed import Photographed as Photographed
 from .measures.predict import Predict as Predict
 from .measures.sanity import Randomised as Randomised

@@ -146,3 +146,30 @@ def test_a_series_of_ones_own(tmp_path: Path):
         == 0
     )
     assert json.loads((tmp_path / "o" / "inspect.json").read_text())["deletion"][0]["whole"]["mean"] == 1
+
+
+def test_images_without_the_class_are_left_out_and_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    """The second series shows nothing: the others are explained and measured all the same."""
+    from unfool.phantoms import cine
+
+    x = cine("test").x[:3].clone()
+    x[1] = 0
+    np.savez(tmp_path / "own.npz", x=x.numpy())
+    flags = ["--model", "unfool:cine", "--target", "LV", "--out", str(tmp_path / "o")]
+    assert run(["explain", "Gradient", str(tmp_path / "own.npz"), *flags]) == 0
+    assert "not read: 1: no position of LV to explain" in capsys.readouterr().out
+    assert len(list((tmp_path / "o" / "pictures").iterdir())) == 2
+    few = [
+        "--draws",
+        "1",
+        "--method",
+        "Gradient",
+        "--target",
+        "LV",
+        "--film",
+        "none",
+        "--out",
+        str(tmp_path / "p"),
+    ]
+    assert run(["inspect", "cine", "unfool:cine", str(tmp_path / "own.npz"), *few]) == 0
+    assert json.loads((tmp_path / "p" / "inspect.json").read_text())["deletion"][0]["n"] == 2

@@ -15,6 +15,7 @@ from ..model import Model
 from ..objectives import Logit, Objective
 from ..query import Query
 from ..rows import Batch, Rng
+from ..targets import Segment
 
 
 class Explained(NamedTuple):
@@ -119,6 +120,18 @@ class Attribution(Method, ABC):
             scores = [query.instead(query.objective, y).ask(x).score for y in ys]
         found = zip(heats, scores, ys, strict=True)
         return tuple(self._explained(heat, x, score, y, query, home, seed) for heat, score, y in found)
+
+    def left_out(self, question: Question, batch: Batch) -> dict[str, str]:
+        """Images that have nothing of the class whose region is asked about."""
+        objective, model = question.objective, question.model
+        if question.target is None or not isinstance(objective, Segment):
+            return {}
+        scores = model(batch.x)
+        mask = None if batch.masks is None else batch.masks.to(scores.device)
+        lacking = objective.lacking(scores, question.labels(batch).to(scores.device), mask).tolist()
+        names = [model.label_name(int(y)) for y in question.labels(batch)]
+        told = zip(batch.ids, names, lacking, strict=True)
+        return {i: f"no position of {name} to explain" for i, name, empty in told if empty}
 
     @final
     def columns(self, question: Question, batch: Batch) -> Columns:

@@ -10,8 +10,8 @@ from ..errors import InputError
 from ..method import Columns, Method, Question
 from ..objectives import Logit
 from ..rows import Batch, column, copies
+from ..segments import fitting, holds
 from ..spec import Count
-from ..targets import fitting, of_classes
 
 
 def profile_of(heat: Tensor) -> Tensor:
@@ -70,6 +70,9 @@ class FrameDeletion(Method):
             "random": left[:, 2:].mean(1),
         }
 
+    def left_out(self, question: Question, batch: Batch) -> dict[str, str]:
+        return self.inner.left_out(question, batch)
+
     def _checked(self, frames: int) -> None:
         if not self.frames or any(not 0 < n <= frames for n in self.frames):
             raise InputError(
@@ -94,8 +97,7 @@ def truth_of(masks: Tensor | None, scores: Tensor, y: Tensor) -> Tensor | None:
         return None
     if masks is None:
         return scores.argmax(1) == column(y, scores[:, 0])
-    mask = fitting(masks.to(scores.device), scores[:, 0])
-    return mask == column(y, mask) if of_classes(mask) else mask.bool()
+    return holds(fitting(masks.to(scores.device), scores[:, 0]), y).bool()
 
 
 def left_of(scores: Tensor, y: Tensor, truth: Tensor | None) -> Tensor:

@@ -7,11 +7,11 @@ from torch import Tensor
 
 from ..errors import InputError
 from ..method import Columns, Method, Question
-from ..model import Model
 from ..phantoms import centres
 from ..rows import Batch
+from ..segments import part_at
 from ..spec import Fraction, Positive
-from ..targets import Landmark, part_at, peak_of
+from ..targets import Landmark, peak_of
 
 STEP, CAP = 0.01, 0.988
 
@@ -99,8 +99,3 @@ class LandmarkMass(Method):
         far = (rows[:, None] - place[:, 0]).square() + (columns - place[:, 1]).square()
         near = (far <= self.reach**2)[:, None]
         return (maps * near).flatten(2).sum(2) / maps.flatten(2).sum(2).clamp_min(1e-30)
-
-
-def checked_landmarks(model: Model, x: Tensor) -> int:
-    """How many landmarks a network finds in images like ``x``; raises where it gives no heat maps."""
-    return located(model(x[:1])).at.shape[1]

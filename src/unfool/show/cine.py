@@ -25,7 +25,7 @@ def profiles(signals: Mapping[str, Tensor], shares: Mapping[str, Tensor]) -> str
         above.set_ylabel("brightness")
         above.legend(frameon=False, fontsize=8)
         for axes, (name, share) in zip(below, shares.items(), strict=True):
-            axes.bar(range(1, len(share) + 1), share, color=colours(1), width=0.8)
+            axes.bar(range(1, len(share) + 1), share.tolist(), color=colours(1), width=0.8)
             axes.axhline(1 / len(share), color=GREY, linewidth=0.8, linestyle=":")
             axes.set_title(name, fontsize=9, color=GREY, loc="left")
             axes.set(ylabel="share", xlim=(0.4, len(share) + 0.6))
