@@ -43,10 +43,16 @@ class Series(NamedTuple):
 def deleted(plan: FrameDeletion, table: Table) -> Deleted:
     fine = table.readable
     left = {order: table[order][fine].double() for order in ORDERS}
-    means = {order: [_mean(column) for column in values.unbind(1)] for order, values in left.items()}
+    means = {order: [_share(column) for column in values.unbind(1)] for order, values in left.items()}
     gain = [_mean(column) for column in (left["random"] - left["salient"]).unbind(1)]
-    whole, profile = _mean(table["whole"][fine].double()), table["profile"][fine].mean(0)
+    whole, profile = _share(table["whole"][fine].double()), table["profile"][fine].mean(0)
     return Deleted(plan.inner, plan.frames, whole, means, gain, profile, int(fine.sum()))
+
+
+def _share(values: Tensor) -> Mean:
+    """The mean of shares; its interval stays within [0, 1]."""
+    found = _mean(values)
+    return found._replace(low=max(0.0, found.low), high=min(1.0, found.high))
 
 
 def _mean(values: Tensor) -> Mean:
