@@ -53,7 +53,7 @@ def explain(
     from ..runs.recipe import Recipe
     from ..spec import parse
     from ..targets import Segment
-    from .maps import gives_maps, map_panels
+    from .regions import gives_maps, map_panels
 
     network = loading.load(model)
     aim = class_number(target, network)
