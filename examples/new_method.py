@@ -4,10 +4,10 @@ from torch import Tensor
 
 import unfool
 from unfool.answers import AtLayer
-from unfool.attributions.cam import CAM, spatial_mean
+from unfool.attributions.cam import GradientMap, spatial_mean
 
 
-class SquaredCAM(CAM):
+class SquaredCAM(GradientMap):
     """Each channel weighted by its mean squared gradient: an idea to try, not a paper."""
 
     def weights(self, at: AtLayer) -> Tensor:

@@ -1,9 +1,14 @@
-"""For all tests: slow ones run last, and torchvision imports even beside a torch it was not built for."""
+"""For all tests: slow ones last, a thread for each worker; torchvision imports beside a torch it was not built for."""
 
+import os
 import re
 
 import pytest
 import torch
+
+if "PYTEST_XDIST_WORKER" in os.environ:  # as many workers as cores: a thread each, also for what they start
+    torch.set_num_threads(1)
+    os.environ["OMP_NUM_THREADS"] = "1"
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -1,5 +1,6 @@
 """Passes are contracts: counted in the network, where they happen, as well as where they are noted."""
 
+from dataclasses import fields
 from typing import Any
 
 import pytest
@@ -10,8 +11,15 @@ from oracles import Plane, images, residual
 from unfool.attacks.gradient import FGSM, PGD
 from unfool.attacks.noise import RandomNoise
 from unfool.attacks.wrappers import Best, Repeated, Smallest
-from unfool.attributions.cam import GradCAM, GradCAMPlusPlus, LayerCAM
+from unfool.attributions.cam import GradCAM, GradCAMPlusPlus, HiResCAM, LayerCAM
+from unfool.attributions.cam_factors import EigenCAM, EigenGradCAM
+from unfool.attributions.cam_linear import CAM
+from unfool.attributions.cam_scores import AblationCAM, ScoreCAM
+from unfool.attributions.counterfactual import Counterfactual
+from unfool.attributions.fullgrad import FullGrad
 from unfool.attributions.gradient import Gradient, GradientTimesInput, IntegratedGradients
+from unfool.attributions.relevance import LRP
+from unfool.attributions.rules import Bent, GuidedGradCAM
 from unfool.attributions.wrappers import SmoothGrad, VarGrad
 from unfool.method import Method
 from unfool.model import Model
@@ -103,7 +111,20 @@ COSTS: list[tuple[Method, float, float]] = [  # forward and backward passes per 
     (GradCAM("conv"), 1, 1),
     (GradCAMPlusPlus("conv"), 1, 1),
     (LayerCAM("conv"), 1, 1),
+    (HiResCAM("conv"), 1, 1),
+    (GradCAM(("0.stem.2", "0.conv", "0.relu")), 1, 1),
+    (GradCAM("all"), 1, 1),
+    (EigenCAM("conv"), 1, 0),
+    (EigenGradCAM("conv"), 1, 1),
+    (AblationCAM("0.relu"), 1, 0),
+    (CAM("0.relu"), 1, 0),
+    (ScoreCAM("conv"), 1 + 8, 0),
+    (Counterfactual(GradCAM("conv")), 1, 1),
+    (FullGrad(), 1, 1),
     (IntegratedGradients(9, tolerance=1), 11, 9),
+    (GuidedGradCAM("conv"), 1, 2),
+    (Bent(), 1, 1),
+    (LRP(), 1, 1),
     (SmoothGrad(samples=9), 10, 9),
     (VarGrad(GradCAM("conv"), samples=3), 4, 3),
 ]
@@ -118,12 +139,15 @@ def test_passes_per_image(method: Any, forward: float, backward: float, known: b
     whole = nn.Sequential(net, counts).eval()
     model = Model(whole)
     y = model(X).argmax(1)
+    model.spatial_layers(X)  # seen once
     counts.counts.update(forward=0, backward=0)
     if isinstance(method, (FGSM, PGD, RandomNoise, Repeated, Best, Smallest)):
         found = method(model, X, y, within=Linf(1e-6))  # so small that nothing flips and no row leaves
         assert not found.success.any()
     else:
-        method = type(method)(**{k: _inside(getattr(method, k)) for k in method.__dataclass_fields__})
+        method = type(method)(
+            **{k: _inside(getattr(method, k)) for k in (field.name for field in fields(method))}
+        )
         found = method(model, X, y if known else None)
         assert torch.equal(found.target, y)
     assert found.cost.get("forward", 0) == counts.counts["forward"] == forward * B

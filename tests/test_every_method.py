@@ -19,6 +19,9 @@ from unfool.attacks.standard import Evaluation
 from unfool.attacks.wrappers import Best, Repeated, Smallest
 from unfool.attributions.base import Attribution
 from unfool.attributions.cam import GradCAM
+from unfool.attributions.relevance import LRP, PositiveExcitation
+from unfool.attributions.rules import Bent, Deconv, GuidedGradCAM
+from unfool.attributions.shares import Epsilon, Flat, Gamma, ZPlus
 from unfool.attributions.wrappers import SmoothGrad
 from unfool.errors import InputError
 from unfool.method import Method, Question
@@ -107,12 +110,29 @@ ATTACKS: list[Attack] = [
 ]
 ATTRIBUTIONS: list[Attribution] = [
     *ours(Attribution),
+    Bent(SmoothGrad(samples=2), Deconv(extend=True)),
+    Bent(rule=PositiveExcitation()),
+    GuidedGradCAM("conv", Deconv()),
+    LRP(Flat(), ZPlus()),
+    LRP(Epsilon(0.1), Epsilon(), Gamma()),
     SmoothGrad(GradCAM(), samples=3),
+    SmoothGrad(GuidedGradCAM(), samples=2),
+    SmoothGrad(LRP(), samples=2),
     SmoothGrad(SmoothGrad(samples=2), samples=3),
 ]
 METHODS: list[Any] = [*ATTACKS, *ATTRIBUTIONS]
 CLASSES = sorted({type(method) for method in METHODS}, key=lambda cls: cls.__name__)
-WITHOUT_A_PAPER = {"Best", "GradientTimesInput", "RandomNoise", "Repeated", "Smallest"}
+BASELINES = {"Brightness", "CentrePrior", "Edges", "RandomMap"}
+WITHOUT_A_PAPER = {
+    "Best",
+    "EigenGradCAM",
+    "GradientTimesInput",
+    "Product",
+    "RandomNoise",
+    "Repeated",
+    "Smallest",
+    *BASELINES,
+}
 
 each = pytest.mark.parametrize("method", METHODS, ids=repr)
 each_attack = pytest.mark.parametrize("attack", ATTACKS, ids=repr)

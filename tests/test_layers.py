@@ -14,7 +14,7 @@ LAYERS = (
     "answers blackbox borrow boxes checks derivatives dress grids hooks maps outputs rows samples scores",
     "segments straight views vision",
     "fast partial phantoms region scenes transforms",
-    "model regions",
+    "fills model regions",
     "detections objectives",
     "tail targets",
     "query",

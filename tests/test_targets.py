@@ -13,8 +13,11 @@ from oracles import images, same
 from unfool.attributions.gradient import Gradient
 from unfool.attributions.wrappers import SmoothGrad
 from unfool.errors import InputError
+from unfool.method import Question
 from unfool.model import Model
 from unfool.objectives import Logit, Margin
+from unfool.rows import Batch
+from unfool.runs.work import answered
 from unfool.targets import Coordinate, Landmark, Like, Pixel, Segment, Spread
 
 X = images(2, 1, 5, 6)
@@ -209,3 +212,14 @@ def test_one_pixel_of_every_image():
     expected = torch.zeros(2, 5, 6)
     expected[:, 2, 3] = -2
     assert same(found, expected)
+
+
+def test_a_run_leaves_out_images_whose_mask_is_empty():
+    mask = torch.zeros(2, 1, 5, 6)
+    mask[1, 0, 2, 2] = 1
+    batch = Batch(("a", "b"), X, torch.tensor([0, 0]), mask)
+    question = Question(Model(pointwise(1.0, -2.0)), target=0, objective=Segment("mask"))
+    part = answered(Gradient(), question, batch)
+    assert part.errors == {"a": "its mask is empty"}
+    assert part.columns["heat"][0].isnan().all()
+    assert int((part.columns["heat"][1] != 0).sum()) == 1

@@ -9,11 +9,16 @@ from .errors import InputError
 
 
 def derivatives(
-    score: Tensor, at: Sequence[Tensor], who: str, place: str = "the image", keep: bool = False
+    score: Tensor,
+    at: Sequence[Tensor],
+    who: str,
+    place: str = "the image",
+    keep: bool = False,
+    idle: bool = False,
 ) -> Sequence[Tensor | None]:
     """Each row's derivative of its score with respect to ``at``; None where the score does not depend on it.
 
-    ``keep`` leaves what a further pass back needs.
+    ``keep`` leaves what a further pass back needs; with ``idle`` there are zeros where it would be None.
     """
     if torch.is_inference_mode_enabled():
         raise InputError(
@@ -21,7 +26,7 @@ def derivatives(
         )
     if not score.requires_grad:
         raise InputError(f"{who}: the score does not depend on {place}: the network cuts the gradient")
-    return torch.autograd.grad(score.sum(), at, allow_unused=True, retain_graph=keep)
+    return torch.autograd.grad(score.sum(), at, allow_unused=True, retain_graph=keep, materialize_grads=idle)
 
 
 def there(grad: Tensor | None, place: str = "the image") -> Tensor:
@@ -42,3 +47,13 @@ def gradient_of(f: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
         leaf = x.detach().requires_grad_()
         (grad,) = torch.autograd.grad(f(leaf).sum(), leaf)
     return grad
+
+
+def pulled(
+    f: Callable[..., Tensor], at: Sequence[Tensor], weigh: Callable[[Tensor], Tensor]
+) -> Sequence[Tensor]:
+    """The derivatives of ``f(*at)``, its numbers weighted by what ``weigh`` makes of them."""
+    with torch.enable_grad():
+        leaves = [t.detach().requires_grad_() for t in at]
+        made = f(*leaves)
+        return torch.autograd.grad(made, leaves, weigh(made.detach()))

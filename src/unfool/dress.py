@@ -46,6 +46,11 @@ class Dress(NamedTuple):
             dtype=next((p.dtype for p in net.parameters() if p.is_floating_point()), self.dtype)
         )
 
+    def zero(self, x: Tensor) -> Tensor:
+        """The images' value that comes to zero."""
+        offset = torch.zeros_like(self.scale) if self.offset is None else self.offset
+        return (-offset / self.scale).to(x).view(-1, *[1] * (x.ndim - 2))
+
     def __call__(self, x: Tensor) -> Tensor:
         dressed = x.to(self.device)
         if self.offset is not None:

@@ -44,6 +44,10 @@ def observed_calls(run: Callable[[], Any], modules: Iterable[nn.Module]) -> list
     return calls
 
 
+class _There(BaseException):
+    """Raised once the layer is reached; nothing on the way takes it for a fault of the network."""
+
+
 class Taken(NamedTuple):
     """What one use of a part of the network gave back, before the layer was reached."""
 
@@ -57,6 +61,18 @@ class Body(NamedTuple):
     layer: nn.Module
     activation: Any
     before: tuple[Taken, ...]
+
+    def row(self, k: int, rows: int) -> "Body":
+        """The same of one of the images it was run on; what has not a share for each stays whole."""
+
+        def cut(t: torch.Tensor) -> torch.Tensor:
+            if not t.ndim or len(t) % rows or not len(t):
+                return t
+            share = len(t) // rows
+            return t[k * share : (k + 1) * share]
+
+        before = tuple(taken._replace(made=_each(taken.made, cut)) for taken in self.before)
+        return Body(self.layer, _each(self.activation, cut), before)
 
 
 class _Open:
@@ -87,15 +103,19 @@ def body_of(run: Callable[[], Any], net: nn.Module, layer: nn.Module) -> Body | 
         chain.pop()
         if module is layer:
             found.append(Body(layer, out, tuple(taken for part in chain for taken in part.done)))
-            raise Enough
+            raise _There
         if chain[-1].module in around:  # a copy: what comes next may work in place
             chain[-1].add(Taken(module, _each(out, torch.Tensor.clone)))
 
+    def begin(module: nn.Module, args: Any) -> None:  # a pass may be made anew, in another layout
+        chain[:] = [_Open(net)]
+
     with ExitStack() as stack:
+        stack.callback(net.register_forward_pre_hook(begin).remove)
         for module in watched:
             stack.callback(module.register_forward_pre_hook(enter).remove)
             stack.callback(module.register_forward_hook(leave).remove)
-        with suppress(Enough):
+        with suppress(_There):
             run()
     return found[0] if found else None
 
@@ -108,11 +128,18 @@ def _ancestors(net: nn.Module, layer: nn.Module) -> list[nn.Module]:
 
 
 @contextmanager
-def resumed(body: Body, activation: Any, copies: int = 1) -> Generator[None]:
-    """Parts that ran before the layer give back ``copies`` of what they gave then, and the layer ``activation``."""
+def resumed(body: Body, activation: Any, copies: int = 1, shared: bool = False) -> Generator[None]:
+    """Parts that ran before the layer give back ``copies`` of what they gave then, and the layer ``activation``.
+
+    Copies of a single row may be ``shared``: the same memory seen often, which nothing may write to.
+    """
     kept: dict[nn.Module, list[Any]] = {}
     for taken in (*body.before, Taken(body.layer, activation)):
-        again = taken.made if taken.module is body.layer else _each(taken.made, lambda t: _copies(t, copies))
+        again = (
+            taken.made
+            if taken.module is body.layer
+            else _each(taken.made, lambda t: _copies(t, copies, shared))
+        )
         kept.setdefault(taken.module, []).append(again)
     with ExitStack() as stack:
         for module, made in kept.items():
@@ -140,7 +167,9 @@ def _replace_forward(module: nn.Module, made: list[Any]) -> Callable[[], None]:
     return restore
 
 
-def _copies(t: torch.Tensor, n: int) -> torch.Tensor:
+def _copies(t: torch.Tensor, n: int, shared: bool) -> torch.Tensor:
+    if shared and n > 1 and t.shape[:1] == (1,):
+        return t.expand(n, *t.shape[1:])
     return t.repeat(n, *[1] * (t.ndim - 1)) if t.ndim and n > 1 else t.clone()
 
 

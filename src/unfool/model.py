@@ -19,9 +19,9 @@ from .dress import Dress
 from .errors import AccessError, InputError, UnfoolError, UnknownName
 from .fast import inference_copy
 from .grids import Grid, grid_of
-from .hooks import Body, Enough, body_of, hooked, observed_calls, resumed
+from .hooks import Enough, hooked, observed_calls
 from .outputs import Outputs, as_logits, as_scores, mean_logits, told_outputs
-from .partial.changed import plain
+from .partial.changed import Changed, plain
 from .views import View
 
 Access = Literal["gradients", "scores", "labels"]
@@ -134,24 +134,6 @@ class Model:
         with self.settled():
             return self._made(lambda: self._traced(x, reads, leaves))
 
-    def body(self, x: Tensor, layer: str) -> Body:
-        """The network up to a layer, run once; :meth:`finish` goes on from there as often as one likes."""
-        module = self.layer(layer)
-        with self.settled():
-            body = self._made(lambda: body_of(lambda: self._run(x), self.net, module))
-        if body is None:
-            raise InputError(f"layer {layer!r} was not used in the forward pass", "name one that is")
-        return body
-
-    def finish(
-        self, body: Body, activation: Tensor, x: Tensor, reads: Sequence[str] = ("output",)
-    ) -> dict[str, Tensor]:
-        """What follows a layer, from another output of it [n * B, ...] for images ``x`` [B, C, *]."""
-        copies = len(activation) // len(body.activation)
-        x = x.expand(len(x), *x.shape[1:]).repeat(copies, *[1] * (x.ndim - 1))
-        with self.settled(), resumed(body, activation, copies):
-            return self._traced(x, reads, ())
-
     def _made(self, run: Callable[[], T]) -> T:
         """What ``run`` gives; it runs again where the network turned out to want the plain layout."""
         try:
@@ -193,7 +175,8 @@ class Model:
 
     def _run(self, x: Tensor) -> Tensor:
         try:
-            out = plain(as_scores(self.net(self._dress(x))))
+            given = x.mapped(self._dress) if isinstance(x, Changed) else self._dress(x)
+            out = plain(as_scores(self.net(given)))
         except (UnfoolError, Enough, MemoryError, torch.OutOfMemoryError):
             raise
         except Exception as error:  # whatever a network of the user's own raises
@@ -201,7 +184,10 @@ class Model:
                 self._dress = self._dress._replace(channels_last=False)
                 raise _Again from error
             reason = str(error).split("\n")[0] or type(error).__name__
-            raise InputError(f"{self.name} fails on images of shape {list(x.shape)}: {reason}") from error
+            hint = "is it for pictures? ?as=slices gives those of a medical file" if x.ndim > 4 else ""
+            raise InputError(
+                f"{self.name} fails on images of shape {list(x.shape)}: {reason}", hint
+            ) from error
         return self._count(self._as_logits(out if out.dtype == torch.float64 else out.float()))
 
     def _as_logits(self, out: Tensor) -> Tensor:
@@ -233,15 +219,17 @@ class Model:
         finally:
             self._borrowed -= 1
 
+    def zero(self, x: Tensor) -> Tensor:
+        """What images like ``x`` are where the network is given zero, to be broadcast."""
+        return self._dress.zero(x)
+
     def quick(self, x: Tensor) -> "Model":
         """What a search may ask instead: the fast copy for images like ``x``, where the user allowed one."""
         if not self.fast or self.access != "gradients":
             return self  # as is the copy itself
         weights = [*self.net.parameters(), *self.net.buffers()]
-        state = (
-            x.shape[1:],
-            [(w.data_ptr(), w._version) for w in weights],
-        )  # weights trained since make a new copy
+        marks = [(w.data_ptr(), w._version) for w in weights]  # weights trained since make a new copy
+        state = x.shape[1:], marks
         if self._swift is None or self._swift[0] != state:
             with self.settled():
                 self._swift = state, self._copy(x[:1])
@@ -264,9 +252,11 @@ class Model:
         """Every layer whose output has positions in images like ``x``, in the order in which they finish."""
         if x.shape[1:] not in self._spatial:
             names = {module: name for name, module in self.layers.items()}
+            pair = torch.cat([x[:1], x[:1]])  # what has not two rows is no layer's output for an image
             with self.settled():
-                calls = self._made(lambda: observed_calls(lambda: self._run(x[:1]), names))
-            shapes = [(names[c.module], c.made.shape) for c in calls if isinstance(c.made, Tensor)]
+                calls = self._made(lambda: observed_calls(lambda: self._run(pair), names))
+            made = [(names[call.module], call.made) for call in calls]
+            shapes = [(name, t.shape) for name, t in made if isinstance(t, Tensor) and t.shape[:1] == (2,)]
             grids = [(name, grid_of(tuple(shape), tuple(x.shape[2:]))) for name, shape in shapes]
             self._spatial[x.shape[1:]] = dict(  # a layer used twice stands where it was used last
                 reversed([(name, grid) for name, grid in reversed(grids) if grid])

@@ -215,6 +215,7 @@ class LogitRatio(Output):
 class Between(Output):
     """The logit of class ``y[:, 1]`` minus that of class ``y[:, 0]``: up, from the label to a chosen rival."""
 
+    numbers: ClassVar[int | None] = None
     ratio: bool = False
     """In units of the spread of the best logits (Croce & Hein, 2020, eq. 7)."""
 

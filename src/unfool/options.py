@@ -83,7 +83,8 @@ class Option(NamedTuple):
             if self.bound and not self.bound.holds(value):
                 return str(self.bound)
         elif inspect.isclass(self.type) and not isinstance(value, self.type):
-            return _KINDS.get(self.type.__name__, article(self.type.__name__.lower()))
+            known = getattr(self.type, "kind", article(self.type.__name__.lower()))
+            return _KINDS.get(self.type.__name__, known)
         return ""
 
 

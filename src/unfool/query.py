@@ -14,7 +14,7 @@ from .errors import InputError
 from .model import Model
 from .objectives import Objective, label_of
 from .rows import Rng, copies
-from .tail import Tail
+from .tail import Tail, body
 from .transforms import Change
 
 
@@ -43,6 +43,7 @@ class Query:
         self.model, self.objective, self.rng, self.who = model, objective, rng, who
         self.images, self.score, self.through = images, None, through
         self._y, self._fixed = y, fixed
+        self.notes: dict[str, Tensor] = {}  # what a method says beside its map, one entry per row
         self.spent = Spent.nothing(len(rng), rng.device) if spent is None else spent
 
     def __len__(self) -> int:
@@ -134,8 +135,13 @@ class Query:
 
     def instead(self, objective: Objective, y: Tensor | None = None) -> "Query":
         """Another question about the same rows."""
-        y = self.y if y is None else y
+        y = self._y if y is None else y
         return self._with(self.model, objective, y, self.rng, self.spent, self.images)
+
+    def agree(self, other: "Query", factor: float = 1.0) -> None:
+        """Take over what another question about the same images has settled; its score is ``factor`` times ours."""
+        self._y, self._fixed = other._y, other._fixed
+        self.score = None if other.score is None else other.score / factor
 
     def about(self, model: Model) -> "Query":
         """The same question to another model."""
@@ -143,9 +149,9 @@ class Query:
 
     def filmed(self) -> "Query":
         """The same question, whose ``spent.film`` will hold every state that ``iterate`` goes through."""
-        return self._with(
-            self.model, self.objective, self._y, self.rng, self.spent._replace(film=[]), self.images
-        )
+        other = self.about(self.model)
+        other.spent = self.spent._replace(film=[])
+        return other
 
     def show(self, x: Tensor) -> None:
         """Where a search is now; it is forgotten at once unless this query is filmed."""
@@ -228,42 +234,49 @@ class Query:
         """The score, a layer's activation and the gradient there; nothing below the layer is differentiated."""
         return self.at_layers((layer,), x)[0]
 
-    def at_layers(self, layers: Sequence[str], x: Tensor) -> list[AtLayer]:
-        """The same at several layers, from one pass there and one back to the first of them."""
+    def at_layers(self, layers: Sequence[str], x: Tensor, idle: bool = False) -> list[AtLayer]:
+        """The same at several, from one pass there and one back; "input" is the images; an ``idle`` one has zeros."""
+        with torch.enable_grad():
+            score, trace = self.leading(layers, x)
+            at = [trace[name] for name in layers]
+            grads = derivatives(score, at, self.who, f"layer {layers[0]!r}", idle=idle)
+        self.spent.add("backward")
+        return [
+            AtLayer(score.detach(), exact(t.detach()), exact(there(grad, f"layer {name!r}")))
+            for name, t, grad in zip(layers, at, grads, strict=True)
+        ]
+
+    def leading(self, layers: Sequence[str], x: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
+        """The score and what it was made of, in a pass whose gradients may be taken at ``layers``."""
+        x_leaf = x.detach().requires_grad_() if "input" in self._own(layers) else x
+        trace = self.look(x_leaf, (*self._reads(), *layers), leaves=layers)
+        return self._note(x, trace), trace
+
+    def _own(self, layers: Sequence[str]) -> Sequence[str]:
         self.model.need("gradients", self.who)
-        if taken := {"input", "output"} & {*layers}:
+        if taken := {"input", "output"} & {*layers} & {*self.model.layers}:
             raise InputError(
                 f"a layer called {min(taken)!r} cannot be told from the network's own", "name one beside it"
             )
-        with torch.enable_grad():
-            trace = self.look(x, (*self._reads(), *layers), leaves=layers)
-            score = self._note(x, trace)
-            grads = derivatives(score, [trace[name] for name in layers], self.who, f"layer {layers[0]!r}")
-        self.spent.add("backward")
-        return [
-            AtLayer(score.detach(), exact(trace[name].detach()), exact(there(grad, f"layer {name!r}")))
-            for name, grad in zip(layers, grads, strict=True)
-        ]
+        return layers
 
-    def connected_layers(self, x: Tensor) -> list[str]:
-        """The layers with positions on which the score depends, in the order in which they finish.
+    @torch.no_grad()
+    def activations(self, layers: Sequence[str], x: Tensor) -> dict[str, Tensor]:
+        """What layers give, forward alone, and the network's answer where "output" is among them.
 
-        Of a vision transformer's last block only the class token matters: its other tokens are not connected.
+        Only the first pass over the query's own images goes on behind the last of them: to their score.
         """
-        grids = self.model.spatial_layers(x)
-        one = self[torch.arange(1, device=self.rng.device)]
-        with torch.enable_grad():
-            trace = self.model.trace(x[:1], (*self.objective.reads, *grids), leaves=[*grids])
-            score = self.objective.score({**trace, **one.fixed}, one.y)
-            found = derivatives(score, [trace[name] for name in grids], self.who)
-        near = zip(grids.items(), found, strict=True)
-        return [name for (name, grid), grad in near if grad is not None and grid.maps(grad).any()]
+        first = x is self.images and self.score is None
+        trace = self.look(x, (*(self._reads() if first else ()), *self._own(layers)))
+        if first:
+            self._note(x, trace)
+        return {name: exact(trace[name]) for name in layers}
 
     def tail(self, layer: str, x: Tensor) -> Tail:
         """What follows a layer; what comes before it has run once when this returns."""
         self.spent.cost["body"] += len(x)
-        body, y, fixed = self.model.body(x, layer), self.y, self.fixed
-        return Tail(self.model, self.objective, y, fixed, self.spent, x, body)
+        y, fixed = self.y, self.fixed
+        return Tail(self.model, self.objective, y, fixed, self.spent, x, body(self.model, x, layer))
 
     def packed(
         self, ask: Callable[["Query", Tensor], Tensor], variants: Iterable[Tensor]

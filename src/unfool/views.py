@@ -4,6 +4,7 @@ from typing import Any
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from PIL import Image
 from torch import Tensor
 
@@ -58,6 +59,44 @@ class View(Spec):
         moved = boxes * ratios - boxes.new_tensor([left, top] * 2)
         ends = (self.crop, self.crop) if self.crop else scaled
         return moved.clamp_min(0).minimum(boxes.new_tensor([*ends, *ends]))
+
+    def of(self, x: Tensor) -> Tensor:
+        """The same of an image that is numbers in [0, 1] already: volumes and series are cut in their planes alone."""
+        x = self._recoloured(x)
+        size = (x.shape[-1], x.shape[-2])
+        planes = x.flatten(0, -3)[None]  # [1, C * ..., H, W]
+        if self.resize:
+            how = "bicubic" if self.bicubic else "bilinear"
+            planes = F.interpolate(planes, self._scaled(size)[::-1], mode=how, antialias=True).clamp(0, 1)
+        if self.crop:
+            planes = F.pad(planes, [-n for n in self._margins(size)])
+        return planes.view(*x.shape[:-2], *planes.shape[-2:])
+
+    def back(self, heat: Tensor, size: tuple[int, int]) -> Tensor:
+        """A map of the cut image on the grid it came from, of width and height ``size``; 0 where nothing was seen."""
+        planes = heat.flatten(0, -3)[None]
+        if self.crop:
+            planes = F.pad(planes, self._margins(size))
+        if tuple(planes.shape[-2:]) != self._scaled(size)[::-1]:
+            raise InputError(
+                f"a map {list(heat.shape[-2:])} is not of a picture of {list(size[::-1])} as {self} cuts it"
+            )
+        if self.resize:
+            planes = F.interpolate(planes, size[::-1], mode="bilinear", align_corners=False)
+        return planes.view(*heat.shape[:-2], *planes.shape[-2:])
+
+    def _recoloured(self, x: Tensor) -> Tensor:
+        if self.channels in (None, x.shape[0]):
+            return x
+        if {self.channels, x.shape[0]} != {1, 3}:
+            raise InputError(f"the images have {x.shape[0]} channels, the network wants {self.channels}")
+        return x.expand(3, *x.shape[1:]) if x.shape[0] == 1 else x.mean(0, keepdim=True)
+
+    def _margins(self, size: tuple[int, int]) -> list[int]:
+        """What is cut off at the left, right, top and bottom once the picture is scaled."""
+        (width, height), crop = self._scaled(size), self.crop or 0
+        left, top = self._corner((width, height))
+        return [left, width - left - crop, top, height - top - crop]
 
     def _scaled(self, size: tuple[int, int]) -> tuple[int, int]:
         if not self.resize:

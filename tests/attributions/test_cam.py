@@ -5,13 +5,29 @@ Grad-CAM: α_k = mean G_k, map = relu(Σ_k α_k A_k). Grad-CAM++ (eq. 19): a = G
 
 import pytest
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
-from oracles import KINDS, SPACES, conv, functional, half_frozen, images, one_square, residual, same, tiny_vit
+from oracles import (
+    KINDS,
+    SPACES,
+    conv,
+    functional,
+    half_frozen,
+    images,
+    one_square,
+    residual,
+    same,
+    seeded,
+    tiny_vit,
+)
+from unfool.answers import AtLayer
 from unfool.attributions.base import Attribution
-from unfool.attributions.cam import CAM, GradCAM, GradCAMPlusPlus, LayerCAM, on_grid
+from unfool.attributions.cam import GradCAM, GradCAMPlusPlus, HiResCAM, LayerCAM, LayerMap, XGradCAM
+from unfool.attributions.layers import chosen_layers, on_grid
 from unfool.attributions.wrappers import SmoothGrad
 from unfool.errors import InputError, UnknownName
+from unfool.maps import resize
 from unfool.model import Model
 from unfool.objectives import CrossEntropy, Logit, LogProb
 from unfool.query import Query
@@ -26,7 +42,7 @@ G = torch.tensor(
         [[[0.0, 0.0], [0.0, 4.0]], [[0.0, 8.0], [0.0, 0.0]]],  # means 1 and 2
     ]
 )
-CAMS = [GradCAM(), GradCAMPlusPlus(), LayerCAM()]
+CAMS = [GradCAM(), GradCAMPlusPlus(), LayerCAM(), XGradCAM()]
 each = pytest.mark.parametrize("method", CAMS, ids=repr)
 X = images(3, 3, 8, 8)
 
@@ -44,7 +60,7 @@ def by_hand() -> nn.Module:
     return net.eval()
 
 
-def heat(method: CAM, target: int) -> Tensor:
+def heat(method: LayerMap, target: int) -> Tensor:
     return type(method)("0")(Model(by_hand()), A[None], target).heat[0, 0]
 
 
@@ -77,13 +93,33 @@ def test_grad_cam_plus_plus_divides_by_its_denominator_and_sums_activations_befo
         assert not torch.allclose(found, wrong.sum(0).relu(), rtol=1e-2)
 
 
+def test_x_grad_cam_by_hand():
+    """Class 0: Σ A G = 1.75 over Σ A = 1.75 is 1; the other channel's is -3 / 2."""
+    assert torch.allclose(heat(XGradCAM(), 0), (A[0] - 1.5 * A[1]).relu(), atol=1e-6)
+
+
+def test_x_grad_cam_of_a_channel_that_cancels_out_is_finite():
+    x = torch.stack([torch.tensor([[1.0, -1.0], [0.5, -0.5]]), A[1]])[None]
+    net = by_hand()
+    with torch.no_grad():
+        net[0].weight.copy_(torch.eye(2).view(2, 2, 1, 1))
+    at = AtLayer(torch.zeros(1), x, G[:1])
+    assert XGradCAM().weights(at).flatten().tolist() == [0.0, -1.5]
+
+
+def test_hi_res_cam_by_hand_keeps_what_speaks_against():
+    found = heat(HiResCAM(), 0)
+    assert torch.equal(found, (G[0] * A).sum(0))
+    assert found.sum() == by_hand()(A[None])[0, 0] == -1.25
+
+
 def test_layer_cam_by_hand():
     assert heat(LayerCAM(), 0).tolist() == [[1.0, 1.0], [0.5, 0.5]]
     assert heat(LayerCAM(), 2).tolist() == [[0.0, 8.0], [0.0, 0.0]]
 
 
 @each
-def test_where_all_evidence_is_against_a_class_the_map_is_zero_and_not_stretched_noise(method: CAM):
+def test_where_all_evidence_is_against_a_class_the_map_is_zero_and_not_stretched_noise(method: LayerMap):
     assert heat(method, 1).tolist() == [[0, 0], [0, 0]]
 
 
@@ -114,7 +150,7 @@ def test_explaining_a_loss_instead_of_a_score_turns_the_evidence_round():
 
 
 @each
-def test_three_images_may_have_one_target_or_three(method: CAM):
+def test_three_images_may_have_one_target_or_three(method: LayerMap):
     net = residual()
     alone = [method(Model(net), X[k : k + 1], t).heat for k, t in enumerate((0, 2, 4))]
     assert torch.allclose(method(Model(net), X, [0, 2, 4]).heat, torch.cat(alone), atol=1e-6)
@@ -122,7 +158,7 @@ def test_three_images_may_have_one_target_or_three(method: CAM):
 
 
 @each
-def test_a_map_as_wide_as_the_batch_is_not_mixed_up_with_it(method: CAM):
+def test_a_map_as_wide_as_the_batch_is_not_mixed_up_with_it(method: LayerMap):
     net, x = residual(), images(8, 3, 8, 8)
     whole = method(Model(net), x, torch.arange(8) % 5).heat
     assert whole.shape == (8, 1, 8, 8)
@@ -133,7 +169,7 @@ def test_a_map_as_wide_as_the_batch_is_not_mixed_up_with_it(method: CAM):
 
 
 @each
-def test_the_layer_by_default_is_the_last_with_positions(method: CAM):
+def test_the_layer_by_default_is_the_last_with_positions(method: LayerMap):
     found = method(Model(conv()), X, 1)
     assert same(found.heat, type(method)("3")(Model(conv()), X, 1).heat)
     assert found.heat.shape == (3, 1, 4, 4)
@@ -168,7 +204,9 @@ WRONG = [
 
 @each
 @pytest.mark.parametrize(("layer", "error", "message"), WRONG)
-def test_a_layer_without_positions_is_refused(method: CAM, layer: str, error: type[Exception], message: str):
+def test_a_layer_without_positions_is_refused(
+    method: LayerMap, layer: str, error: type[Exception], message: str
+):
     with pytest.raises(error, match=message) as caught:
         type(method)(layer)(Model(conv()), X, 1)
     if "positions" in message:
@@ -232,12 +270,133 @@ def test_a_layer_whose_name_is_taken_is_refused_rather_than_mistaken(name: str):
         GradCAM()(Model(Named().eval()), X)
 
 
+# Several layers.
+
+
+def test_several_layers_come_from_one_pass_each_as_it_is_alone():
+    net = Walls()
+    model = Model(net)
+    names = ("first", "second", "third")
+    whole = GradCAM(names)(model, X, 1)
+    assert whole.cost == {"forward": 3, "backward": 3}
+    asked = Query(model, Logit(), torch.ones(3, dtype=torch.long), Rng.seeded(0, range(3)), images=X)
+    for name, found in GradCAM(names).by_layer(asked, X).items():
+        assert same(found.heat, GradCAM(name)(model, X, 1).heat)
+    assert asked.cost == {"forward": 3, "backward": 3}
+    assert [[*model.layers][k] for k in whole.notes["layer"][0]] == [*names]
+
+
+class Walls(nn.Module):
+    """Three sizes of maps."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        parts = conv()
+        self.first, self.second, self.third = parts[0], nn.MaxPool2d(2), parts[2]
+        self.head = parts[6]
+        self.eval()
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.head(self.third(self.second(self.first(x)).relu()).relu().mean((2, 3)))
+
+
+def test_a_fused_map_is_the_mean_of_maps_over_their_own_largest_value():
+    model = Model(Walls())
+    maps = [GradCAM(name)(model, X, 1).heat for name in ("first", "third")]
+    ones = [t / t.amax((1, 2, 3), keepdim=True).clamp_min(1e-30) for t in maps]
+    expected = (resize(ones[0], (8, 8)) + resize(ones[1], (8, 8))) / 2
+    assert torch.allclose(GradCAM(("first", "third"))(model, X, 1).heat, expected, atol=1e-6)
+
+
+def test_the_maps_of_all_layers_stand_beside_the_fused_one():
+    model = Model(Walls())
+    names = ("first", "third")
+    notes = GradCAM(names)(model, X, 1).notes
+    for k, name in enumerate(names):
+        alone = GradCAM(name)(model, X, 1).heat
+        assert same(notes["each"][:, k : k + 1], resize(alone, (8, 8)))
+        assert same(notes["each_max"][:, k], alone.flatten(1).amax(1))
+
+
+def test_stages_are_the_last_layers_of_each_size_and_all_are_the_convolutions():
+    query = Query(Model(conv()), Logit(), torch.ones(3, dtype=torch.long), Rng.seeded(0, range(3)), images=X)
+    assert chosen_layers(query, X, "stages") == ("1", "3")
+    deep = seeded(lambda: nn.Sequential(*(nn.Conv2d(3, 3, 3) for _ in range(3)), *conv()))()
+    x = images(3, 3, 14, 14)
+    query = Query(Model(deep), Logit(), torch.ones(3, dtype=torch.long), Rng.seeded(0, range(3)), images=x)
+    assert chosen_layers(query, x, "all") == ("0", "1", "2", "3", "5")
+
+
+def test_what_stands_beside_a_map():
+    model = Model(by_hand())
+    notes = GradCAM("0")(model, A[None], 0).notes
+    assert [*model.layers][int(notes["layer"])] == "0"
+    assert notes["positive"].tolist() == [0.5]  # means 1 and -1/2
+    assert GradCAM("0")(model, A[None], 1).notes["positive"].tolist() == [0.0]
+
+
+# Tokens, channels last.
+
+
+class Tokens(nn.Module):
+    """Tokens of a grid that is not square, in an image that is, so that their number says nothing."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.norm, self.head = nn.LayerNorm(3), nn.Linear(3, 5)
+        self.eval()
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.head(self.norm(F.adaptive_avg_pool2d(x, (2, 7)).flatten(2).mT).square().mean(1))
+
+
+def test_a_grid_that_cannot_be_told_can_be_said():
+    assert GradCAM("norm")(Model(Tokens()), X).heat.shape == (3, 1, 2, 2)  # 14 = 10 + 2 * 2
+    assert GradCAM("norm", grid=(2, 7))(Model(Tokens()), X).heat.shape == (3, 1, 2, 7)
+    with pytest.raises(
+        InputError, match=r"which has no positions in an image of \[8, 8\] on a grid of \[3, 7\]"
+    ):
+        GradCAM("norm", grid=(3, 7))(Model(Tokens()), X)
+
+
+def test_weights_of_tokens_are_means_over_tokens_not_over_channels():
+    net = tiny_vit()
+    kept: list[Tensor] = []
+    handle = net.norm.register_forward_hook(lambda m, a, out: kept.append(out))
+    net.requires_grad_(True)
+    (grad,) = torch.autograd.grad(net(X)[:, 2].sum(), kept)
+    handle.remove()
+    tokens, slopes = kept[0][:, 1:].detach(), grad[:, 1:]
+    expected = (slopes.mean(1, keepdim=True) * tokens).sum(2).relu().view(3, 1, 4, 4)
+    assert torch.allclose(GradCAM("norm")(Model(net), X, 2).heat, expected, atol=1e-6)
+
+
+class ChannelsLast(nn.Module):
+    """Blocks that work on [B, H, W, K], as Swin's do."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.patches, self.block, self.head = nn.Conv2d(3, 6, 2, stride=2), nn.Linear(6, 6), nn.Linear(6, 5)
+        self.eval()
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.head(self.block(self.patches(x).permute(0, 2, 3, 1)).relu().mean((1, 2)))
+
+
+def test_channels_that_come_last_are_found_and_summed_over():
+    net = seeded(ChannelsLast)()
+    maps = net.block(net.patches(X).permute(0, 2, 3, 1)).detach()
+    slopes = net.head.weight[1].detach() / 16 * (maps > 0)
+    expected = (slopes.mean((1, 2), keepdim=True) * maps).sum(3)[:, None].relu()
+    assert torch.allclose(GradCAM("block")(Model(net), X, 1).heat, expected, atol=1e-6)
+
+
 # Every kind of network.
 
 
 @each
 @pytest.mark.parametrize("kind", [k for k in KINDS if k not in ("plane", "quadratic")])
-def test_every_kind_of_network(method: CAM, kind: str):
+def test_every_kind_of_network(method: LayerMap, kind: str):
     found = method(Model(KINDS[kind]()), X, 1)
     assert found.map.shape == (3, 1, 8, 8)
     assert found.heat.dtype == torch.float32
@@ -246,7 +405,7 @@ def test_every_kind_of_network(method: CAM, kind: str):
 
 @each
 @pytest.mark.parametrize("space", SPACES)
-def test_any_number_of_channels_and_dimensions(method: CAM, space: str):
+def test_any_number_of_channels_and_dimensions(method: LayerMap, space: str):
     net, x = SPACES[space]()
     found = method(Model(net), x)
     assert found.map.shape == (3, 1, *x.shape[2:])
@@ -261,7 +420,7 @@ def test_in_three_dimensions_the_weights_are_means_over_all_three():
 
 
 @each
-def test_frozen_and_half_precision_networks_give_the_same_map(method: CAM):
+def test_frozen_and_half_precision_networks_give_the_same_map(method: LayerMap):
     plain = method(Model(conv()), X, 1).heat
     assert same(method(Model(KINDS["frozen"]()), X, 1).heat, plain)
     half = method(Model(KINDS["bfloat16"]()), X, 1).heat
@@ -269,7 +428,7 @@ def test_frozen_and_half_precision_networks_give_the_same_map(method: CAM):
 
 
 @each
-def test_a_relu_that_is_a_function_is_no_different(method: CAM):
+def test_a_relu_that_is_a_function_is_no_different(method: LayerMap):
     net = functional()
     modules = nn.Sequential(
         net.first, nn.ReLU(), net.second, nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), net.head
@@ -279,7 +438,7 @@ def test_a_relu_that_is_a_function_is_no_different(method: CAM):
 
 
 @each
-def test_the_map_peaks_in_the_square_that_is_looked_at(method: CAM):
+def test_the_map_peaks_in_the_square_that_is_looked_at(method: LayerMap):
     found = type(method)("conv")(Model(one_square()), images(3, 3, 8, 8, low=0.5), 1).map
     peak = found.flatten(1).argmax(1)
     assert all(1 <= p // 8 < 4 <= p % 8 < 7 for p in peak.tolist())
@@ -287,7 +446,7 @@ def test_the_map_peaks_in_the_square_that_is_looked_at(method: CAM):
 
 @each
 @pytest.mark.parametrize("level", [0.0, 0.5, 1.0])
-def test_constant_images_give_finite_maps(method: CAM, level: float):
+def test_constant_images_give_finite_maps(method: LayerMap, level: float):
     assert method(Model(residual()), torch.full((2, 3, 8, 8), level)).map.isfinite().all()
 
 

@@ -7,9 +7,9 @@ import torch
 from torch import Tensor, nn
 
 from oracles import images, one_square, residual, same
-from unfool.attributions.fills import blurred, filling, without
 from unfool.attributions.occlusion import Occlusion, Windows
 from unfool.errors import InputError
+from unfool.fills import blurred, filling, without
 from unfool.model import Model
 from unfool.rows import Rng
 
@@ -100,9 +100,9 @@ def test_inpainting_a_slope_changes_nothing():
 
 
 def test_blurring_keeps_a_constant_and_the_order_of_dimensions():
-    assert torch.allclose(blurred(torch.full((1, 2, 9, 7), 0.3), 2.0), torch.tensor(0.3))
+    assert torch.allclose(blurred(torch.full((1, 2, 9, 7), 0.3), (2.0, 2.0)), torch.tensor(0.3))
     x = images(1, 1, 9, 7)
-    assert torch.allclose(blurred(x, 1.5).mT, blurred(x.mT, 1.5), atol=1e-6)
+    assert torch.allclose(blurred(x, (1.5, 2)).mT, blurred(x.mT, (2, 1.5)), atol=1e-6)
     assert without(x, "mean", Rng.seeded(0, [0])).unique().numel() == 1
 
 

@@ -221,3 +221,18 @@ def test_architectures(name: str):
         whole[k, :, i : i + 16, j : j + 16] = crop[k]
     model = Model(net, mean=(0.485, 0.456, 0.406), std=(0.229, 0.224, 0.225))
     assert close(model(whole), model(changed(Base(x), row, at, crop, model.net)))
+
+
+def test_grey_images_are_not_put_together_again():
+    """Dressing one channel for a network moves axes about; only the window is dressed."""
+    sizes: list[Any] = []
+
+    class Watched(nn.Conv2d):
+        def forward(self, x: Tensor) -> Tensor:
+            out = super().forward(x)
+            sizes.append(tuple(out.crop.shape) if isinstance(out, Changed) else None)
+            return out
+
+    model = Model(nn.Sequential(Watched(1, 4, 3)).eval(), mean=0.5)
+    assert close(*both(model, images(2, 1, 16, 16)))
+    assert sizes == [None, (16, 4, 5, 5)]

@@ -16,6 +16,7 @@ from ..runs.table import Table, read_table
 from ..spec import parse
 from .masking import Masking, Signs, diagnose
 from .rates import Rate, Spread, rate, size_text, spread
+from .sanity import Sanity, sanity_of
 from .verdict import Judged, flipped, judged
 
 CURVES = {
@@ -34,23 +35,6 @@ class Group(NamedTuple):
     clean: Rate
     robust: Rate
     radius: Spread
-
-
-class Sanity(NamedTuple):
-    """How much a method's maps depend on what was learned: rank correlation with those of a random network."""
-
-    method: str
-    correlation: float
-    low: float
-    high: float
-    n: int
-
-    @property
-    def verdict(self) -> str:
-        """ "pass" where maps change when the weights do, "fail" where they hardly do, "weak" between."""
-        if self.n < 2:
-            return "unknown"
-        return "pass" if self.correlation <= 0.3 else "weak" if self.correlation <= 0.5 else "fail"
 
 
 class Case(NamedTuple):
@@ -168,7 +152,7 @@ def read_audit(folder: Path) -> Audited:
         verdict,
         diagnose(_signs(parts, fine, audit, curves, verdict), region_text(audit)),
         {name: _groups(values, curves["pgd"][:, 0], robust, radius) for name, values in members.items()},
-        tuple(_sanity(repr(method), parts[f"sanity-{k}"]) for k, method in enumerate(audit.attributions)),
+        tuple(sanity_of(repr(method), parts[f"sanity-{k}"]) for k, method in enumerate(audit.attributions)),
         tuple(_cases(audit, parts, _axes(folder))),
         _passes(parts, fine),
     )
@@ -212,15 +196,6 @@ def _groups(values: list[str], clean: Tensor, robust: Tensor, radius: Tensor) ->
         here = torch.tensor([v == value for v in values])
         rows.append(Group(value, rate(clean[here]), rate(robust[here]), spread(radius[here & (radius > 0)])))
     return tuple(sorted(rows, key=lambda row: row.robust.value))
-
-
-def _sanity(method: str, table: Table) -> Sanity:
-    """The mean correlation and its 95 % interval by the normal approximation, of maps blank in neither network."""
-    found = table["rank_correlation"][table.readable & ~table["blank"].bool()].double()
-    if len(found) < 2:
-        return Sanity(method, float("nan"), -1.0, 1.0, len(found))
-    middle, half = float(found.mean()), 1.96 * float(found.std()) / len(found) ** 0.5
-    return Sanity(method, middle, middle - half, middle + half, len(found))
 
 
 def _passes(parts: dict[str, Table], fine: Tensor) -> dict[str, float]:

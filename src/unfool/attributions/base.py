@@ -17,13 +17,16 @@ from ..query import Query
 from ..rows import Batch, Rng
 from ..targets import Segment
 
+EMPTY = "its mask is empty"
+"""Why a run leaves an image out whose score would be that of its mask."""
+
 
 class Explained(NamedTuple):
     """Where a network looks, one entry per image. Nothing is normalised before it is drawn.
 
     ``heat`` is the signed map as computed [B, C, *small]; ``map`` one channel of it at the image's size
     [B, 1, *space]: the strongest channel's absolute value where there are several. ``score`` is what was explained,
-    for class ``target``.
+    for class ``target``. ``notes`` is what the method says beside it, one entry per row, such as which layer it chose.
     """
 
     heat: Tensor
@@ -32,6 +35,7 @@ class Explained(NamedTuple):
     target: Tensor
     cost: dict[str, int]
     seed: int
+    notes: dict[str, Tensor] = {}  # noqa: RUF012  never written to
 
 
 class Attribution(Method, ABC):
@@ -92,7 +96,9 @@ class Attribution(Method, ABC):
         self, heat: Tensor, x: Tensor, score: Tensor, y: Tensor, query: Query, home: torch.device, seed: int
     ) -> Explained:
         seen = resize(strongest_channel(heat), tuple(x.shape[2:]))
-        return Explained(*(t.to(home) for t in (heat, seen, score, y)), cost=dict(query.cost), seed=seed)
+        notes = {name: t.to(home) for name, t in query.notes.items()}
+        found = (t.to(home) for t in (heat, seen, score, y))
+        return Explained(*found, cost=dict(query.cost), seed=seed, notes=notes)
 
     @final
     def each(
@@ -121,7 +127,15 @@ class Attribution(Method, ABC):
         found = zip(heats, scores, ys, strict=True)
         return tuple(self._explained(heat, x, score, y, query, home, seed) for heat, score, y in found)
 
+    @final
     def left_out(self, question: Question, batch: Batch) -> dict[str, str]:
+        asked = () if question.objective is None else question.objective.fixes
+        if "mask" not in asked or batch.masks is None:
+            return self._without_the_class(question, batch)
+        empty = ~batch.masks.flatten(1).bool().any(1)
+        return {i: EMPTY for i, nothing in zip(batch.ids, empty.tolist(), strict=True) if nothing}
+
+    def _without_the_class(self, question: Question, batch: Batch) -> dict[str, str]:
         """Images that have nothing of the class whose region is asked about."""
         objective, model = question.objective, question.model
         if question.target is None or not isinstance(objective, Segment):
@@ -152,6 +166,7 @@ class Attribution(Method, ABC):
             "target": found.target,
             "raw_min": low,
             "raw_max": high,
+            **found.notes,
         }
 
 

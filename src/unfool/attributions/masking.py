@@ -7,13 +7,13 @@ import torch
 from torch import Tensor
 
 from ..derivatives import gradient_of
+from ..fills import Fill, without
 from ..loop import Adam
 from ..maps import resize
 from ..query import Query
 from ..rows import Rng, column
 from ..spec import Bound, Count, Positive
 from .base import Attribution
-from .fills import Fill, without
 
 
 class RISE(Attribution):

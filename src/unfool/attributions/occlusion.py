@@ -7,11 +7,11 @@ import torch
 from torch import Tensor
 
 from ..errors import InputError
+from ..fills import Fill, filling
 from ..partial.changed import Base
 from ..partial.images import changed
 from ..query import Query
 from .base import Attribution
-from .fills import Fill, filling
 
 SHARE = 7
 """The default window is one part in so many of each side."""
@@ -29,9 +29,11 @@ class Occlusion(Attribution):
     """Its sides, one number for all or one for each dimension; by default a seventh of the image's, at least 1."""
     stride: tuple[int, ...] = ()
     """From one window to the next, likewise; by default half a window."""
-    fill: Fill = "mean"
-    """What is put there: the image's mean colour, a blurred image, black, uniform noise, or a line across from what
-    lies around it."""
+    fill: Fill = "inpaint"
+    """What is put there: a line across from what lies around, a blurred image, the mean colour, black, or noise.
+
+    It decides what is found: a window of the mean grey in a dark lung looks like a finding of its own.
+    """
 
     def explain(self, query: Query, x: Tensor) -> Tensor:
         query.model.need("scores", query.who)

@@ -7,11 +7,11 @@ from typing import Annotated
 import torch
 from torch import Tensor
 
+from ..fills import Fill, without
 from ..query import Query
 from ..rows import Rng
 from ..spec import Bound, Count, Positive
 from .base import Attribution
-from .fills import Fill, without
 from .superpixels import superpixels
 
 

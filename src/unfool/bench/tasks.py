@@ -1,6 +1,8 @@
 """The tasks, and how each library does them. A library that is not installed raises ImportError and is left out."""
 
+from collections import OrderedDict
 from collections.abc import Callable
+from dataclasses import replace
 from importlib import import_module
 from typing import Any
 
@@ -9,7 +11,12 @@ from torch import Tensor, nn
 
 from ..attacks.gradient import FGSM, PGD
 from ..attributions.cam import GradCAM, GradCAMPlusPlus, LayerCAM
+from ..attributions.cam_factors import EigenCAM
+from ..attributions.cam_scores import AblationCAM, ScoreCAM
 from ..attributions.gradient import Gradient
+from ..attributions.relevance import LRP
+from ..attributions.rules import Bent, GuidedGradCAM
+from ..attributions.shares import Flat, ZPlus
 from ..model import Model
 from ..regions import Linf
 from ..vision import torchvision
@@ -28,6 +35,24 @@ def explaining(method: Any) -> Contender:
     return prepared
 
 
+def behind(method: Any) -> Contender:
+    """The same where something stands behind the head, so that no formula holds."""
+
+    def prepared(s: Setting) -> Action:
+        model = Model(nn.Sequential(OrderedDict(net=s.net, scale=Tenfold())).eval())
+        hidden = replace(method, layer=f"net.{s.layer}")
+        return lambda: hidden(model, s.x, s.y)
+
+    return prepared
+
+
+class Tenfold(nn.Module):
+    """Logits ten times as large."""
+
+    def forward(self, z: Tensor) -> Tensor:
+        return 10 * z
+
+
 def attacking(method: Any, fast: bool = False) -> Contender:
     def prepared(s: Setting) -> Action:
         model = Model(s.net, fast=fast)
@@ -44,6 +69,33 @@ def captum_saliency(s: Setting) -> Action:
 def captum_grad_cam(s: Setting) -> Action:
     cam = import_module("captum.attr").LayerGradCam(s.net, s.last)
     return lambda: cam.attribute(s.x, target=s.y)
+
+
+def captum_guided(method: str, *last: str) -> Contender:
+    def prepared(s: Setting) -> Action:
+        found = getattr(import_module("captum.attr"), method)(s.net, *(s.last for _ in last))
+        return lambda: found.attribute(s.x, target=s.y)
+
+    return prepared
+
+
+def zennit(composite: str, **options: Any) -> Contender:
+    def prepared(s: Setting) -> Action:
+        torchvision()  # which it imports
+        gradient: Any = import_module("zennit.attribution").Gradient
+        canonizers: Any = import_module("zennit.torchvision")
+        kind = "ResNetCanonizer" if "resnet" in s.name else "VGGCanonizer"
+        rules = getattr(import_module("zennit.composites"), composite)(
+            canonizers=[getattr(canonizers, kind)()], **options
+        )
+
+        def action() -> Any:
+            with gradient(model=s.net, composite=rules) as attributor:
+                return attributor(s.x, lambda out: torch.zeros_like(out).scatter(1, s.y[:, None], 1))
+
+        return action
+
+    return prepared
 
 
 def pytorch_grad_cam(method: str) -> Contender:
@@ -160,6 +212,39 @@ TASKS: dict[str, dict[str, Contender]] = {
         "pytorch-grad-cam": pytorch_grad_cam("LayerCAM"),
         "torch-cam": torch_cam("LayerCAM"),
     },
+    "every convolution": {
+        "unfool": explaining(GradCAM("all")),
+    },
+    "Eigen-CAM": {
+        "unfool": explaining(EigenCAM()),
+        "pytorch-grad-cam": pytorch_grad_cam("EigenCAM"),
+    },
+    "Ablation-CAM": {
+        "unfool": explaining(AblationCAM()),
+        "unfool, head unknown": behind(AblationCAM()),
+        "pytorch-grad-cam": pytorch_grad_cam("AblationCAM"),
+    },
+    "Score-CAM": {
+        "unfool": explaining(ScoreCAM()),
+        "pytorch-grad-cam": pytorch_grad_cam("ScoreCAM"),
+        "torch-cam": torch_cam("ScoreCAM"),
+    },
+    "guided backprop": {
+        "unfool": explaining(Bent()),
+        "captum": captum_guided("GuidedBackprop"),
+    },
+    "Guided Grad-CAM": {
+        "unfool": explaining(GuidedGradCAM()),
+        "captum": captum_guided("GuidedGradCam", "layer"),
+    },
+    "LRP, flat and z+": {
+        "unfool": explaining(LRP(Flat(), ZPlus())),
+        "zennit": zennit("EpsilonPlusFlat"),
+    },
+    "LRP, box, gamma": {
+        "unfool": explaining(LRP()),
+        "zennit": zennit("EpsilonGammaBox", low=0.0, high=1.0),
+    },
     "FGSM": {
         "unfool": attacking(FGSM()),
         "foolbox": foolbox("LinfFastGradientAttack", random_start=False),
@@ -167,3 +252,5 @@ TASKS: dict[str, dict[str, Contender]] = {
     f"PGD-{STEPS}": STRONG,
 }
 """Every task and who does it."""
+LONG = {"Ablation-CAM", "Score-CAM"}
+"""Those that take hundreds of passes."""

@@ -1,9 +1,16 @@
 """``unfool explain``."""
 
 from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
 
+from cyclopts import Parameter
+
+from .maps import check_writing, write_maps
 from .pictures import Shown, run_over
 from .shared import ModelOptions, OutputOptions, class_number, folder_for, opened
+
+if TYPE_CHECKING:
+    from ..analysis.sanity import Badge
 
 
 def explain(
@@ -17,6 +24,10 @@ def explain(
     limit: int | None = None,
     pictures: int = 24,
     seed: int = 0,
+    write: str | None = None,
+    grade: Annotated[bool, Parameter(negative="")] = False,
+    measures: Annotated[list[str] | None, Parameter(consume_multiple=True, negative="")] = None,
+    relabelled: str | None = None,
     loading: ModelOptions = ModelOptions(),  # noqa: B008  frozen
     output: OutputOptions = OutputOptions(),  # noqa: B008  frozen
 ) -> None:
@@ -27,9 +38,10 @@ def explain(
     Parameters
     ----------
     method
-        An attribution as text: Gradient, "SmoothGrad(GradCAM('layer4'), samples=9)"; unfool methods lists them.
+        An attribution as text: Gradient, "SmoothGrad(GradCAM('layer4'), samples=9)", "GradCAM('all')" for a
+        panel of every convolution; unfool methods lists them.
     data
-        A picture, a folder, .csv, .parquet, .npz, torchvision:NAME:split or unfool:digits.
+        A picture, a folder, .csv, .parquet, .npz, .dcm, .nii.gz, torchvision:NAME:split or unfool:digits.
     model
         An address, as for unfool audit.
     target
@@ -47,6 +59,15 @@ def explain(
         How many panels are written.
     seed
         Where all random numbers come from.
+    write
+        "nifti" or "dicom": the maps of medical files in the geometry of their images, too, as numbers or as pictures.
+    grade
+        Say what the maps are worth: faithfulness, localisation where there are masks, stability and sanity, beside maps
+        that know nothing of the network.
+    measures
+        What --grade measures, as text: "Deletion(steps=8)" "Pointing(15)"; by default all there is.
+    relabelled
+        The address of a network like the model that was trained on random labels, for --grade.
     """
     from ..attributions.base import Attribution
     from ..objectives import Objective
@@ -63,29 +84,97 @@ def explain(
         parse(method, Attribution), model, data, target=aim, limit=limit, seed=seed, objective=asked
     )
     folder = folder_for(out, "explain", type(recipe.method).__name__, recipe, loading.told())
+    if write is not None:
+        check_writing(write, data, network.view)
     shown = run_over(recipe, network, folder, output, pictures)
-    shown.draw(map_panels if of_maps else panels)
-    report(shown, output)
+    badge, numbers = None, {}
+    if grade:
+        from ..analysis.grading import numbers as told
+        from ..report.summary import clean
+        from .grade import grade_run
+
+        found = grade_run(recipe, network, measures or (), relabelled, folder, loading, output)
+        badge, numbers = found.badge, {"grade": clean(told(found))}
+    drawn = map_panels if of_maps else panels
+    shown.draw(lambda shown, k: drawn(shown, k, badge))
+    if write is not None:
+        numbers["written"] = write_maps(write, shown)
+        output.say(numbers["written"])
+    report(shown, output, numbers)
 
 
-def panels(shown: Shown, k: int) -> list[tuple[str, "object"]]:
-    """Image, map and overlay of one row."""
+def panels(shown: Shown, k: int, badge: "Badge | None" = None) -> list[tuple[str, Any]]:
+    """Image, map and overlay of one row, then the map of each layer where there are several.
+
+    The maps carry their badge where there is one.
+    """
+    from ..show.grades import badged
     from ..show.heat import map_picture, overlay
 
-    image, row = shown.batch.x[k], shown.rows[k]
-    heat = shown.table["heat"][row][0]
-    label = shown.model.label_name(int(shown.table["target"][row]))
-    spans = f"{float(shown.table['raw_min'][row]):.3g} to {float(shown.table['raw_max'][row]):.3g}"
-    return [("image", image), (f"{label}: {spans}", map_picture(heat)), ("overlay", overlay(image, heat))]
+    image, row, table = shown.batch.x[k], shown.rows[k], shown.table
+    heat = table["heat"][row][0]
+    label = shown.model.label_name(int(table["target"][row]))
+    found = [(f"{label}: {span(shown, row)}", map_picture(heat))]
+    found.append((beside(shown, row) or "overlay", overlay(image, heat)))
+    if badge is not None:
+        found = [(text, badged(picture, badge.verdict, badge.brief)) for text, picture in found]
+    found = [("image", image), *found]
+    if "each" in table.columns:
+        tops = table["each_max"][row].tolist()
+        for name, top, one in zip(layers(shown, row), tops, table["each"][row], strict=True):
+            found.append((f"{name}: {f'up to {top:.3g}' if top > 0 else NOTHING}", overlay(image, one)))
+    return found + (gallery(shown, row, image) if "classes" in table.columns else [])
 
 
-def report(shown: Shown, output: OutputOptions) -> None:
+BEST = 5
+"""How many classes a gallery shows."""
+
+
+def gallery(shown: Shown, row: int, image: Any) -> list[tuple[str, Any]]:
+    """The maps of the classes with the highest scores, all on one scale."""
+    from ..show.heat import overlay
+
+    scores, maps = (shown.table[name][row] for name in ("class_scores", "classes"))
+    best = scores.argsort(descending=True, stable=True)[:BEST].tolist()
+    top = float(maps[best].abs().max())
+    return [
+        (f"{shown.model.label_name(c)}, score {float(scores[c]):.3g}", overlay(image, maps[c], top))
+        for c in best
+    ]
+
+
+NOTHING = "no positive evidence"
+
+
+def span(shown: Shown, row: int) -> str:
+    """The map's raw range; of an empty map, that it is one."""
+    low, high = (float(shown.table[name][row]) for name in ("raw_min", "raw_max"))
+    return f"{low:.3g} to {high:.3g}" if low or high else NOTHING
+
+
+def beside(shown: Shown, row: int) -> str:
+    """At which layer a map was made, and which share of its weights is positive."""
+    if "layer" not in shown.table.columns:
+        return ""
+    names, share = layers(shown, row), float(shown.table["positive"][row])
+    place = names[0] if len(names) == 1 else f"{len(names)} layers"
+    return f"{place}, {100 * share:.0f} % positive weights"
+
+
+def layers(shown: Shown, row: int) -> list[str]:
+    names = [*shown.model.layers]
+    return [names[int(place)] for place in shown.table["layer"][row].flatten()]
+
+
+def report(shown: Shown, output: OutputOptions, numbers: dict[str, "object"]) -> None:
     table = shown.table
-    header = ["id", "explained", "score", "map from", "to"]
+    named = "layer" in table.columns
+    header = ["id", "explained", "score", "map from", "to", *(["layer and weights"] if named else [])]
     rows = [
         [table.ids[r], shown.model.label_name(int(table["target"][r]))]
         + [f"{float(table[n][r]):.4g}" for n in ("score", "raw_min", "raw_max")]
+        + ([beside(shown, r)] if named else [])
         for r in shown.rows
     ]
     output.table("", header, rows)
-    shown.close(output, {"explained": int(table.readable.sum())})
+    shown.close(output, {"explained": int(table.readable.sum()), **numbers})

@@ -15,6 +15,9 @@ if TYPE_CHECKING:
     from ..runs.recipe import Recipe
     from ..runs.table import Table
 
+WIDEST = 8
+"""How many panels stand in one row."""
+
 
 class Shown(NamedTuple):
     """A finished run and the few of its samples that are shown: ``rows`` of the table, and their images."""
@@ -31,7 +34,9 @@ class Shown(NamedTuple):
         from ..show.grid import save_panels
 
         for k, row in enumerate(self.rows):
-            save_panels(self.folder / "pictures" / f"{file_name(self.table.ids[row])}.png", [panels(self, k)])
+            found = panels(self, k)
+            lines = [found[i : i + WIDEST] for i in range(0, len(found), WIDEST)]
+            save_panels(self.folder / "pictures" / f"{file_name(self.table.ids[row])}.png", lines)
 
     def close(self, output: OutputOptions, numbers: dict[str, Any]) -> None:
         """Say what could not be read and where everything is."""

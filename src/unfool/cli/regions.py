@@ -7,6 +7,7 @@ from .pictures import Shown
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from ..analysis.sanity import Badge
     from ..data.base import Source
     from ..model import Model
 
@@ -18,9 +19,10 @@ def gives_maps(model: "Model", source: "Source") -> bool:
     return model(first_image(source, source.ids(), model.view, model)[None]).ndim > 2
 
 
-def map_panels(shown: Shown, k: int) -> list[tuple[str, Any]]:
+def map_panels(shown: Shown, k: int, badge: "Badge | None" = None) -> list[tuple[str, Any]]:
     """Image, the region explained, map and overlay of one row; of a series its most salient frame."""
     from ..measures.frames import profile_of
+    from ..show.grades import badged
     from ..show.heat import map_picture, overlay
     from ..show.regions import outlined
 
@@ -36,12 +38,11 @@ def map_panels(shown: Shown, k: int) -> list[tuple[str, Any]]:
         frame = f", {t + 1} of {image.shape[1]}"
         image, heat = image[:, t], heat[:, t]
         here = here[t] if here.ndim == 3 else here
-    return [
-        (f"image{frame}", image),
-        (f"{name} as {'given' if by_mask(shown) else 'predicted'}", outlined(image, here)),
-        (told, map_picture(heat)),
-        ("overlay", overlay(image, heat)),
-    ]
+    found = [(told, map_picture(heat)), ("overlay", overlay(image, heat))]
+    if badge is not None:
+        found = [(text, badged(picture, badge.verdict, badge.brief)) for text, picture in found]
+    given = f"{name} as {'given' if by_mask(shown) else 'predicted'}"
+    return [(f"image{frame}", image), (given, outlined(image, here)), *found]
 
 
 def by_mask(shown: Shown) -> bool:

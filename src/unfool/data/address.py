@@ -9,6 +9,7 @@ from .base import Source
 from .coco import Coco
 from .embedded import NAMES, Embedded
 from .folder import SUFFIXES, Folder
+from .scans import Scans, is_scan, scan_for, scans_in
 from .table import Table
 from .torchvision import TorchvisionData
 
@@ -16,6 +17,7 @@ from .torchvision import TorchvisionData
 def open_data(address: str) -> Source:
     """What an address holds: a folder, a picture, .csv, .parquet, .npz, ``torchvision:NAME:split``, ``unfool:NAME``.
 
+    DICOM and NIfTI files and folders take ``?as=volume``, ``?window=40,400`` and others of :class:`Scan`.
     A .json of COCO's form has boxes; ``?images=folder`` says where its pictures are, if not beside it.
 
     Raises :class:`UnknownName` or :class:`DataError` where there is nothing of the kind.
@@ -47,14 +49,24 @@ def _file(path: Path, options: dict[str, str]) -> Source:
     if not path.exists():
         beside = [p.name for p in path.parent.iterdir()] if path.parent.is_dir() else []
         raise DataError(f"there is nothing at {path}", suggestion(path.name, beside) if beside else "")
+    if is_scan(path) or (path.is_dir() and scans_in(str(path))):
+        return _scans(path, options)
     if path.is_dir() or suffix in SUFFIXES:
         return Folder(str(path))
     if suffix in (".csv", ".parquet"):
-        return Table(str(path))
+        return Table(str(path), scan=scan_for(options))
     if suffix == ".npz":
         return Arrays(str(path))
     if suffix == ".json":
         return Coco(str(path), options.get("images", ""))
     raise DataError(
-        f"{path} is no data that can be read", "a folder, a picture, .csv, .parquet, .npz or .json"
+        f"{path} is no data that can be read",
+        "a folder, a picture, .csv, .parquet, .npz, .json, .dcm, .nii or .nii.gz",
     )
+
+
+def _scans(path: Path, options: dict[str, str]) -> Scans:
+    """Medical files; among pictures one cannot know which are meant."""
+    if path.is_dir() and any(p.suffix.lower() in SUFFIXES for p in path.rglob("*")):
+        raise DataError(f"{path} holds both pictures and medical files", "give each a folder of its own")
+    return Scans(str(path), scan_for(options))

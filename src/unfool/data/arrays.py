@@ -31,7 +31,9 @@ class Arrays(Source):
             span = f"[{float(x.min()):.3g}, {float(x.max()):.3g}]"
             raise InputError(f"images must lie in [0, 1] or be bytes, this one spans {span}", _way_out(x))
         mask = torch.from_numpy(np.array(found["masks"][int(id)])).bool() if "masks" in found else None
-        return Sample(_channels(x, view), mask if mask is None or mask.ndim == x.ndim else mask[None])
+        return Sample(
+            View(channels=view.channels).of(x), mask if mask is None or mask.ndim == x.ndim else mask[None]
+        )
 
     def label(self, id: str) -> str | int | None:
         found = _arrays(self.path)
@@ -41,15 +43,6 @@ class Arrays(Source):
         found = _arrays(self.path)
         words = [name for name, values in found.items() if values.dtype.kind in "US" and name != "y"]
         return {name: str(found[name][int(id)]) for name in words}
-
-
-def _channels(x: torch.Tensor, view: View) -> torch.Tensor:
-    """Grey repeated where colour is wanted, colour averaged where grey is."""
-    if view.channels in (None, x.shape[0]):
-        return x
-    if {view.channels, x.shape[0]} != {1, 3}:
-        raise InputError(f"the images have {x.shape[0]} channels, the network wants {view.channels}")
-    return x.expand(3, *x.shape[1:]) if x.shape[0] == 1 else x.mean(0, keepdim=True)
 
 
 @remembered

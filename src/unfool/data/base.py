@@ -11,13 +11,23 @@ from ..rows import Batch
 from ..spec import Spec
 from ..views import View
 from .labels import label_numbers, numbers
+from .place import Place
 
 
 class Sample:
-    """One sample as a source knows it: its image [C, *space] in [0, 1], its mask, its objects [n, 5] as a batch's."""
+    """One sample as a source knows it: its image [C, *space] in [0, 1], its mask, its objects [n, 5] as a batch's.
 
-    def __init__(self, x: Tensor, mask: Tensor | None = None, objects: Tensor | None = None):
-        self.x, self.mask, self.objects = x, mask, objects
+    One from a medical file knows its ``place`` as well.
+    """
+
+    def __init__(
+        self,
+        x: Tensor,
+        mask: Tensor | None = None,
+        objects: Tensor | None = None,
+        place: Place | None = None,
+    ):
+        self.x, self.mask, self.objects, self.place = x, mask, objects, place
 
 
 class Source(Spec, ABC):

@@ -16,6 +16,7 @@ from ..views import View
 from .base import Sample, Source
 from .folder import open_picture, read_picture
 from .remembered import remembered
+from .scans import Scan, is_nifti, is_scan, read_scan
 
 
 class Table(Source):
@@ -27,14 +28,24 @@ class Table(Source):
     mask_column: str = "mask"
     group_columns: tuple[str, ...] = ()
     """By default every other column of few different words."""
+    scan: Scan = Scan()
+    """How its DICOM and NIfTI files are read."""
 
     def ids(self) -> tuple[str, ...]:
         return tuple(_rows(self.path, self.column))
 
     def sample(self, id: str, view: View) -> Sample:
         home, row = Path(self.path).parent, self._row(id)
-        mask = row.get(self.mask_column)
-        return Sample(read_picture(home / id, view), None if not mask else _mask(home / str(mask), view))
+        named = row.get(self.mask_column)
+        mask = home / str(named) if named else None
+        if is_scan(home / id.partition("#")[0]):
+            drawn = mask if mask is not None and is_nifti(mask) else None
+            found = read_scan(home / id, self.scan, view, drawn)
+        else:
+            found, drawn = Sample(read_picture(home / id, view)), None
+        if mask is not None and drawn is None:
+            found.mask = _fitting(_mask(mask, view), found.x, mask)
+        return found
 
     def label(self, id: str) -> str | int | None:
         found = self._row(id).get(self.label_column)
@@ -57,6 +68,15 @@ def _mask(path: Path, view: View) -> torch.Tensor:
     with open_picture(path) as picture:
         drawn = Image.fromarray(((np.asarray(picture.convert("L")) > 0) * 255).astype(np.uint8))
         return View(view.resize, view.crop, 1)(drawn) > 0.5
+
+
+def _fitting(mask: torch.Tensor, x: torch.Tensor, path: Path) -> torch.Tensor:
+    if mask.shape[1:] != x.shape[1:]:
+        raise DataError(
+            f"{path}: the mask is {list(mask.shape[1:])} and its image {list(x.shape[1:])}",
+            "give it the image's size",
+        )
+    return mask
 
 
 @remembered

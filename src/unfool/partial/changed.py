@@ -112,6 +112,10 @@ class Changed(Tensor):
     def like(self, base: Base, crop: Tensor, last: bool | None = None) -> "Changed":
         return Changed(base, self.row, self.at, crop, self.last if last is None else last)
 
+    def mapped(self, f: Callable[[Tensor], Tensor]) -> "Changed":
+        """The same after ``f``, which treats every position alike."""
+        return self.like(self.base.made(("mapped", id(f)), lambda: f(self.base.value), f), f(self.crop))
+
     def become(self, other: "Changed") -> "Changed":
         """Hold what another holds, as after work in place."""
         self.base, self.at, self.crop = other.base, other.at, other.crop

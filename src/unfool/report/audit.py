@@ -5,8 +5,9 @@ from typing import Any
 
 import jinja2
 
-from ..analysis.audit import Audited, Group, Sanity, curve_text, region_text
+from ..analysis.audit import Audited, Group, curve_text, region_text
 from ..analysis.rates import Rate, percent, size_text
+from ..analysis.sanity import Sanity
 from ..analysis.verdict import untried
 from ..errors import DataError
 from ..runs.work import atomically

@@ -3,8 +3,9 @@
 import math
 from typing import Any
 
-from ..analysis.audit import Audited, Group, Sanity
+from ..analysis.audit import Audited, Group
 from ..analysis.rates import Spread, spread
+from ..analysis.sanity import Sanity
 from ..analysis.verdict import untried
 
 

@@ -15,7 +15,7 @@ from ..attacks.noise import RandomNoise
 from ..attacks.sweep import Sweep, Threshold
 from ..attacks.wrappers import Repeated
 from ..attributions.base import Attribution
-from ..attributions.cam import CAM, GradCAM
+from ..attributions.cam import GradCAM, LayerMap
 from ..attributions.gradient import Gradient
 from ..attributions.wrappers import SmoothGrad
 from ..data.base import Source
@@ -189,12 +189,14 @@ def verdict_step(audit: Audit, model: Model, tables: dict[str, Table], image: Te
 
 def fitting(audit: Audit, model: Model, image: Tensor) -> Audit:
     """The audit without maps that a network without positions in its layers cannot have, such as an MLP."""
-    if not any(isinstance(method, CAM) for method in audit.attributions):
+    if not any(isinstance(method, LayerMap) for method in audit.attributions):
         return audit
     try:
         model.last_spatial_layer(image[None])
     except InputError:
-        return replace(audit, attributions=tuple(m for m in audit.attributions if not isinstance(m, CAM)))
+        return replace(
+            audit, attributions=tuple(m for m in audit.attributions if not isinstance(m, LayerMap))
+        )
     return audit
 
 

@@ -48,9 +48,14 @@ def overlay(image: Tensor, heat: Tensor, top: float = 0.0) -> Tensor:
     grey = colour(image).mean(0, keepdim=True).expand(3, -1, -1)
     shown = scaled(heat, top)
     values = resize(shown.values[None, None], tuple(grey.shape[1:]))[0, 0]
-    place = (values + 1) / 2 if shown.signed else values
+    return laid_over(grey, values, shown.signed)
+
+
+def laid_over(grey: Tensor, values: Tensor, signed: bool) -> Tensor:
+    """Values in [-1, 1] or [0, 1] as colours over a grey picture, the more opaque the stronger: [3, H, W]."""
+    place = (values + 1) / 2 if signed else values
     strength = values.abs().sqrt() * 0.85
-    return grey * (1 - strength) + _coloured(place, SIGNED if shown.signed else POSITIVE) * strength
+    return grey * (1 - strength) + _coloured(place, SIGNED if signed else POSITIVE) * strength
 
 
 def _coloured(place: Tensor, stops: tuple[tuple[int, int, int], ...]) -> Tensor:

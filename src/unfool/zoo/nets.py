@@ -42,11 +42,13 @@ def linear(pixels: int, classes: int) -> nn.Module:
 NETS = {
     "digits_conv": lambda: Conv((16, 32, 32), 10, pool=4),
     "digits_robust": lambda: Conv((16, 32, 32), 10, pool=4),
+    "digits_shuffled": lambda: Conv((16, 32, 32), 10, pool=4),
     "digits_mlp": lambda: mlp(1024, 10),
     "digits_linear": lambda: linear(1024, 10),
     "digits8_conv": lambda: Conv((32, 64), 10, pool=4, pooled=True),
     "digits8_mlp": lambda: mlp(64, 10),
     "digits8_linear": lambda: linear(64, 10),
     "lesions_conv": lambda: Conv((16, 32, 32), 2, norm=True, pooled=True),
+    "lesions_plain": lambda: Conv((16, 32, 32), 2, norm=True, pooled=True),
 }
 """The architecture of each embedded network."""

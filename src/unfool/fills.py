@@ -1,15 +1,17 @@
 """What is put where an image is hidden."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Literal
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ..partial.changed import Base
-from ..rows import Rng
+from .errors import InputError
+from .partial.changed import Base
+from .rows import Rng
 
+Blank = Literal["mean", "blur", "zero"]
 Fill = Literal["mean", "blur", "zero", "noise", "inpaint"]
 Put = Callable[[Tensor, Tensor, tuple[int, ...]], Tensor]
 """Given rows [P], corners [P, dims] and sides, what is put into each window: [P, C, *sides]."""
@@ -25,18 +27,27 @@ def filling(x: Tensor, fill: Fill, rng: Rng) -> Put:
 
 
 def without(x: Tensor, fill: Fill, rng: Rng) -> Tensor:
-    """Images that hold nothing of ``x`` but its mean colour, or its slow changes, or nothing at all."""
+    """Images that hold nothing of ``x``, or next to nothing."""
+    if fill == "inpaint":
+        raise InputError(
+            "all of an image cannot be inpainted", "take another fill: blur, mean, zero or noise"
+        )
+    return rng.uniform(x, 0, 1) if fill == "noise" else blank(x, fill)
+
+
+def blank(x: Tensor, fill: Blank) -> Tensor:
+    """Each image's mean colour, its slow changes (a Gaussian of an eighth of its sides), or black."""
     if fill == "mean":
-        return x.mean(tuple(range(2, x.ndim)), keepdim=True).expand_as(x)
+        return x.mean(tuple(range(2, x.ndim)), keepdim=True).expand_as(x).contiguous()
     if fill == "blur":
-        return blurred(x, max(1.0, max(x.shape[2:]) / 20))
-    return torch.zeros_like(x) if fill == "zero" else rng.uniform(x, 0, 1)
+        return blurred(x, [max(1.0, side / 8) for side in x.shape[2:]])
+    return torch.zeros_like(x)
 
 
-def blurred(x: Tensor, sigma: float) -> Tensor:
-    """A Gaussian blur in every dimension, borders repeated: [B, C, *space]."""
-    for d in range(2, x.ndim):
-        radius = min(int(3 * sigma + 0.5), x.shape[d] - 1)
+def blurred(x: Tensor, sigmas: Sequence[float]) -> Tensor:
+    """A Gaussian blur along every dimension, borders repeated: [B, C, *space]."""
+    for d, sigma in enumerate(sigmas, 2):
+        radius = max(1, round(2 * sigma))
         line = torch.arange(-radius, radius + 1, dtype=x.dtype, device=x.device)
         weights = (-(line / sigma).square() / 2).exp()
         flat = x.movedim(d, -1)

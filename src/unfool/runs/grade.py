@@ -1,0 +1,126 @@
+"""A method's maps graded beside maps that know nothing of the network."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
+
+from ..attributions.baselines import BASELINES
+from ..data.base import Source
+from ..measures.deletion import Deletion, Insertion
+from ..measures.faithful import ConfidenceDrop, ConfidenceIncrease, Infidelity, Sensitivity
+from ..measures.grading import Grades, Measure
+from ..measures.places import Overlap, Pointing
+from ..measures.road import ROAD
+from ..measures.sanity import LayersRandomised, likeness, settled, steps_down
+from ..measures.steady import Stability
+from ..method import Columns, Method, Question
+from ..model import Model
+from ..objectives import Objective
+from ..rows import Batch
+from ..spec import Count, Natural, Spec
+from .begin import Watch, at_once, chosen, claim, first_image, ids_where, unwatched
+from .table import Table, read_table
+from .work import Part, answered, work
+
+MEASURES: tuple[Measure, ...] = (
+    *(Deletion(), Insertion(), ROAD(), Infidelity(), ConfidenceDrop(), ConfidenceIncrease()),
+    *(Sensitivity(), Stability(), Pointing(), Overlap()),
+)
+"""Those that need masks say nothing where there are none."""
+
+
+class Grading(Spec):
+    """Which method is graded, by which measures, over which images."""
+
+    method: Method
+    """An attribution."""
+    model: str
+    data: str
+    measures: tuple[Measure, ...] = MEASURES
+    relabelled: str | None = None
+    """The address of a network like this one that was trained on random labels."""
+    target: Natural | None = None
+    """The class explained; by default the one predicted for each image."""
+    limit: Count | None = None
+    """How many images at most; None takes all."""
+    sanity: Count = 24
+    """How many images the checks against networks that know nothing look at."""
+    seed: Natural = 0
+    objective: Objective | None = None
+
+    @property
+    def methods(self) -> tuple[Method, ...]:
+        """The one that is graded, and the baselines that are not it."""
+        return (self.method, *(one for one in BASELINES if one != self.method))
+
+
+class Tables(NamedTuple):
+    """The tables of a finished grading."""
+
+    plan: Grading
+    graded: dict[str, Table]
+    """By method, the one that is graded first."""
+    layers: tuple[str, ...]
+    """The parts of the network from the output down; none where its weights cannot be had."""
+    cascading: Table | None
+    independent: Table | None
+    relabelled: Table | None
+
+
+def run_grading(
+    plan: Grading,
+    model: Model,
+    relabelled: Model | None,
+    source: Source,
+    folder: Path,
+    watch: Watch = unwatched,
+) -> Tables:
+    """Do what is missing of a grading in ``folder``; stopped at any moment, it goes on from there."""
+    claim(folder, repr(plan), model)
+    ids = chosen(source.ids(), plan.limit, plan.seed)
+    image = first_image(source, ids, model.view, model)
+    question = Question(model, target=plan.target, seed=plan.seed, objective=plan.objective)
+
+    def do(name: str, text: str, some: list[str], rows: Callable[[Batch], Part]) -> Table:
+        place, many = folder / "parts" / name, min(32, at_once(image))
+        with watch(name, len(some)) as progress:
+            work(
+                text,
+                place,
+                some,
+                lambda part: rows(source.batch(part, model.view, model.classes)),
+                chunk=many,
+                progress=progress,
+            )
+        return read_table(place)
+
+    def method(name: str, one: Method, some: list[str]) -> Table:
+        return do(name, f"{one!r} {plan!r}", some, lambda batch: answered(one, question, batch))
+
+    graded = {
+        repr(one): method(f"graded-{k}", Grades(one, plan.measures), list(ids))
+        for k, one in enumerate(plan.methods)
+    }
+    first = graded[repr(plan.method)]
+    usable = ids_where(ids, first.readable)[: plan.sanity]
+    if model.access != "gradients":
+        return Tables(plan, graded, (), None, None, None)
+
+    def alike(batch: Batch) -> Columns:
+        assert relabelled is not None
+        return likeness(plan.method, settled(question, batch), batch, [relabelled])
+
+    return Tables(
+        plan,
+        graded,
+        tuple(part.name or model.name for part in steps_down(model, image[None])),
+        method("cascading", LayersRandomised(plan.method, "cascading"), usable),
+        method("independent", LayersRandomised(plan.method, "independent"), usable),
+        relabelled
+        and do(
+            "relabelled",
+            f"relabelled {plan!r}",
+            usable,
+            lambda b: Part(alike(b.readable()), {}, b.groups),
+        ),
+    )
