@@ -16,6 +16,7 @@ GRADIENTS = {"derivatives.py"}
 
 # Slow or optional packages, and the files ("folder/": all in it) that may import them.
 HEAVY = {
+    "av": ["show/mp4.py"],
     "cyclopts": ["cli/"],
     "jinja2": ["report/"],
     "matplotlib": ["show/"],

@@ -145,6 +145,75 @@ def test_a_classifier_has_no_regions():
     assert grad(Margin(), 0, net).shape == (2, 5, 6)
 
 
+def blobs() -> nn.Module:
+    """Scores 0, x - 0.5 and 0.1 - x: class 1 where x > 0.5, class 2 where x < 0.1."""
+    net = nn.Conv2d(1, 3, 1).eval()
+    with torch.no_grad():
+        net.weight.copy_(torch.tensor([0.0, 1.0, -1.0]).view(3, 1, 1, 1))
+        net.bias.copy_(torch.tensor([0.0, -0.5, 0.1]))
+    return net
+
+
+def two_lesions() -> Tensor:
+    x = torch.full((1, 1, 5, 6), 0.3)
+    x[0, 0, 0, 0:2] = x[0, 0, 3:5, 4] = 0.9
+    x[0, 0, 2, 0:3] = 0.0
+    return x
+
+
+def test_of_several_lesions_the_one_that_is_meant():
+    x, net = two_lesions(), blobs()
+    both, one = grad(Segment(), 1, net, x), grad(Segment(at=(4, 4)), 1, net, x)
+    assert both[0].nonzero().tolist() == [[0, 0], [0, 1], [3, 4], [4, 4]]
+    assert one[0].nonzero().tolist() == [[3, 4], [4, 4]]
+    assert same(one[0][one[0] != 0], torch.full((2,), 0.5))
+    given = grad(Segment("mask", at=(0, 1)), 1, net, x, mask=x > 0.5)
+    assert given[0].nonzero().tolist() == [[0, 0], [0, 1]]
+    with pytest.raises(InputError, match="no position of class 1 there"):
+        grad(Segment(at=(1, 1)), 1, net, x)
+    with pytest.raises(InputError, match="positions of the map lie in"):
+        grad(Segment(at=(5, 1)), 1, net, x)
+
+
+def test_a_mask_may_be_a_map_of_classes():
+    x = two_lesions()
+    mask = torch.zeros(1, 1, 5, 6, dtype=torch.uint8)
+    mask[0, 0, 0, 0], mask[0, 0, 4, 5] = 1, 2
+    for y, place in ((1, [0, 0]), (2, [4, 5])):
+        assert grad(Segment("mask"), y, blobs(), x, mask=mask)[0].nonzero().tolist() == [place]
+    assert grad(Segment("mask", at=(4, 5)), 2, blobs(), x, mask=mask)[0].nonzero().tolist() == [[4, 5]]
+    larger = mask.repeat_interleave(2, 2).repeat_interleave(2, 3)
+    assert same(
+        grad(Segment("mask"), 2, blobs(), x, mask=larger), grad(Segment("mask"), 2, blobs(), x, mask=mask)
+    )
+
+
+def test_where_no_class_is_named_it_is_the_largest_but_the_background():
+    found = Gradient()(Model(blobs()), two_lesions(), objective=-Segment())
+    assert found.target.tolist() == [1]
+    plain = Gradient()(Model(blobs()), torch.full((1, 1, 5, 6), 0.3), objective=Segment())
+    assert plain.target.tolist() == [0]
+
+
+def test_several_targets_of_one_pass_have_each_their_own_region_and_peak():
+    """What the first look fixes holds for every class, not for the first that is asked about."""
+    model, x = Model(blobs()), two_lesions()
+    for objective in (Segment(), Landmark()):
+        together = Gradient().each(model, x, [1, 2], objective=objective)
+        for y, found in zip((1, 2), together, strict=True):
+            assert same(found.heat, Gradient()(model, x, y, objective=objective).heat)
+        assert not same(together[0].heat, together[1].heat)
+
+
+def test_one_pixel_of_every_image():
+    from unfool.targets import Neuron
+
+    found = grad(Neuron("output", (2, 3)), 1)
+    expected = torch.zeros(2, 5, 6)
+    expected[:, 2, 3] = -2
+    assert same(found, expected)
+
+
 def test_a_run_leaves_out_images_whose_mask_is_empty():
     mask = torch.zeros(2, 1, 5, 6)
     mask[1, 0, 2, 2] = 1

@@ -48,6 +48,10 @@ class Objective(Spec, ABC):
         del trace, y
         return {}
 
+    def usual(self, output: Tensor) -> Tensor:
+        """The ``y`` of each row where none is given: the class that the network predicts."""
+        return label_of(output)
+
     def __add__(self, other: "Objective") -> "Objective":
         return Sum(self, other) if isinstance(other, Objective) else NotImplemented
 
@@ -79,6 +83,9 @@ class Scaled(Objective):
 
     def fixed(self, trace: Trace, y: Tensor) -> Trace:
         return self.inner.fixed(trace, y)
+
+    def usual(self, output: Tensor) -> Tensor:
+        return self.inner.usual(output)
 
     def score(self, trace: Trace, y: Tensor) -> Tensor:
         return self.factor * self.inner.score(trace, y)
@@ -114,6 +121,9 @@ class Sum(Objective):
 
     def fixed(self, trace: Trace, y: Tensor) -> Trace:
         return {**self.left.fixed(trace, y), **self.right.fixed(trace, y)}
+
+    def usual(self, output: Tensor) -> Tensor:
+        return self.left.usual(output)
 
     def score(self, trace: Trace, y: Tensor) -> Tensor:
         return self.left.score(trace, y) + self.right.score(trace, y)

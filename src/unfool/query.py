@@ -89,10 +89,11 @@ class Query:
         """The score of a pass; the first over the query's own images also settles what they decide."""
         if x is self.images and "output" in trace:
             if self._y is None:
-                self._y = label_of(trace["output"].detach())
+                self._y = self.objective.usual(trace["output"].detach())
             if self._unsettled():
-                still = {name: t.detach() for name, t in trace.items()}
-                self._fixed = {**(self._fixed or {}), **self.objective.fixed(still, self._y)}
+                given = self._fixed or {}
+                still = {**given, **{name: t.detach() for name, t in trace.items()}}
+                self._fixed = {**given, **self.objective.fixed(still, self._y)}
         score = self.objective.score({**trace, **self.fixed}, self.y)
         score = score.to(torch.promote_types(score.dtype, torch.float32))
         if self.score is None and x is self.images:

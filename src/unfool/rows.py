@@ -128,9 +128,10 @@ def stable_number(*parts: Any) -> int:
 class Batch:
     """Some samples of a source: stable ids, images in [0, 1], and what is known of them.
 
-    ``y`` is -1 where no label is known. ``objects`` are boxes with their classes (left, top, right, bottom in pixels,
-    class), as many rows for every image, filled with class -1: [B, n, 5]. ``errors`` has the samples that could not be
-    read: their rows of ``x`` are zeros and no method sees them.
+    ``y`` is -1 where no label is known. ``masks`` [B, 1, *] are bool, or whole numbers: maps of classes. ``objects``
+    are boxes with their classes (left, top, right, bottom in pixels, class), as many rows for every image, filled with
+    class -1: [B, n, 5]. ``errors`` has the samples that could not be read: their rows of ``x`` are zeros and no method
+    sees them.
     """
 
     ids: tuple[str, ...]

@@ -3,12 +3,13 @@
 from typing import ClassVar, Literal
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from .errors import InputError
-from .maps import resize
 from .objectives import Objective, Output, Trace
 from .scores import pick
+from .segments import fitting, holds, part_at, region_of
 from .spec import Natural, Positive
 
 
@@ -60,37 +61,49 @@ class TotalVariation(Objective):
 class Segment(Output):
     """The mean score of class ``y`` over one region of a map of scores (Vinogradova et al., 2020).
 
-    The region is where the network itself says ``y`` for the unchanged image, or the mask that comes with the image.
+    The region is where the network itself says ``y`` for the unchanged image, or the mask that comes with the image: a
+    bool mask as it is, of a map of classes (whole numbers) where it is ``y``. Where no ``y`` is given it is the class
+    that the network says at most positions, class 0 ("background") left aside.
     """
 
     where: Literal["predicted", "mask", "everywhere"] = "predicted"
     whole: bool = False
     """The sum over the region rather than the mean."""
+    at: tuple[int, ...] = ()
+    """A position: only the connected part of the region around it counts, one lesion of several."""
 
     @property
     def fixes(self) -> tuple[str, ...]:
-        return {"predicted": (f"{self!r}",), "mask": ("mask",), "everywhere": ()}[self.where]
+        own = (f"{self!r}",)
+        return {"predicted": own, "mask": ("mask", *own * bool(self.at)), "everywhere": ()}[self.where]
 
     def fixed(self, trace: Trace, y: Tensor) -> Trace:
-        if self.where != "predicted":
+        if self.where == "mask" and "mask" not in trace:
             raise InputError(f"{self!r} needs the images' masks", "give mask=…, or where='predicted'")
         scores = _map_of(trace["output"], self)
-        here = scores.argmax(1) == y.view(-1, *[1] * (scores.ndim - 2))
-        if not here.flatten(1).any(1).all():
-            row = int((~here.flatten(1).any(1)).nonzero()[0])
-            raise InputError(
-                f"image {row} of the batch has no position of class {int(y[row])}", "name another target"
-            )
-        return {f"{self!r}": here}
+        classes = scores.argmax(1) if self.where == "predicted" else fitting(trace["mask"], scores[:, 0])
+        return {f"{self!r}": part_at(classes, self.at) if self.at else classes}
+
+    def lacking(self, output: Tensor, y: Tensor, mask: Tensor | None) -> Tensor:
+        """In which images there is no such region: [B] bool."""
+        if self.where == "everywhere":
+            return torch.zeros_like(y, dtype=torch.bool)
+        (region,) = self.fixed({"output": output} | ({} if mask is None else {"mask": mask}), y).values()
+        return ~holds(region, y).flatten(1).any(1)
+
+    def usual(self, output: Tensor) -> Tensor:
+        count = F.one_hot(_map_of(output, self).argmax(1).flatten(1), output.shape[1]).sum(1)
+        return torch.cat([count[:, :1].clamp_max(0), count[:, 1:]], 1).argmax(1)
 
     def score(self, trace: Trace, y: Tensor) -> Tensor:
         scores = _chosen(_map_of(trace["output"], self), y)
         if self.where == "everywhere":
             here = torch.ones_like(scores)
-        elif self.where == "predicted":
-            here = trace[f"{self!r}"].to(scores)
+        elif self.where == "mask" and not self.at:
+            here = region_of(fitting(trace["mask"], scores), y, "the mask of image {} of the batch is empty")
         else:
-            here = _fitting(trace["mask"], scores)
+            here = region_of(trace[f"{self!r}"], y, "image {} of the batch has no position of class {} there")
+        here = here.to(scores)
         total = (scores * here).flatten(1).sum(1)
         return total if self.whole else total / here.flatten(1).sum(1).clamp_min(1)
 
@@ -127,13 +140,14 @@ class Landmark(Output):
         return (f"{self!r}",)
 
     def fixed(self, trace: Trace, y: Tensor) -> Trace:
-        heat = _chosen(_map_of(trace["output"], self), y)
-        return {f"{self!r}": peak_of(heat)}
+        heat = _map_of(trace["output"], self)
+        return {f"{self!r}": peak_of(heat.flatten(0, 1)).unflatten(0, heat.shape[:2])}
 
     def score(self, trace: Trace, y: Tensor) -> Tensor:
         heat = _chosen(_map_of(trace["output"], self), y)
         near = torch.ones_like(heat, dtype=torch.bool)
-        for d, place in enumerate(trace[f"{self!r}"].unbind(1)):
+        peak = _chosen(trace[f"{self!r}"], y)
+        for d, place in enumerate(peak.unbind(1)):
             line = torch.arange(heat.shape[d + 1], device=heat.device).view(-1, *[1] * (heat.ndim - d - 2))
             near = near & ((line - place.view(-1, *[1] * (heat.ndim - 1))).abs() <= self.around)
         return (heat * near).flatten(1).sum(1) / near.flatten(1).sum(1)
@@ -221,21 +235,6 @@ def _chosen(scores: Tensor, y: Tensor) -> Tensor:
             f"there are {scores.shape[1]} classes or channels, {int(y.max())} is not one of them"
         )
     return scores[torch.arange(len(y), device=y.device), y]
-
-
-def _fitting(mask: Tensor, scores: Tensor) -> Tensor:
-    """Masks [B, 1, *space] over the positions of scores [B, *space]; another size is brought to it."""
-    mask = mask.flatten(0, 1) if mask.ndim == scores.ndim + 1 else mask
-    if mask.ndim != scores.ndim or len(mask) != len(scores):
-        raise InputError(
-            f"masks {list(mask.shape)} do not fit scores {list(scores.shape)}", "one mask per image"
-        )
-    if mask.shape != scores.shape:
-        mask = resize(mask[:, None].to(scores), tuple(scores.shape[1:]))[:, 0] >= 0.5
-    if not mask.flatten(1).any(1).all():
-        row = int((~mask.flatten(1).bool().any(1)).nonzero()[0])
-        raise InputError(f"the mask of image {row} of the batch is empty", "leave that image out")
-    return mask.to(scores)
 
 
 def _softmax(heat: Tensor, sharpness: float) -> tuple[Tensor, Tensor]:

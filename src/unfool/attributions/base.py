@@ -15,6 +15,7 @@ from ..model import Model
 from ..objectives import Logit, Objective
 from ..query import Query
 from ..rows import Batch, Rng
+from ..targets import Segment
 
 EMPTY = "its mask is empty"
 """Why a run leaves an image out whose score would be that of its mask."""
@@ -130,9 +131,21 @@ class Attribution(Method, ABC):
     def left_out(self, question: Question, batch: Batch) -> dict[str, str]:
         asked = () if question.objective is None else question.objective.fixes
         if "mask" not in asked or batch.masks is None:
-            return {}
+            return self._without_the_class(question, batch)
         empty = ~batch.masks.flatten(1).bool().any(1)
         return {i: EMPTY for i, nothing in zip(batch.ids, empty.tolist(), strict=True) if nothing}
+
+    def _without_the_class(self, question: Question, batch: Batch) -> dict[str, str]:
+        """Images that have nothing of the class whose region is asked about."""
+        objective, model = question.objective, question.model
+        if question.target is None or not isinstance(objective, Segment):
+            return {}
+        scores = model(batch.x)
+        mask = None if batch.masks is None else batch.masks.to(scores.device)
+        lacking = objective.lacking(scores, question.labels(batch).to(scores.device), mask).tolist()
+        names = [model.label_name(int(y)) for y in question.labels(batch)]
+        told = zip(batch.ids, names, lacking, strict=True)
+        return {i: f"no position of {name} to explain" for i, name, empty in told if empty}
 
     @final
     def columns(self, question: Question, batch: Batch) -> Columns:

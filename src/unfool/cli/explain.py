@@ -7,7 +7,7 @@ from cyclopts import Parameter
 
 from .maps import check_writing, write_maps
 from .pictures import Shown, run_over
-from .shared import ModelOptions, OutputOptions, class_number, folder_for
+from .shared import ModelOptions, OutputOptions, class_number, folder_for, opened
 
 if TYPE_CHECKING:
     from ..analysis.sanity import Badge
@@ -45,9 +45,12 @@ def explain(
     model
         An address, as for unfool audit.
     target
-        Class to explain, by name or number; by default the one the model predicts.
+        Class to explain, by name or number; by default the one the model predicts, of a map of scores the largest
+        but class 0.
     objective
-        What is explained instead of the class's logit, as text: Margin, "Segment('mask')", "Channel('layer3')".
+        What is explained instead of the class's logit, as text: Margin, "Segment('mask')", "Channel('layer3')". Of a
+        map of scores it is the class's region: Segment(); "Segment(at=(20, 31))" is the part around a position,
+        "Neuron('output', (20, 31))" that position alone.
     out
         The folder for pictures and numbers; by default one in runs/explain named after what is run.
     limit
@@ -70,10 +73,13 @@ def explain(
     from ..objectives import Objective
     from ..runs.recipe import Recipe
     from ..spec import parse
+    from ..targets import Segment
+    from .regions import gives_maps, map_panels
 
     network = loading.load(model)
     aim = class_number(target, network)
-    asked = None if objective is None else parse(objective, Objective)
+    of_maps = gives_maps(network, opened(data))
+    asked = parse(objective, Objective) if objective else Segment() if of_maps else None
     recipe = Recipe(
         parse(method, Attribution), model, data, target=aim, limit=limit, seed=seed, objective=asked
     )
@@ -89,7 +95,8 @@ def explain(
 
         found = grade_run(recipe, network, measures or (), relabelled, folder, loading, output)
         badge, numbers = found.badge, {"grade": clean(told(found))}
-    shown.draw(lambda shown, k: panels(shown, k, badge))
+    drawn = map_panels if of_maps else panels
+    shown.draw(lambda shown, k: drawn(shown, k, badge))
     if write is not None:
         numbers["written"] = write_maps(write, shown)
         output.say(numbers["written"])

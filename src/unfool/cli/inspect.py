@@ -7,6 +7,8 @@ SUBJECTS = {
     "directions": "What happens along straight lines and in planes through images.",
     "norms": "The same images attacked within several norms.",
     "hiding": "What stickers hide from detectors.",
+    "cine": "Where a network looks in series, frame by frame, and whether it needs those frames.",
+    "landmarks": "Where landmarks are found, and a page of maps for an appendix.",
     "bounds": "What theory allows: how many images must lie near a boundary.",
     "shortcuts": "Whether a model uses cues that have nothing to do with a class.",
     "hotspots": "Whether false positives look at an artefact, and go without it.",

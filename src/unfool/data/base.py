@@ -77,8 +77,8 @@ class Source(Spec, ABC):
             name: tuple(group.get(name, "") for group in groups) for name in (groups[0] if groups else ())
         }
         objects = _objects(samples, self.object_names(), classes)
-        masks = _masks([None if s is None else s.mask for s in samples], shape)
-        artefacts = _masks([None if s is None else s.artefact for s in samples], shape)
+        masks = _masks([None if s is None else s.mask for s in samples])
+        artefacts = _masks([None if s is None else s.artefact for s in samples])
         return Batch(tuple(ids), x, y, masks, columns, errors, objects, artefacts)
 
     def _read(self, id: str, view: View, errors: dict[str, str]) -> Sample | None:
@@ -109,10 +109,11 @@ def _shape(images: Sequence[tuple[str, Tensor]]) -> tuple[int, ...]:
     return tuple(like.shape)
 
 
-def _masks(masks: Sequence[Tensor | None], shape: tuple[int, ...]) -> Tensor | None:
-    if all(mask is None for mask in masks):
+def _masks(masks: Sequence[Tensor | None]) -> Tensor | None:
+    known = next((mask for mask in masks if mask is not None), None)
+    if known is None:
         return None
-    blank = torch.zeros((1, *shape[1:]), dtype=torch.bool)
+    blank = torch.zeros_like(known)
     return torch.stack([blank if mask is None else mask for mask in masks])
 
 

@@ -4,18 +4,19 @@ from typing import Literal
 
 from torch import Tensor
 
+from ..phantoms import cine, landmarks
 from ..samples import Samples, Tag, digits, digits8, lesions, tagged
 from ..scenes import scene_samples
 from ..views import View, from_uint8
 from .base import Sample, Source
 
-NAMES = ("digits", "digits8", "lesions", "scenes")
+NAMES = ("cine", "digits", "digits8", "landmarks", "lesions", "scenes")
 
 
 class Embedded(Source):
-    """Handwritten digits at 32x32 or 8x8, chest films with lesions and an artefact, street scenes with boxes."""
+    """Digits at 32x32 or 8x8, films with lesions and an artefact, scenes with boxes, hearts as films or with points."""
 
-    name: Literal["digits", "digits8", "lesions", "scenes"] = "digits"
+    name: Literal["cine", "digits", "digits8", "landmarks", "lesions", "scenes"] = "digits"
     split: Literal["train", "test"] = "test"
     shortcut: bool = True
     """Whether the films' artefact goes with the finding."""
@@ -33,7 +34,8 @@ class Embedded(Source):
             return scene_samples(self.split)
         if self.tag is not None and self.name == "digits":
             return tagged(self.split, self.tag)
-        return {"digits": digits, "digits8": digits8}[self.name](self.split)
+        known = {"cine": cine, "digits": digits, "digits8": digits8, "landmarks": landmarks}
+        return known[self.name](self.split)
 
     def sample(self, id: str, view: View) -> Sample:
         found, k = self.samples(), _place(id)
@@ -63,7 +65,7 @@ def _coloured(x: Tensor, view: View) -> Tensor:
     """Grey as colour, or colour as grey, where that is wanted."""
     if view.channels == 1:
         return x.mean(0, keepdim=True)
-    return x.expand(3, -1, -1) if view.channels == 3 else x
+    return x.expand(3, *x.shape[1:]) if view.channels == 3 else x
 
 
 def _place(id: str) -> int:

@@ -144,9 +144,11 @@ def _black_box(
 def embedded_network(name: str, options: dict[str, str]) -> Found | Model:
     """An embedded network: ``digits``, ``digits8`` or ``lesions``, by ``net`` and ``robust``; a detector: ``scenes``.
 
+    ``cine`` and ``landmarks`` answer with maps of scores.
     With ``half`` or ``seed``, or where ``net`` is none (svm, knn, forest, tree), a model trained now.
     """
     from ..data.embedded import NAMES, Embedded
+    from .dense import DENSE, build_dense
     from .detectors import embedded_detector
     from .embedded import build
     from .nets import NETS
@@ -155,6 +157,9 @@ def embedded_network(name: str, options: dict[str, str]) -> Found | Model:
         raise UnknownName("embedded network", f"unfool:{name}", [f"unfool:{known}" for known in NAMES])
     if name == "scenes":
         return embedded_detector(options)
+    if name in DENSE:
+        names = Embedded(name).label_names()  # pyright: ignore[reportArgumentType]  one of NAMES
+        return Found(build_dense(name), classes=names, view=View(channels=1))
     if options.keys() & {"half", "seed"} or options.get("net") in UNTRAINED:
         return _trained_now(name, options)
     net, robust = options.pop("net", "conv"), options.pop("robust", "0") not in ("0", "")

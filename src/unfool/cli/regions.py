@@ -1,0 +1,62 @@
+"""What ``unfool explain`` shows of a network whose answer is a map of scores."""
+
+from typing import TYPE_CHECKING, Any
+
+from .pictures import Shown
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from ..analysis.sanity import Badge
+    from ..data.base import Source
+    from ..model import Model
+
+
+def gives_maps(model: "Model", source: "Source") -> bool:
+    """Whether a network answers with a map of scores: one look at the first image tells."""
+    from ..runs.begin import first_image
+
+    return model(first_image(source, source.ids(), model.view, model)[None]).ndim > 2
+
+
+def map_panels(shown: Shown, k: int, badge: "Badge | None" = None) -> list[tuple[str, Any]]:
+    """Image, the region explained, map and overlay of one row; of a series its most salient frame."""
+    from ..measures.frames import profile_of
+    from ..show.grades import badged
+    from ..show.heat import map_picture, overlay
+    from ..show.regions import outlined
+
+    image, row = shown.batch.x[k], shown.rows[k]
+    heat, target = shown.table["heat"][row], int(shown.table["target"][row])
+    here = region_shown(shown, k, target)
+    name = shown.model.label_name(target)
+    low, high = (float(shown.table[end][row]) for end in ("raw_min", "raw_max"))
+    told = f"{name}: {low:.3g} to {high:.3g}" if low or high else f"{name}: no evidence"
+    frame = ""
+    if image.ndim == 4:
+        t = int(profile_of(heat[None])[0].argmax())
+        frame = f", {t + 1} of {image.shape[1]}"
+        image, heat = image[:, t], heat[:, t]
+        here = here[t] if here.ndim == 3 else here
+    found = [(told, map_picture(heat)), ("overlay", overlay(image, heat))]
+    if badge is not None:
+        found = [(text, badged(picture, badge.verdict, badge.brief)) for text, picture in found]
+    given = f"{name} as {'given' if by_mask(shown) else 'predicted'}"
+    return [(f"image{frame}", image), (given, outlined(image, here)), *found]
+
+
+def by_mask(shown: Shown) -> bool:
+    return "'mask'" in repr(shown.recipe.objective) and shown.batch.masks is not None
+
+
+def region_shown(shown: Shown, k: int, target: int) -> "Tensor":
+    """Where the class is, by the data's mask where that is what was asked about, else by the network: bool [*space]."""
+    import torch
+
+    from ..measures.frames import truth_of
+
+    scores, masks = shown.model(shown.batch.x[k : k + 1]), shown.batch.masks
+    masks = masks[k : k + 1] if masks is not None and by_mask(shown) else None
+    found = truth_of(masks, scores.cpu(), torch.tensor([target]))
+    assert found is not None
+    return found[0]
