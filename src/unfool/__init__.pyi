@@ -70,6 +70,8 @@ from .attributions.gradient import IntegratedGradients as IntegratedGradients
 from .attributions.masking import RISE as RISE
 from .attributions.masking import MeaningfulPerturbation as MeaningfulPerturbation
 from .attributions.occlusion import Occlusion as Occlusion
+from .attributions.panels import OcclusionPanels as OcclusionPanels
+from .attributions.panels import OtherFills as OtherFills
 from .attributions.relevance import LRP as LRP
 from .attributions.relevance import PositiveExcitation as PositiveExcitation
 from .attributions.rules import Bent as Bent

@@ -191,6 +191,13 @@ class Query:
         return Answer(self._note(x, trace), self.objective.reached(trace, self.y))
 
     @torch.no_grad()
+    def ask_and_read(self, x: Tensor, reads: Sequence[str]) -> tuple[Tensor, dict[str, Tensor]]:
+        """The score of each image, and what else the same pass shows."""
+        self.model.need("scores", self.who)
+        trace = self.look(self._changed(x, self.through), tuple(dict.fromkeys((*self._reads(), *reads))))
+        return self._note(x, trace), trace
+
+    @torch.no_grad()
     def reached(self, x: Tensor) -> Tensor:
         """Which images are done; labels are enough to know."""
         trace = self.look(x) if self.model.draws == 1 else {"output": self.logits(x)}

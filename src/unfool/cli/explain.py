@@ -1,5 +1,6 @@
 """``unfool explain``."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -107,7 +108,9 @@ def panels(shown: Shown, k: int, badge: "Badge | None" = None) -> list[tuple[str
         tops = table["each_max"][row].tolist()
         for name, top, one in zip(layers(shown, row), tops, table["each"][row], strict=True):
             found.append((f"{name}: {f'up to {top:.3g}' if top > 0 else NOTHING}", overlay(image, one)))
-    return found + (gallery(shown, row, image) if "classes" in table.columns else [])
+    if "classes" in table.columns:
+        found += gallery(shown, row, image)
+    return found + hiding(shown, row, image)
 
 
 BEST = 5
@@ -125,6 +128,34 @@ def gallery(shown: Shown, row: int, image: Any) -> list[tuple[str, Any]]:
         (f"{shown.model.label_name(c)}, score {float(scores[c]):.3g}", overlay(image, maps[c], top))
         for c in best
     ]
+
+
+def hiding(shown: Shown, row: int, image: Any) -> list[tuple[str, Any]]:
+    """What else hiding one window after the other told, and the maps of other fills."""
+    from ..show.categories import label_map
+    from ..show.heat import between, overlay
+
+    table, found, columns = shown.table, list[tuple[str, Any]](), shown.table.columns
+    if "probability" in columns:
+        low, high = (float(t) for t in table["probability"][row].aminmax())
+        own = int(table["shown_class"][row])
+        found.append(
+            (f"p({shown.model.label_name(own)}): {low:.3g} to {high:.3g}", between(table["probability"][row]))
+        )
+        labels = table["likely"][row]
+        names = {k: shown.model.label_name(k) for k in {own, *labels.unique().tolist()}}
+        found.append(("most likely", label_map(labels, own, names)))
+    if "response" in columns:
+        response, whole = table["response"][row], float(table["response_whole"][row])
+        low, high = (float(t) for t in response.aminmax())
+        name = [*shown.model.layers][int(table["response_layer"][row])]
+        told = f"{name}[{int(table['response_channel'][row])}]: {low:.3g} to {high:.3g}, whole {whole:.3g}"
+        found.append((told, between(response)))
+    if "filled" in columns:
+        fills: Any = shown.recipe.method
+        for fill, alike, heat in zip(fills.fills, table["alike"][row], table["filled"][row], strict=True):
+            found.append((f"{fill}: rank correlation {float(alike):.2f}", overlay(image, heat)))
+    return found
 
 
 NOTHING = "no positive evidence"
@@ -150,14 +181,33 @@ def layers(shown: Shown, row: int) -> list[str]:
     return [names[int(place)] for place in shown.table["layer"][row].flatten()]
 
 
+def off_by(shown: Shown, row: int) -> str:
+    """The mean error of the falls that were interpolated, with its 95 % interval, and how many windows were asked."""
+    mean, low, high = (float(shown.table[name][row]) for name in ("error", "error_low", "error_high"))
+    return f"{mean:.3g} ({low:.3g} to {high:.3g}), {int(shown.table['asked'][row])} asked"
+
+
+def alike(shown: Shown, row: int) -> str:
+    """The rank correlation of the map with that of each other fill."""
+    fills: Any = shown.recipe.method
+    values = shown.table["alike"][row].tolist()
+    return ", ".join(f"{fill} {value:.2f}" for fill, value in zip(fills.fills, values, strict=True))
+
+
 def report(shown: Shown, output: OutputOptions, numbers: dict[str, "object"]) -> None:
     table = shown.table
-    named = "layer" in table.columns
+    named, columns = "layer" in table.columns, list[tuple[str, Callable[[int], str]]]()
+    if "error" in table.columns:
+        columns.append(("windows off by", lambda r: off_by(shown, r)))
+    if "alike" in table.columns:
+        columns.append(("alike with other fills", lambda r: alike(shown, r)))
     header = ["id", "explained", "score", "map from", "to", *(["layer and weights"] if named else [])]
+    header += [name for name, _ in columns]
     rows = [
         [table.ids[r], shown.model.label_name(int(table["target"][r]))]
         + [f"{float(table[n][r]):.4g}" for n in ("score", "raw_min", "raw_max")]
         + ([beside(shown, r)] if named else [])
+        + [text(r) for _, text in columns]
         for r in shown.rows
     ]
     output.table("", header, rows)

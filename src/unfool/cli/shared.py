@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from hashlib import blake2b
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple, get_args
 
 from cyclopts import Parameter
 
@@ -32,7 +32,7 @@ class ModelOptions:
     view
         How pictures are cut, such as "View(resize=256, crop=224)", where the model does not bring it.
     outputs
-        "logits" or "probabilities", where the numbers do not tell.
+        "logits" or "probabilities", where the numbers do not tell; "values" of a regression.
     device
         Such as cpu or cuda:0.
     fast
@@ -73,12 +73,13 @@ class ModelOptions:
         return model
 
     def _loaded(self, address: str) -> "Model":
+        from ..outputs import Outputs
         from ..spec import parse
         from ..views import View
         from ..zoo.address import load
 
-        if self.outputs not in (None, "logits", "probabilities"):
-            raise InputError(f"--outputs must be logits or probabilities, not {self.outputs}")
+        if self.outputs not in (None, *get_args(Outputs)):
+            raise InputError(f"--outputs must be logits, probabilities or values, not {self.outputs}")
         view = parse(self.view, View) if self.view else None
         how = {"classes": self.classes, "device": self.device, "fast": self.fast, "trust": self.trust}
         return load(address, view=view, outputs=self.outputs, **how)  # pyright: ignore[reportArgumentType]
