@@ -158,6 +158,7 @@ from .synthesis.fooling import Fooling as Fooling
 from .synthesis.fooling import MapElites as MapElites
 from .synthesis.genomes import Encoding as Encoding
 from .synthesis.genomes import Pixels as Pixels
+from .targets import Box as Box
 from .targets import Channel as Channel
 from .targets import Coordinate as Coordinate
 from .targets import Landmark as Landmark

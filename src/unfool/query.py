@@ -10,6 +10,7 @@ from torch import Tensor
 from .answers import Answer, AtLayer, Frame, Spent
 from .checks import checked_labels
 from .derivatives import derivatives, exact, there
+from .detections import labels_of
 from .errors import InputError
 from .model import Model
 from .objectives import Objective, label_of
@@ -89,7 +90,8 @@ class Query:
         """The score of a pass; the first over the query's own images also settles what they decide."""
         if x is self.images and "output" in trace:
             if self._y is None:
-                self._y = label_of(trace["output"].detach())
+                still = {name: t.detach() for name, t in trace.items()}
+                self._y = self.objective.usual({**still, **(self._fixed or {})})
             if self._unsettled():
                 still = {name: t.detach() for name, t in trace.items()}
                 self._fixed = {**(self._fixed or {}), **self.objective.fixed(still, self._y)}
@@ -171,7 +173,7 @@ class Query:
         first = self.model.width is None
         trace = self.model.trace(x, self.objective.reads if reads is None else reads, leaves=leaves)
         if first and self._y is not None and self._y.ndim == 1 and "output" in self.objective.reads:
-            checked_labels(self._y, x, self.model.width)
+            checked_labels(self._y, x, labels_of(self.model))
         return trace
 
     def _reads(self) -> tuple[str, ...]:

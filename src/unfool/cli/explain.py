@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from cyclopts import Parameter
 
 from .pictures import Shown, run_over
-from .shared import ModelOptions, OutputOptions, class_number, folder_for
+from .shared import ModelOptions, OutputOptions, folder_for, target_numbers
 
 if TYPE_CHECKING:
     from ..analysis.sanity import Badge
@@ -20,6 +20,7 @@ def explain(
     model: str = "unfool:digits",
     target: str | None = None,
     objective: str | None = None,
+    reference: str | None = None,
     out: Path | None = None,
     limit: int | None = None,
     pictures: int = 24,
@@ -44,9 +45,12 @@ def explain(
     model
         An address, as for unfool audit.
     target
-        Class to explain, by name or number; by default the one the model predicts.
+        Class to explain, by name or number; by default the one the model predicts, of a detector its surest box.
+        Two for "Between()": what speaks for the second against the first.
     objective
         What is explained instead of the class's logit, as text: Margin, "Segment('mask')", "Channel('layer3')".
+    reference
+        A picture to be compared with: what makes the others alike to it, for "Like('layer4')".
     out
         The folder for pictures and numbers; by default one in runs/explain named after what is run.
     limit
@@ -64,16 +68,32 @@ def explain(
         The address of a network like the model that was trained on random labels, for --grade.
     """
     from ..attributions.base import Attribution
+    from ..errors import InputError
     from ..objectives import Objective
     from ..runs.recipe import Recipe
     from ..spec import parse
+    from ..targets import Like
 
-    network = loading.load(model)
-    aim = class_number(target, network)
+    network = loading.load(model, boxes=True)
+    aims = target_numbers(target, network)
     asked = None if objective is None else parse(objective, Objective)
+    if reference is not None and asked is None:
+        asked = Like()
     recipe = Recipe(
-        parse(method, Attribution), model, data, target=aim, limit=limit, seed=seed, objective=asked
+        parse(method, Attribution),
+        model,
+        data,
+        target=aims[0] if len(aims) == 1 else None,
+        targets=aims if len(aims) > 1 else (),
+        reference=reference,
+        limit=limit,
+        seed=seed,
+        objective=asked,
     )
+    if len(aims) > 1 and (grade or asked is None or asked.numbers is not None):
+        raise InputError(
+            f"{target} is more than one class", "explain one, or a pair by --objective 'Between()'"
+        )
     folder = folder_for(out, "explain", type(recipe.method).__name__, recipe, loading.told())
     shown = run_over(recipe, network, folder, output, pictures)
     badge, numbers = None, {}
@@ -98,12 +118,14 @@ def panels(shown: Shown, k: int, badge: "Badge | None" = None) -> list[tuple[str
 
     image, row, table = shown.batch.x[k], shown.rows[k], shown.table
     heat = table["heat"][row][0]
-    label = shown.model.label_name(int(table["target"][row]))
+    label = explained(shown, row)
     found = [(f"{label}: {span(shown, row)}", map_picture(heat))]
     found.append((beside(shown, row) or "overlay", overlay(image, heat)))
     if badge is not None:
         found = [(text, badged(picture, badge.verdict, badge.brief)) for text, picture in found]
     found = [("image", image), *found]
+    if "box" in table.columns:
+        found = [(text, boxed(shown, row, picture)) for text, picture in found]
     if "each" in table.columns:
         tops = table["each_max"][row].tolist()
         for name, top, one in zip(layers(shown, row), tops, table["each"][row], strict=True):
@@ -111,6 +133,29 @@ def panels(shown: Shown, k: int, badge: "Badge | None" = None) -> list[tuple[str
     if "classes" in table.columns:
         found += gallery(shown, row, image)
     return found + hiding(shown, row, image)
+
+
+def explained(shown: Shown, row: int) -> str:
+    """What was explained of one row, in words."""
+    from ..objectives import Between
+    from ..targets import Like
+
+    objective, numbers = shown.recipe.objective, shown.table["target"][row].flatten().tolist()
+    if isinstance(objective, Like):
+        return f"like {Path(shown.recipe.reference or 'the reference').name}"
+    names = [shown.model.label_name(int(number)) for number in numbers[:2]]
+    if isinstance(objective, Between):
+        return f"{names[1]} against {names[0]}"
+    return names[0] + (f" at {tuple(numbers[1:])}" if len(numbers) > 1 else "")
+
+
+def boxed(shown: Shown, row: int, picture: Any) -> Any:
+    """A picture with the box that was explained, and its score."""
+    from ..show.boxes import boxes_over
+
+    table = shown.table
+    score, label = float(table["score"][row]), int(table["target"][row])
+    return boxes_over(picture, table["box"][row][None], [score], [label], least=0.0)
 
 
 BEST = 5
@@ -204,7 +249,7 @@ def report(shown: Shown, output: OutputOptions, numbers: dict[str, "object"]) ->
     header = ["id", "explained", "score", "map from", "to", *(["layer and weights"] if named else [])]
     header += [name for name, _ in columns]
     rows = [
-        [table.ids[r], shown.model.label_name(int(table["target"][r]))]
+        [table.ids[r], explained(shown, r)]
         + [f"{float(table[n][r]):.4g}" for n in ("score", "raw_min", "raw_max")]
         + ([beside(shown, r)] if named else [])
         + [text(r) for _, text in columns]

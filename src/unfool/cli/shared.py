@@ -54,12 +54,12 @@ class ModelOptions:
     only: str | None = None
     remember: Path | None = None
 
-    def load(self, address: str) -> "Model":
-        """A model that tells classes."""
+    def load(self, address: str, boxes: bool = False) -> "Model":
+        """A model that tells classes, or with ``boxes`` a detector as well."""
         from ..method import checked_model
 
         model = self._asked(self._loaded(address))
-        checked_model(model)
+        checked_model(model, boxes)
         return model
 
     def detector(self, address: str) -> "Model":
@@ -209,6 +209,14 @@ def class_number(name: str | None, model: "Model") -> int | None:
     if name.lower() not in folded:
         raise UnknownName("class", name, model.classes)
     return folded.index(name.lower())
+
+
+def target_numbers(text: str | None, model: "Model") -> tuple[int, ...]:
+    """One class by its name or number, or several numbers with commas between."""
+    if text is None:
+        return ()
+    parts = [text] if text in model.classes else text.split(",")
+    return tuple(number for part in parts if (number := class_number(part.strip(), model)) is not None)
 
 
 def folder_for(out: Path | None, verb: str, name: str, *settings: object) -> Path:
