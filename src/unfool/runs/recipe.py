@@ -17,10 +17,6 @@ class Recipe(Spec):
     within: Region | None = None
     target: Natural | None = None
     """A class to lead to or to explain; by default each image's label."""
-    targets: tuple[Natural, ...] = ()
-    """Several numbers instead of one target, such as the pair of classes of ``Between()``."""
-    reference: str | None = None
-    """The address of a picture that ``Like()`` compares with."""
     limit: Count | None = None
     """How many samples, the first by a shuffle that depends on the seed; None takes all."""
     seed: Natural = 0
@@ -28,3 +24,7 @@ class Recipe(Spec):
     """What an attribution explains; by default a class's logit."""
     chunk: Count = 64
     """How many samples a part holds; results do not depend on it."""
+    targets: tuple[Natural, ...] = ()
+    """Several numbers instead of one target, such as the pair of classes of ``Between()``."""
+    reference: str | None = None
+    """The address of a picture that ``Like()`` compares with."""
