@@ -1,4 +1,4 @@
-"""``unfool explain``: pairs of classes, a picture to be like, a detector's box, a regression's value, panels of hiding."""
+"""``unfool explain``: pairs of classes, a picture to be like, a detector's box, a regression's value, hiding."""
 
 from pathlib import Path
 
@@ -78,9 +78,7 @@ def test_a_regression_is_one_value(capsys):
     assert model(x).shape == (3, 1)
     assert torch.allclose(table["score"], value, atol=1e-6)  # no half of it
     assert table["target"].eq(0).all()
-    assert torch.allclose(
-        table["heat"][0, 0], model.net[1].weight.view(8, 8).abs(), atol=1e-6
-    ) or torch.allclose(table["heat"][0, 0], model.net[1].weight.view(8, 8), atol=1e-6)
+    assert torch.allclose(table["heat"][0, 0], model.net[1].weight.view(8, 8), atol=1e-6)
 
 
 def test_a_detectors_box_is_drawn(capsys):
@@ -90,8 +88,8 @@ def test_a_detectors_box_is_drawn(capsys):
     assert said.count("octagon") == len(table)
     assert table["box"].shape == (len(table), 4)
     with Image.open(next(Path("e", "pictures").glob("*.png"))) as picture:
-        assert (86, 180, 233) not in set(picture.getdata())
-        assert (230, 159, 0) in set(picture.getdata())  # the octagon's colour
+        colours = {shade for _, shade in picture.getcolors(1 << 20)}
+    assert (230, 159, 0) in colours  # the octagon's
 
 
 def test_panels_and_fills(capsys):
