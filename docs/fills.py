@@ -54,4 +54,6 @@ for fill in FILLS:
     hidden[(slice(None), slice(None), *where)] = crop
     rows[0].append((f"{fill}: p {float(model(hidden).softmax(1)[0, 1]):.2f}", hidden[0]))
     rows[1].append((fill, map_picture(maps[fill][0][0])))
-save_panels(Path(sys.argv[1]) if len(sys.argv) > 1 else Path(__file__).parent / "pictures" / "fills.png", rows)
+save_panels(
+    Path(sys.argv[1]) if len(sys.argv) > 1 else Path(__file__).parent / "pictures" / "fills.png", rows
+)
