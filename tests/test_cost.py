@@ -18,6 +18,8 @@ from unfool.attributions.cam_scores import AblationCAM, ScoreCAM
 from unfool.attributions.counterfactual import Counterfactual
 from unfool.attributions.fullgrad import FullGrad
 from unfool.attributions.gradient import Gradient, GradientTimesInput, IntegratedGradients
+from unfool.attributions.occlusion import Occlusion
+from unfool.attributions.panels import OcclusionPanels, OtherFills
 from unfool.attributions.relevance import LRP
 from unfool.attributions.rules import Bent, GuidedGradCAM
 from unfool.attributions.wrappers import SmoothGrad, VarGrad
@@ -118,6 +120,9 @@ COSTS: list[tuple[Method, float, float]] = [  # forward and backward passes per 
     (EigenGradCAM("conv"), 1, 1),
     (AblationCAM("0.relu"), 1, 0),
     (CAM("0.relu"), 1, 0),
+    (Occlusion((4,), (4,)), 1 + 4, 0),
+    (OcclusionPanels((4,), (4,), layer="0.relu"), 1 + 4, 0),
+    (OtherFills(Occlusion((4,), (4,)), ("zero", "mean")), 3 * (1 + 4), 0),
     (ScoreCAM("conv"), 1 + 8, 0),
     (Counterfactual(GradCAM("conv")), 1, 1),
     (FullGrad(), 1, 1),

@@ -19,6 +19,7 @@ from unfool.attacks.standard import Evaluation
 from unfool.attacks.wrappers import Best, Repeated, Smallest
 from unfool.attributions.base import Attribution
 from unfool.attributions.cam import GradCAM
+from unfool.attributions.occlusion import Occlusion
 from unfool.attributions.relevance import LRP, PositiveExcitation
 from unfool.attributions.rules import Bent, Deconv, GuidedGradCAM
 from unfool.attributions.shares import Epsilon, Flat, Gamma, ZPlus
@@ -115,6 +116,7 @@ ATTRIBUTIONS: list[Attribution] = [
     GuidedGradCAM("conv", Deconv()),
     LRP(Flat(), ZPlus()),
     LRP(Epsilon(0.1), Epsilon(), Gamma()),
+    Occlusion((2,), (1,), coarse=3, sample=4),
     SmoothGrad(GradCAM(), samples=3),
     SmoothGrad(GuidedGradCAM(), samples=2),
     SmoothGrad(LRP(), samples=2),
@@ -127,6 +129,7 @@ WITHOUT_A_PAPER = {
     "Best",
     "EigenGradCAM",
     "GradientTimesInput",
+    "OtherFills",
     "Product",
     "RandomNoise",
     "Repeated",

@@ -70,6 +70,8 @@ from .attributions.gradient import IntegratedGradients as IntegratedGradients
 from .attributions.masking import RISE as RISE
 from .attributions.masking import MeaningfulPerturbation as MeaningfulPerturbation
 from .attributions.occlusion import Occlusion as Occlusion
+from .attributions.panels import OcclusionPanels as OcclusionPanels
+from .attributions.panels import OtherFills as OtherFills
 from .attributions.relevance import LRP as LRP
 from .attributions.relevance import PositiveExcitation as PositiveExcitation
 from .attributions.rules import Bent as Bent
@@ -158,6 +160,7 @@ from .synthesis.fooling import Fooling as Fooling
 from .synthesis.fooling import MapElites as MapElites
 from .synthesis.genomes import Encoding as Encoding
 from .synthesis.genomes import Pixels as Pixels
+from .targets import Box as Box
 from .targets import Channel as Channel
 from .targets import Coordinate as Coordinate
 from .targets import Landmark as Landmark

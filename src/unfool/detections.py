@@ -55,6 +55,11 @@ def finds_boxes(model: Model) -> bool:
     return isinstance(model.net, Detections)
 
 
+def labels_of(model: Model) -> int | None:
+    """How many labels a model tells apart, where that is known."""
+    return len(model.classes) or None if finds_boxes(model) else model.width
+
+
 def checked_detector(model: Model) -> None:
     """Raise unless a model tells boxes."""
     if not finds_boxes(model):

@@ -2,7 +2,7 @@
 
 import json
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple, final
 
 import torch
@@ -32,6 +32,8 @@ class Question(NamedTuple):
     """Images [N, C, *] that a search may begin at."""
     objective: Objective | None = None
     """What an attribution explains; by default a class's logit."""
+    given: Mapping[str, Tensor] = {}
+    """What the objective reads beside the network's tensors, one row for all images."""
 
     def query(self, batch: Batch, objective: Objective, who: str) -> Query:
         """A question about the labels of a batch; an image without a label is asked about its predicted class.

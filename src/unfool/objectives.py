@@ -12,7 +12,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from .scores import gap_to_best, index_like, pick, spread_of
+from .errors import InputError
+from .scores import gap_to_best, index_like, mean_scores, pick, spread_of
 from .scores import label_of as label_of
 from .spec import Spec, call_text
 
@@ -48,9 +49,9 @@ class Objective(Spec, ABC):
         del trace, y
         return {}
 
-    def usual(self, output: Tensor) -> Tensor:
-        """The ``y`` of each row where none is given: the class that the network predicts."""
-        return label_of(output)
+    def usual(self, trace: Trace) -> Tensor:
+        """What ``y`` is where nobody says: the predicted class."""
+        return label_of(trace["output"])
 
     def __add__(self, other: "Objective") -> "Objective":
         return Sum(self, other) if isinstance(other, Objective) else NotImplemented
@@ -84,8 +85,8 @@ class Scaled(Objective):
     def fixed(self, trace: Trace, y: Tensor) -> Trace:
         return self.inner.fixed(trace, y)
 
-    def usual(self, output: Tensor) -> Tensor:
-        return self.inner.usual(output)
+    def usual(self, trace: Trace) -> Tensor:
+        return self.inner.usual(trace)
 
     def score(self, trace: Trace, y: Tensor) -> Tensor:
         return self.factor * self.inner.score(trace, y)
@@ -122,8 +123,8 @@ class Sum(Objective):
     def fixed(self, trace: Trace, y: Tensor) -> Trace:
         return {**self.left.fixed(trace, y), **self.right.fixed(trace, y)}
 
-    def usual(self, output: Tensor) -> Tensor:
-        return self.left.usual(output)
+    def usual(self, trace: Trace) -> Tensor:
+        return self.left.usual(trace)
 
     def score(self, trace: Trace, y: Tensor) -> Tensor:
         return self.left.score(trace, y) + self.right.score(trace, y)
@@ -213,7 +214,10 @@ class LogitRatio(Output):
 
 
 class Between(Output):
-    """The logit of class ``y[:, 1]`` minus that of class ``y[:, 0]``: up, from the label to a chosen rival."""
+    """The logit of class ``y[:, 1]`` minus that of class ``y[:, 0]``: up, from the label to a chosen rival.
+
+    Where an explanation is asked for without a pair, it is what speaks for the predicted class against the runner-up.
+    """
 
     numbers: ClassVar[int | None] = None
     ratio: bool = False
@@ -221,9 +225,19 @@ class Between(Output):
 
     def score(self, trace: Trace, y: Tensor) -> Tensor:
         logits = trace["output"]
-        ours, theirs = (logits.gather(1, index_like(logits, side)) for side in y.unbind(1))
+        if y.ndim != 2 or y.shape[1] != 2:
+            raise InputError(f"a target of Between() is a pair of classes, not {list(y.shape[1:])} numbers")
+        try:
+            ours, theirs = (logits.gather(1, index_like(logits, side)) for side in y.unbind(1))
+        except RuntimeError:
+            raise InputError(
+                f"there are {logits.shape[1]} classes, a pair is of other ones: {y.tolist()[:3]}"
+            ) from None
         gap = (theirs - ours) / spread_of(logits, 4) if self.ratio else theirs - ours
         return gap.flatten(1).mean(1)
+
+    def usual(self, trace: Trace) -> Tensor:
+        return mean_scores(trace["output"]).topk(2, 1).indices.flip(1)
 
 
 class Goal(Objective, ABC):

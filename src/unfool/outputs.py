@@ -10,7 +10,8 @@ from torch import Tensor
 
 from .errors import InputError
 
-Outputs = Literal["logits", "probabilities"]
+Outputs = Literal["logits", "probabilities", "values"]
+"""Unnormalised scores, probabilities, or numbers that are no scores of classes, as of a regression."""
 
 
 def as_scores(out: Any) -> Tensor:
@@ -58,7 +59,9 @@ def told_outputs(out: Tensor) -> Outputs:
 
 
 def as_logits(out: Tensor, outputs: Outputs) -> Tensor:
-    """Logits of at least two classes: log of probabilities, plus and minus half of a single logit."""
+    """Logits of at least two classes: log of probabilities, plus and minus half of one logit; values as they are."""
+    if outputs == "values":
+        return out
     if outputs == "logits":
         return torch.cat([-out / 2, out / 2], 1) if out.shape[1] == 1 else out
     least = torch.finfo(out.dtype).tiny

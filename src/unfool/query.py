@@ -10,6 +10,7 @@ from torch import Tensor
 from .answers import Answer, AtLayer, Frame, Spent
 from .checks import checked_labels
 from .derivatives import derivatives, exact, there
+from .detections import labels_of
 from .errors import InputError
 from .model import Model
 from .objectives import Objective, label_of
@@ -89,7 +90,8 @@ class Query:
         """The score of a pass; the first over the query's own images also settles what they decide."""
         if x is self.images and "output" in trace:
             if self._y is None:
-                self._y = self.objective.usual(trace["output"].detach())
+                still = {name: t.detach() for name, t in trace.items()}
+                self._y = self.objective.usual({**still, **(self._fixed or {})})
             if self._unsettled():
                 given = self._fixed or {}
                 still = {**given, **{name: t.detach() for name, t in trace.items()}}
@@ -172,7 +174,7 @@ class Query:
         first = self.model.width is None
         trace = self.model.trace(x, self.objective.reads if reads is None else reads, leaves=leaves)
         if first and self._y is not None and self._y.ndim == 1 and "output" in self.objective.reads:
-            checked_labels(self._y, x, self.model.width)
+            checked_labels(self._y, x, labels_of(self.model))
         return trace
 
     def _reads(self) -> tuple[str, ...]:
@@ -190,6 +192,13 @@ class Query:
         self.model.need("scores", self.who)
         trace = self.look(self._changed(x, self.through), self._reads())
         return Answer(self._note(x, trace), self.objective.reached(trace, self.y))
+
+    @torch.no_grad()
+    def ask_and_read(self, x: Tensor, reads: Sequence[str]) -> tuple[Tensor, dict[str, Tensor]]:
+        """The score of each image, and what else the same pass shows."""
+        self.model.need("scores", self.who)
+        trace = self.look(self._changed(x, self.through), tuple(dict.fromkeys((*self._reads(), *reads))))
+        return self._note(x, trace), trace
 
     @torch.no_grad()
     def reached(self, x: Tensor) -> Tensor:

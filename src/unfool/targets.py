@@ -6,11 +6,13 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from .boxes import overlap
+from .detections import BOX, LABEL, SCORE
 from .errors import InputError
 from .objectives import Objective, Output, Trace
 from .scores import pick
 from .segments import fitting, holds, part_at, region_of
-from .spec import Natural, Positive
+from .spec import Fraction, Natural, Positive
 
 
 class Channel(Objective):
@@ -91,8 +93,9 @@ class Segment(Output):
         (region,) = self.fixed({"output": output} | ({} if mask is None else {"mask": mask}), y).values()
         return ~holds(region, y).flatten(1).any(1)
 
-    def usual(self, output: Tensor) -> Tensor:
-        count = F.one_hot(_map_of(output, self).argmax(1).flatten(1), output.shape[1]).sum(1)
+    def usual(self, trace: Trace) -> Tensor:
+        scores = _map_of(trace["output"], self)
+        count = F.one_hot(scores.argmax(1).flatten(1), scores.shape[1]).sum(1)
         return torch.cat([count[:, :1].clamp_max(0), count[:, 1:]], 1).argmax(1)
 
     def score(self, trace: Trace, y: Tensor) -> Tensor:
@@ -212,6 +215,51 @@ class Like(Objective):
                 f"layer {self.layer!r} gives {here.shape[1]} numbers per image, the reference has {there.shape[1]}"
             )
         return torch.cosine_similarity(here, there.to(here), dim=1)
+
+
+class Box(Output):
+    """The score of the box of class ``y`` that overlaps most with one of the unchanged image; 0 where none does enough.
+
+    That one is the surest of its class in the unchanged image, or the ``box`` that comes with the image.
+    """
+
+    where: Literal["found", "given"] = "found"
+    least: Fraction = 0.5
+    """The least intersection over union of the two."""
+
+    @property
+    def fixes(self) -> tuple[str, ...]:
+        return ("box",) if self.where == "given" else (f"{self!r}",)
+
+    def usual(self, trace: Trace) -> Tensor:
+        told = _boxes_of(trace["output"], self)
+        best = told[:, SCORE].where(told[:, LABEL] >= 0, -1)
+        if self.where == "given" and "box" in trace:
+            best = overlap(told[:, BOX].mT, trace["box"][:, None].to(told))
+        return told[:, LABEL].gather(1, best.argmax(1, keepdim=True))[:, 0].long().clamp_min(0)
+
+    def fixed(self, trace: Trace, y: Tensor) -> Trace:
+        if self.where == "given":
+            raise InputError(f"{self!r} needs the images' boxes", "give box=… [B, 4], or where='found'")
+        told = _boxes_of(trace["output"], self)
+        score = told[:, SCORE].where(told[:, LABEL] == y[:, None], -1)
+        if (score.amax(1) < 0).any():
+            row = int((score.amax(1) < 0).nonzero()[0])
+            raise InputError(f"the detector finds no box of class {int(y[row])} in image {row} of the batch")
+        return {f"{self!r}": told[torch.arange(len(told)), BOX, score.argmax(1)]}
+
+    def score(self, trace: Trace, y: Tensor) -> Tensor:
+        told = _boxes_of(trace["output"], self)
+        shared = overlap(told[:, BOX].mT, trace[self.fixes[0]][:, None].to(told)).detach()
+        near = (told[:, LABEL] == y[:, None]) & (shared >= self.least)
+        best = shared.where(near, -1).argmax(1, keepdim=True)
+        return (told[:, SCORE] * near).gather(1, best)[:, 0]
+
+
+def _boxes_of(output: Tensor, who: Objective) -> Tensor:
+    if output.ndim != 3 or output.shape[1] != LABEL + 1:
+        raise InputError(f"{who!r} asks for boxes, the network gives {list(output.shape)}", "use Logit()")
+    return output
 
 
 def peak_of(heat: Tensor) -> Tensor:

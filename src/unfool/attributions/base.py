@@ -8,14 +8,15 @@ import torch
 from torch import Tensor
 
 from ..checks import as_numbers, checked_images, checked_labels, row_ids
+from ..detections import finds_boxes, labels_of, told
 from ..errors import InputError
 from ..maps import resize, strongest_channel
 from ..method import Columns, Method, Question, checked_model
 from ..model import Model
-from ..objectives import Logit, Objective
+from ..objectives import Logit, Objective, Output
 from ..query import Query
 from ..rows import Batch, Rng
-from ..targets import Segment
+from ..targets import Box, Segment
 
 EMPTY = "its mask is empty"
 """Why a run leaves an image out whose score would be that of its mask."""
@@ -64,7 +65,8 @@ class Attribution(Method, ABC):
         """Explain images ``x`` [B, C, *] in [0, 1]: the logit of class ``target``, by default of the predicted class.
 
         ``objective`` replaces the logit; ``target`` is then its class or channel. ``given`` is what it reads beside the
-        network's tensors, one row per image: the ``mask`` of ``Segment('mask')``, the ``reference`` of ``Like()``.
+        network's tensors, one row per image: the ``mask`` of ``Segment('mask')``, the ``reference`` of ``Like()``, the
+        ``box`` of ``Box('given')``. A detector is asked about its surest box.
         """
         query, x, home = self._question(model, x, target, objective, given, seed, ids)
         with model.settled():
@@ -83,9 +85,13 @@ class Attribution(Method, ABC):
         ids: Sequence[Any] | None,
     ) -> tuple[Query, Tensor, torch.device]:
         """What is asked, the images where the model is, and where they came from."""
-        checked_model(model)
+        checked_model(model, boxes=True)
         x = checked_images(x)
-        objective = objective or Logit()
+        objective = objective or (Box() if finds_boxes(model) else Logit())
+        if finds_boxes(model) and isinstance(objective, Output) and not isinstance(objective, Box):
+            raise InputError(
+                f"{objective!r} is about scores of classes, {model.name} tells boxes", "use Box()"
+            )
         home, x = x.device, x.to(model.device)
         y = None if target is None else _checked(target, x, objective, model)
         rng = Rng.seeded(seed, row_ids(ids, len(x)), model.device)
@@ -97,6 +103,8 @@ class Attribution(Method, ABC):
     ) -> Explained:
         seen = resize(strongest_channel(heat), tuple(x.shape[2:]))
         notes = {name: t.to(home) for name, t in query.notes.items()}
+        if isinstance(query.objective, Box):
+            notes["box"] = query.fixed[query.objective.fixes[0]].to(home)
         found = (t.to(home) for t in (heat, seen, score, y))
         return Explained(*found, cost=dict(query.cost), seed=seed, notes=notes)
 
@@ -129,6 +137,8 @@ class Attribution(Method, ABC):
 
     @final
     def left_out(self, question: Question, batch: Batch) -> dict[str, str]:
+        if finds_boxes(question.model):
+            return self._without_a_box(question, batch)
         asked = () if question.objective is None else question.objective.fixes
         if "mask" not in asked or batch.masks is None:
             return self._without_the_class(question, batch)
@@ -147,9 +157,22 @@ class Attribution(Method, ABC):
         told = zip(batch.ids, names, lacking, strict=True)
         return {i: f"no position of {name} to explain" for i, name, empty in told if empty}
 
+    def _without_a_box(self, question: Question, batch: Batch) -> dict[str, str]:
+        """Images in which a detector finds nothing to explain."""
+        if question.objective not in (None, Box()):
+            return {}
+        found = [labels.tolist() for _, _, labels in told(question.model, batch.x)]
+        wanted = question.target
+        boxless = (not labels or (wanted is not None and int(wanted) not in labels) for labels in found)
+        return {
+            i: "the detector finds no such box" for i, lacks in zip(batch.ids, boxless, strict=True) if lacks
+        }
+
     @final
     def columns(self, question: Question, batch: Batch) -> Columns:
-        given = {} if batch.masks is None else {"mask": batch.masks}
+        given = dict(question.given) | ({} if batch.masks is None else {"mask": batch.masks})
+        if batch.objects is not None:
+            given["box"] = batch.victims[:, :4]
         found = self(
             question.model,
             batch.x,
@@ -174,7 +197,7 @@ def _checked(target: Any, x: Tensor, objective: Objective, model: Model) -> Tens
     if objective.numbers is None:
         y = as_numbers(target, "targets").to(model.device).long()
         return y.expand(len(x), -1) if y.ndim == 1 else y
-    labels = checked_labels(target, x, model.width if "output" in objective.reads else None, "targets")
+    labels = checked_labels(target, x, labels_of(model) if "output" in objective.reads else None, "targets")
     return labels.to(model.device)
 
 

@@ -1,23 +1,19 @@
 """Hide a part of the image and watch the score."""
 
-from collections.abc import Iterator
-from typing import NamedTuple
+from math import ceil
+from typing import Annotated, NamedTuple
 
 import torch
+from scipy.special import stdtrit
 from torch import Tensor
 
-from ..errors import InputError
-from ..fills import Fill, filling
-from ..partial.changed import Base
-from ..partial.images import changed
 from ..query import Query
-from .base import Attribution
+from ..rows import Rng
+from ..spec import Bound, Count, Fraction
+from .windows import Hider, Windowed, Windows, along
 
-SHARE = 7
-"""The default window is one part in so many of each side."""
 
-
-class Occlusion(Attribution):
+class Occlusion(Windowed):
     """How much the score falls where a window hides the image (Zeiler & Fergus, 2014).
 
     Each position has the mean over the windows that cover it. Exact, and no dearer than needed: a network of
@@ -25,70 +21,92 @@ class Occlusion(Attribution):
     what was hidden.
     """
 
-    window: tuple[int, ...] = ()
-    """Its sides, one number for all or one for each dimension; by default a seventh of the image's, at least 1."""
-    stride: tuple[int, ...] = ()
-    """From one window to the next, likewise; by default half a window."""
-    fill: Fill = "inpaint"
-    """What is put there: a line across from what lies around, a blurred image, the mean colour, black, or noise.
+    coarse: Count = 1
+    """Look coarsely first: at every so-manieth window along each dimension. 1 asks about all windows."""
+    refined: Fraction = 0.25
+    """Which share of the coarse windows, those that change the score most, is then looked at closely.
 
-    It decides what is found: a window of the mean grey in a dark lung looks like a finding of its own.
+    The other falls are interpolated.
     """
+    sample: Annotated[int, Bound(2)] = 30
+    """How many of the interpolated falls are asked about after all, drawn at random, to tell the error of the rest."""
 
     def explain(self, query: Query, x: Tensor) -> Tensor:
-        query.model.need("scores", query.who)
-        heat = torch.zeros_like(x[:, :1])
-        seen = torch.zeros_like(heat[0, 0])
-        for places, falls in self.falls(query, x):
-            for place, fall in zip(places, falls, strict=True):
-                heat[(slice(None), 0, *place)] += fall.view(-1, *[1] * (x.ndim - 2)).to(heat)
-                seen[place] += 1
-        return heat / seen.clamp_min(1)
+        hider = self.hider(query, x)
+        whole = query.ask(x).score[:, None]
+        if self.coarse == 1:
+            return hider.grid.spread((whole - hider.scores(hider.all())).to(x.dtype))
+        falls, told = self._by_and_by(hider, whole, query.rng)
+        query.notes.update(told)
+        return hider.grid.spread(falls.to(x.dtype))
 
-    def falls(self, query: Query, x: Tensor) -> Iterator[tuple[list[tuple[slice, ...]], Tensor]]:
-        """The windows, some at a time, and how much the score falls under each: [k, B]."""
-        grid = Windows.over(tuple(x.shape[2:]), self.window, self.stride)
-        whole, put, base = query.ask(x).score, filling(x, self.fill, query.rng), Base(x)
-        for corners in grid.corners.split(max(1, query.model.capacity // len(x))):
-            at = corners.to(x.device).repeat_interleave(len(x), 0)
-            row = torch.arange(len(x), device=x.device).repeat(len(corners))
-            hidden = changed(base, row, at, put(row, at, grid.sides), query.model.net)
-            score = query[row].ask(hidden).score
-            yield grid.places(corners), whole - score.view(len(corners), len(x))
+    def _by_and_by(self, hider: Hider, whole: Tensor, rng: Rng) -> tuple[Tensor, dict[str, Tensor]]:
+        """The fall of every window [B, W], most of them interpolated, and how far off those are."""
+        lattice = Lattice.every(self.coarse, hider.grid)
+        asked = hider.all() & lattice.is_coarse.to(whole.device)
+        falls = (whole - hider.scores(asked)).where(asked, 0)
+        told = lattice.interpolated(falls)
+        close = lattice.about(falls, ceil(self.refined * int(lattice.is_coarse.sum()))) & ~asked
+        falls, asked = (whole - hider.scores(close)).where(close, falls), asked | close
+        lot = rng.uniform(falls, 0, 1).masked_fill(asked, 2.0)
+        drawn = (lot.argsort(1).argsort(1) < self.sample) & ~asked
+        falls = (whole - hider.scores(drawn)).where(drawn, falls)
+        left = ~(asked | drawn)
+        error = mean_of_the_rest((falls - told).abs(), drawn, left)
+        return told.where(left, falls), {"asked": (~left).sum(1), **error}
 
 
-class Windows(NamedTuple):
-    """Windows of one size that cover the image: their first positions [W, dims]."""
+class Lattice(NamedTuple):
+    """Some of the windows, a coarser grid of them: which these are [W], along each dimension and in all."""
 
-    corners: Tensor
-    sides: tuple[int, ...]
+    lines: tuple[Tensor, ...]
+    is_coarse: Tensor
+    grid: Windows
 
     @classmethod
-    def over(cls, space: tuple[int, ...], window: tuple[int, ...], stride: tuple[int, ...]) -> "Windows":
-        sides = _per_dimension(window, space, "window") or tuple(max(1, round(n / SHARE)) for n in space)
-        steps = _per_dimension(stride, space, "stride") or tuple(max(1, n // 2) for n in sides)
-        if any(a > b for a, b in zip(sides, space, strict=True)):
-            raise InputError(
-                f"a window of {list(sides)} does not fit into images of {list(space)}", "make it smaller"
-            )
-        if any(s > n for s, n in zip(steps, sides, strict=True)):
-            raise InputError(
-                f"with a stride of {list(steps)} windows of {list(sides)} leave gaps",
-                "a stride is at most a window",
-            )
-        lines = [
-            torch.tensor(sorted({*range(0, side - n + 1, step), side - n}))
-            for side, n, step in zip(space, sides, steps, strict=True)
-        ]
-        return cls(torch.cartesian_prod(*lines).view(-1, len(space)), sides)
+    def every(cls, n: int, grid: Windows) -> "Lattice":
+        lines = tuple(torch.tensor(sorted({*range(0, len(line), n), len(line) - 1})) for line in grid.lines)
+        here = torch.zeros(grid.shape, dtype=torch.bool)
+        here[torch.meshgrid(*lines, indexing="ij")] = True
+        return cls(lines, here.flatten(), grid)
 
-    def places(self, corners: Tensor) -> list[tuple[slice, ...]]:
-        return [tuple(slice(a, a + n) for a, n in zip(c, self.sides, strict=True)) for c in corners.tolist()]
+    def weights(self) -> list[Tensor]:
+        """What each window takes of the coarse ones before and after it, along each dimension: [n, coarse]."""
+        found: list[Tensor] = []
+        for coarse, line in zip(self.lines, self.grid.lines, strict=True):
+            known = line[coarse].double()
+            low = (torch.searchsorted(known, line.double(), right=True) - 1).clamp(0, max(0, len(known) - 2))
+            high = (low + 1).clamp_max(len(known) - 1)
+            share = (line - known[low]) / (known[high] - known[low]).clamp_min(1)
+            rows, out = torch.arange(len(line)), torch.zeros(len(line), len(known), dtype=torch.float64)
+            out[rows, high] += share
+            out[rows, low] += 1 - share
+            found.append(out)
+        return found
+
+    def interpolated(self, falls: Tensor) -> Tensor:
+        """Every window's fall from those of the coarse ones alone: [B, W]."""
+        return along(self._coarse(falls), self.weights()).flatten(1)
+
+    def about(self, falls: Tensor, most: int) -> Tensor:
+        """The windows nearest to the ``most`` coarse ones of each row that change the score most: [B, W]."""
+        known = self._coarse(falls)
+        order = known.flatten(1).abs().argsort(dim=1, descending=True, stable=True).argsort(1)
+        chosen = (order < most).view_as(known)
+        for d, weights in enumerate(self.weights(), 1):
+            chosen = chosen.index_select(d, weights.argmax(1).to(falls.device))
+        return chosen.flatten(1)
+
+    def _coarse(self, falls: Tensor) -> Tensor:
+        return falls[:, self.is_coarse.to(falls.device)].unflatten(1, tuple(map(len, self.lines)))
 
 
-def _per_dimension(numbers: tuple[int, ...], space: tuple[int, ...], what: str) -> tuple[int, ...]:
-    if len(numbers) not in (0, 1, len(space)) or any(n < 1 for n in numbers):
-        raise InputError(
-            f"{what} is one number of at least 1, or one for each of {len(space)} dimensions, not {numbers}"
-        )
-    return numbers * len(space) if len(numbers) == 1 else numbers
+def mean_of_the_rest(values: Tensor, drawn: Tensor, left: Tensor) -> dict[str, Tensor]:
+    """The mean over the rest ``left`` of each row, and its 95 % interval, from a few that were drawn; 0 of no rest."""
+    n, rest = drawn.sum(1), left.sum(1)
+    mean = values.where(drawn, 0).sum(1) / n.clamp_min(1)
+    spread = (values - mean[:, None]).square().where(drawn, 0).sum(1) / (n - 1).clamp_min(1)
+    wide = torch.as_tensor(stdtrit((n - 1).clamp_min(1).cpu().numpy(), 0.975)).to(values)
+    reach = wide * (spread * (1 / n.clamp_min(1) + 1 / rest.clamp_min(1))).sqrt()
+    ends = {"error": mean, "error_low": (mean - reach).clamp_min(0), "error_high": mean + reach}
+    return {name: t.where(rest > 0, 0) for name, t in ends.items()}

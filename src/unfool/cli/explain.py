@@ -1,5 +1,6 @@
 """``unfool explain``."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -7,7 +8,7 @@ from cyclopts import Parameter
 
 from .maps import check_writing, write_maps
 from .pictures import Shown, run_over
-from .shared import ModelOptions, OutputOptions, class_number, folder_for, opened
+from .shared import ModelOptions, OutputOptions, folder_for, opened, target_numbers
 
 if TYPE_CHECKING:
     from ..analysis.sanity import Badge
@@ -20,6 +21,7 @@ def explain(
     model: str = "unfool:digits",
     target: str | None = None,
     objective: str | None = None,
+    reference: str | None = None,
     out: Path | None = None,
     limit: int | None = None,
     pictures: int = 24,
@@ -45,12 +47,14 @@ def explain(
     model
         An address, as for unfool audit.
     target
-        Class to explain, by name or number; by default the one the model predicts, of a map of scores the largest
-        but class 0.
+        Class to explain, by name or number; by default the one the model predicts, of a detector its surest box, of a
+        map of scores the largest class but 0. Two for "Between()": what speaks for the second against the first.
     objective
         What is explained instead of the class's logit, as text: Margin, "Segment('mask')", "Channel('layer3')". Of a
         map of scores it is the class's region: Segment(); "Segment(at=(20, 31))" is the part around a position,
         "Neuron('output', (20, 31))" that position alone.
+    reference
+        A picture to be compared with: what makes the others alike to it, for "Like('layer4')".
     out
         The folder for pictures and numbers; by default one in runs/explain named after what is run.
     limit
@@ -70,19 +74,34 @@ def explain(
         The address of a network like the model that was trained on random labels, for --grade.
     """
     from ..attributions.base import Attribution
+    from ..errors import InputError
     from ..objectives import Objective
     from ..runs.recipe import Recipe
     from ..spec import parse
-    from ..targets import Segment
+    from ..targets import Like, Segment
     from .regions import gives_maps, map_panels
 
-    network = loading.load(model)
-    aim = class_number(target, network)
+    network = loading.load(model, boxes=True)
+    aims = target_numbers(target, network)
     of_maps = gives_maps(network, opened(data))
     asked = parse(objective, Objective) if objective else Segment() if of_maps else None
+    if reference is not None and objective is None:
+        asked = Like()
     recipe = Recipe(
-        parse(method, Attribution), model, data, target=aim, limit=limit, seed=seed, objective=asked
+        parse(method, Attribution),
+        model,
+        data,
+        target=aims[0] if len(aims) == 1 else None,
+        targets=aims if len(aims) > 1 else (),
+        reference=reference,
+        limit=limit,
+        seed=seed,
+        objective=asked,
     )
+    if len(aims) > 1 and (grade or asked is None or asked.numbers is not None):
+        raise InputError(
+            f"{target} is more than one class", "explain one, or a pair by --objective 'Between()'"
+        )
     folder = folder_for(out, "explain", type(recipe.method).__name__, recipe, loading.told())
     if write is not None:
         check_writing(write, data, network.view)
@@ -113,17 +132,44 @@ def panels(shown: Shown, k: int, badge: "Badge | None" = None) -> list[tuple[str
 
     image, row, table = shown.batch.x[k], shown.rows[k], shown.table
     heat = table["heat"][row][0]
-    label = shown.model.label_name(int(table["target"][row]))
+    label = explained(shown, row)
     found = [(f"{label}: {span(shown, row)}", map_picture(heat))]
     found.append((beside(shown, row) or "overlay", overlay(image, heat)))
     if badge is not None:
         found = [(text, badged(picture, badge.verdict, badge.brief)) for text, picture in found]
     found = [("image", image), *found]
+    if "box" in table.columns:
+        found = [(text, boxed(shown, row, picture)) for text, picture in found]
     if "each" in table.columns:
         tops = table["each_max"][row].tolist()
         for name, top, one in zip(layers(shown, row), tops, table["each"][row], strict=True):
             found.append((f"{name}: {f'up to {top:.3g}' if top > 0 else NOTHING}", overlay(image, one)))
-    return found + (gallery(shown, row, image) if "classes" in table.columns else [])
+    if "classes" in table.columns:
+        found += gallery(shown, row, image)
+    return found + hiding(shown, row, image)
+
+
+def explained(shown: Shown, row: int) -> str:
+    """What was explained of one row, in words."""
+    from ..objectives import Between
+    from ..targets import Like
+
+    objective, numbers = shown.recipe.objective, shown.table["target"][row].flatten().tolist()
+    if isinstance(objective, Like):
+        return f"like {Path(shown.recipe.reference or 'the reference').name}"
+    names = [shown.model.label_name(int(number)) for number in numbers[:2]]
+    if isinstance(objective, Between):
+        return f"{names[1]} against {names[0]}"
+    return names[0] + (f" at {tuple(numbers[1:])}" if len(numbers) > 1 else "")
+
+
+def boxed(shown: Shown, row: int, picture: Any) -> Any:
+    """A picture with the box that was explained, and its score."""
+    from ..show.boxes import boxes_over
+
+    table = shown.table
+    score, label = float(table["score"][row]), int(table["target"][row])
+    return boxes_over(picture, table["box"][row][None], [score], [label], least=0.0)
 
 
 BEST = 5
@@ -141,6 +187,34 @@ def gallery(shown: Shown, row: int, image: Any) -> list[tuple[str, Any]]:
         (f"{shown.model.label_name(c)}, score {float(scores[c]):.3g}", overlay(image, maps[c], top))
         for c in best
     ]
+
+
+def hiding(shown: Shown, row: int, image: Any) -> list[tuple[str, Any]]:
+    """What else hiding one window after the other told, and the maps of other fills."""
+    from ..show.categories import label_map
+    from ..show.heat import between, overlay
+
+    table, found, columns = shown.table, list[tuple[str, Any]](), shown.table.columns
+    if "probability" in columns:
+        low, high = (float(t) for t in table["probability"][row].aminmax())
+        own = int(table["shown_class"][row])
+        found.append(
+            (f"p({shown.model.label_name(own)}): {low:.3g} to {high:.3g}", between(table["probability"][row]))
+        )
+        labels = table["likely"][row]
+        names = {k: shown.model.label_name(k) for k in {own, *labels.unique().tolist()}}
+        found.append(("most likely", label_map(labels, own, names)))
+    if "response" in columns:
+        response, whole = table["response"][row], float(table["response_whole"][row])
+        low, high = (float(t) for t in response.aminmax())
+        name = [*shown.model.layers][int(table["response_layer"][row])]
+        told = f"{name}[{int(table['response_channel'][row])}]: {low:.3g} to {high:.3g}, whole {whole:.3g}"
+        found.append((told, between(response)))
+    if "filled" in columns:
+        fills: Any = shown.recipe.method
+        for fill, alike, heat in zip(fills.fills, table["alike"][row], table["filled"][row], strict=True):
+            found.append((f"{fill}: rank correlation {float(alike):.2f}", overlay(image, heat)))
+    return found
 
 
 NOTHING = "no positive evidence"
@@ -166,14 +240,33 @@ def layers(shown: Shown, row: int) -> list[str]:
     return [names[int(place)] for place in shown.table["layer"][row].flatten()]
 
 
+def off_by(shown: Shown, row: int) -> str:
+    """The mean error of the falls that were interpolated, with its 95 % interval, and how many windows were asked."""
+    mean, low, high = (float(shown.table[name][row]) for name in ("error", "error_low", "error_high"))
+    return f"{mean:.3g} ({low:.3g} to {high:.3g}), {int(shown.table['asked'][row])} asked"
+
+
+def alike(shown: Shown, row: int) -> str:
+    """The rank correlation of the map with that of each other fill."""
+    fills: Any = shown.recipe.method
+    values = shown.table["alike"][row].tolist()
+    return ", ".join(f"{fill} {value:.2f}" for fill, value in zip(fills.fills, values, strict=True))
+
+
 def report(shown: Shown, output: OutputOptions, numbers: dict[str, "object"]) -> None:
     table = shown.table
-    named = "layer" in table.columns
+    named, columns = "layer" in table.columns, list[tuple[str, Callable[[int], str]]]()
+    if "error" in table.columns:
+        columns.append(("windows off by", lambda r: off_by(shown, r)))
+    if "alike" in table.columns:
+        columns.append(("alike with other fills", lambda r: alike(shown, r)))
     header = ["id", "explained", "score", "map from", "to", *(["layer and weights"] if named else [])]
+    header += [name for name, _ in columns]
     rows = [
-        [table.ids[r], shown.model.label_name(int(table["target"][r]))]
+        [table.ids[r], explained(shown, r)]
         + [f"{float(table[n][r]):.4g}" for n in ("score", "raw_min", "raw_max")]
         + ([beside(shown, r)] if named else [])
+        + [text(r) for _, text in columns]
         for r in shown.rows
     ]
     output.table("", header, rows)

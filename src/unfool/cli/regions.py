@@ -14,9 +14,12 @@ if TYPE_CHECKING:
 
 def gives_maps(model: "Model", source: "Source") -> bool:
     """Whether a network answers with a map of scores: one look at the first image tells."""
+    from ..detections import finds_boxes
     from ..runs.begin import first_image
 
-    return model(first_image(source, source.ids(), model.view, model)[None]).ndim > 2
+    return (
+        not finds_boxes(model) and model(first_image(source, source.ids(), model.view, model)[None]).ndim > 2
+    )
 
 
 def map_panels(shown: Shown, k: int, badge: "Badge | None" = None) -> list[tuple[str, Any]]:

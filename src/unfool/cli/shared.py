@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from hashlib import blake2b
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple, get_args
 
 from cyclopts import Parameter
 
@@ -32,7 +32,7 @@ class ModelOptions:
     view
         How pictures are cut, such as "View(resize=256, crop=224)", where the model does not bring it.
     outputs
-        "logits" or "probabilities", where the numbers do not tell.
+        "logits" or "probabilities", where the numbers do not tell; "values" of a regression.
     device
         Such as cpu or cuda:0.
     fast
@@ -54,12 +54,12 @@ class ModelOptions:
     only: str | None = None
     remember: Path | None = None
 
-    def load(self, address: str) -> "Model":
-        """A model that tells classes."""
+    def load(self, address: str, boxes: bool = False) -> "Model":
+        """A model that tells classes, or with ``boxes`` a detector as well."""
         from ..method import checked_model
 
         model = self._asked(self._loaded(address))
-        checked_model(model)
+        checked_model(model, boxes)
         return model
 
     def detector(self, address: str) -> "Model":
@@ -73,12 +73,13 @@ class ModelOptions:
         return model
 
     def _loaded(self, address: str) -> "Model":
+        from ..outputs import Outputs
         from ..spec import parse
         from ..views import View
         from ..zoo.address import load
 
-        if self.outputs not in (None, "logits", "probabilities"):
-            raise InputError(f"--outputs must be logits or probabilities, not {self.outputs}")
+        if self.outputs not in (None, *get_args(Outputs)):
+            raise InputError(f"--outputs must be logits, probabilities or values, not {self.outputs}")
         view = parse(self.view, View) if self.view else None
         how = {"classes": self.classes, "device": self.device, "fast": self.fast, "trust": self.trust}
         return load(address, view=view, outputs=self.outputs, **how)  # pyright: ignore[reportArgumentType]
@@ -208,6 +209,14 @@ def class_number(name: str | None, model: "Model") -> int | None:
     if name.lower() not in folded:
         raise UnknownName("class", name, model.classes)
     return folded.index(name.lower())
+
+
+def target_numbers(text: str | None, model: "Model") -> tuple[int, ...]:
+    """One class by its name or number, or several numbers with commas between."""
+    if text is None:
+        return ()
+    parts = [text] if text in model.classes else text.split(",")
+    return tuple(number for part in parts if (number := class_number(part.strip(), model)) is not None)
 
 
 def folder_for(out: Path | None, verb: str, name: str, *settings: object) -> Path:

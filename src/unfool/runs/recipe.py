@@ -24,3 +24,7 @@ class Recipe(Spec):
     """What an attribution explains; by default a class's logit."""
     chunk: Count = 64
     """How many samples a part holds; results do not depend on it."""
+    targets: tuple[Natural, ...] = ()
+    """Several numbers instead of one target, such as the pair of classes of ``Between()``."""
+    reference: str | None = None
+    """The address of a picture that ``Like()`` compares with."""

@@ -43,6 +43,13 @@ def map_picture(heat: Tensor) -> Tensor:
     return _coloured(place, SIGNED if shown.signed else POSITIVE)
 
 
+def between(values: Tensor) -> Tensor:
+    """A map of numbers with no zero of their own, from the least in white to the largest: [*, H, W] -> [3, H, W]."""
+    flat = drawable(values[None])[0]
+    low, high = flat.aminmax()
+    return _coloured((flat - low) / (high - low).clamp_min(1e-12), POSITIVE)
+
+
 def overlay(image: Tensor, heat: Tensor, top: float = 0.0) -> Tensor:
     """A map over its greyed image, the more opaque the stronger: [3, H, W]; ``top`` is the strongest."""
     grey = colour(image).mean(0, keepdim=True).expand(3, -1, -1)
