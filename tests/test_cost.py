@@ -11,6 +11,7 @@ from oracles import Plane, images, residual
 from unfool.attacks.gradient import FGSM, PGD
 from unfool.attacks.noise import RandomNoise
 from unfool.attacks.wrappers import Best, Repeated, Smallest
+from unfool.attributions.baselines import BASELINES
 from unfool.attributions.cam import GradCAM, GradCAMPlusPlus, HiResCAM, LayerCAM
 from unfool.attributions.cam_factors import EigenCAM, EigenGradCAM
 from unfool.attributions.cam_linear import CAM
@@ -18,6 +19,7 @@ from unfool.attributions.cam_scores import AblationCAM, ScoreCAM
 from unfool.attributions.counterfactual import Counterfactual
 from unfool.attributions.fullgrad import FullGrad
 from unfool.attributions.gradient import Gradient, GradientTimesInput, IntegratedGradients
+from unfool.attributions.occlusion import Occlusion
 from unfool.attributions.relevance import LRP
 from unfool.attributions.rules import Bent, GuidedGradCAM
 from unfool.attributions.wrappers import SmoothGrad, VarGrad
@@ -127,6 +129,8 @@ COSTS: list[tuple[Method, float, float]] = [  # forward and backward passes per 
     (LRP(), 1, 1),
     (SmoothGrad(samples=9), 10, 9),
     (VarGrad(GradCAM("conv"), samples=3), 4, 3),
+    (Occlusion((4,), (4,)), 1 + 4, 0),
+    *((baseline, 1, 0) for baseline in BASELINES),  # no look but the score
 ]
 
 
