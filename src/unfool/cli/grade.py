@@ -11,6 +11,7 @@ from .shared import ModelOptions, OutputOptions, opened
 if TYPE_CHECKING:
     from ..analysis.grading import Line, Report
     from ..analysis.rates import Mean
+    from ..analysis.scan import Scan
     from ..model import Model
     from ..runs.recipe import Recipe
 
@@ -92,7 +93,32 @@ def say(report: "Report", output: OutputOptions) -> None:
     )
     if report.silent:
         output.say(f"nothing to say (no masks?): {', '.join(report.silent)}")
+    if report.scan is not None:
+        say_layers(report.scan, output)
     output.say(f"badge: {report.badge.text}, against {report.badge.against}\n")
+
+
+def say_layers(scan: "Scan", output: OutputOptions) -> None:
+    """One row for each layer; * where the chosen one is ahead beyond doubt."""
+    header = ["layer", "n", *(folded(repr(one).removesuffix("()"), 15) for one in scan.measures)]
+    rows = [
+        [
+            f"{one.layer}{' (best)' if one.layer == scan.best else ''}",
+            str(one.means[0].n),
+            *(
+                f"{mean.mean:.2f}{' *' if one.beaten and not k else ''}  {_span(mean)}" if mean.n else "–"
+                for k, mean in enumerate(one.means)
+            ),
+        ]
+        for one in scan.places
+    ]
+    output.table("Layers", header, rows)
+    output.say(
+        f"best layer by {scan.by!r}: {scan.best}, chosen on {scan.chosen_on} images; numbers from the others; "
+        "*: behind it in paired differences"
+    )
+    if scan.rivals:
+        output.say(f"not told apart from it: {', '.join(scan.rivals)}")
 
 
 def _row(line: "Line") -> list[str]:
