@@ -57,8 +57,10 @@ class Grading(Spec):
 
     @property
     def by_layer(self) -> tuple[Measure, ...]:
-        """What the layers of a map made at several are compared by: the first measure of faithfulness, then places."""
+        """What the layers of a map made at several are compared by: ROAD, or the first measure of faithfulness there
+        is, which chooses; then whether they lie where masks say."""
         faithful = [one for one in self.measures if not (one.masks or one.remakes)]
+        faithful.sort(key=lambda one: not isinstance(one, ROAD))
         return (*faithful[:1], *(one for one in self.measures if one.masks)) if faithful else ()
 
 
