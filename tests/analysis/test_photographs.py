@@ -1,7 +1,8 @@
 """On photographs with masks, maps of a network are better than maps that know nothing of it, beyond doubt.
 
 The rule was fixed before any map was looked at: each photograph whose class is one of ImageNet's, as listed, and
-among the five best of the network; of those the best is explained. 21 of 60. Occlusion's window is one of eight settings tried.
+among the five best of the network; of those the best is explained. 21 of 60.
+Occlusion's window and fill are one of eight settings tried.
 """
 
 from pathlib import Path
