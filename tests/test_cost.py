@@ -11,6 +11,7 @@ from oracles import Plane, images, residual
 from unfool.attacks.gradient import FGSM, PGD
 from unfool.attacks.noise import RandomNoise
 from unfool.attacks.wrappers import Best, Repeated, Smallest
+from unfool.attributions.baselines import BASELINES
 from unfool.attributions.cam import GradCAM, GradCAMPlusPlus, HiResCAM, LayerCAM
 from unfool.attributions.cam_factors import EigenCAM, EigenGradCAM
 from unfool.attributions.cam_linear import CAM
@@ -132,6 +133,8 @@ COSTS: list[tuple[Method, float, float]] = [  # forward and backward passes per 
     (LRP(), 1, 1),
     (SmoothGrad(samples=9), 10, 9),
     (VarGrad(GradCAM("conv"), samples=3), 4, 3),
+    (Occlusion((4,), (4,)), 1 + 4, 0),
+    *((baseline, 1, 0) for baseline in BASELINES),  # no look but the score
 ]
 
 

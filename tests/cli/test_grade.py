@@ -101,3 +101,15 @@ def test_a_measure_that_does_not_exist_is_one_sentence(capsys):
     ]
     assert run([*command, "--measures", "Delition"]) == 2
     assert "Deletion" in capsys.readouterr().err
+
+
+def test_long_names_are_whole_in_80_columns(capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "80")
+    command = ["SmoothGrad(GradientTimesInput(), samples=2)", "unfool:digits8", "--model", "unfool:digits8"]
+    long = ["ConfidenceIncrease", "Insertion(steps=4, fill='mean')"]
+    said, _ = graded(capsys, *command, "--limit", "3", "--quiet", "--measures", *long)
+    table = said[: said.index("images;")]
+    assert "…" not in table
+    assert all(len(line) <= 80 for line in table.splitlines())
+    for word in ("SmoothGrad(", "samples=2)", "Increase", "steps=4", "fill='mean')", "Brightness"):
+        assert word in table

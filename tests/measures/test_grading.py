@@ -16,11 +16,13 @@ from unfool.attributions.cam import GradCAM
 from unfool.attributions.gradient import Gradient, GradientTimesInput
 from unfool.errors import InputError
 from unfool.fills import blank
+from unfool.measures import imputing
 from unfool.measures.deletion import Deletion, Insertion
 from unfool.measures.faithful import ConfidenceDrop, ConfidenceIncrease, Infidelity, Sensitivity
 from unfool.measures.grading import Grades, Measure
+from unfool.measures.imputing import imputed
 from unfool.measures.places import Overlap, Pointing, box_masks, otsu
-from unfool.measures.road import ROAD, imputed
+from unfool.measures.road import ROAD
 from unfool.measures.steady import Stability
 from unfool.method import Question
 from unfool.model import Model
@@ -142,6 +144,27 @@ def test_imputing_solves_the_system_that_is_written_out(shape):
     assert torch.equal(imputed(x, kept).where(kept, 0), x.where(kept, 0))
     alone = torch.cat([imputed(x[k : k + 1], kept[k : k + 1]) for k in range(shape[0])])
     assert torch.allclose(alone, imputed(x, kept), atol=1e-12)
+
+
+@pytest.mark.parametrize("shape", [(1, 1, 3000), (2, 3, 160, 224), (1, 1, 3, 90, 120), (1, 1, 20, 33, 40)])
+def test_a_few_steps_solve_large_holes_whatever_their_size(shape, monkeypatch):
+    """Plain conjugate gradients take about as many steps as a hole is wide."""
+    space = shape[2:]
+    corner = sum(
+        (torch.linspace(0, 1, n).view(-1, *[1] * (len(space) - 1 - d)) ** 2 for d, n in enumerate(space)),
+        torch.zeros(()),
+    )
+    kept = (corner < corner.flatten().kthvalue(corner.numel() // 10).values).expand(shape[0], 1, *space)
+    x = images(*shape)
+    monkeypatch.setattr(imputing, "ENOUGH", 1e-11)
+    monkeypatch.setattr(imputing, "MOST", 200)
+    exact = imputed(x.double(), kept)
+    monkeypatch.setattr(imputing, "ENOUGH", 1e-5)
+    monkeypatch.setattr(imputing, "MOST", 30)
+    assert (imputed(x, kept) - exact).abs().max() < 1e-3
+    holes = (~kept).double()
+    unlike = holes * (imputing.neighbours(torch.ones_like(exact)) * exact - imputing.neighbours(exact))
+    assert unlike.abs().max() < 1e-7
 
 
 def test_where_nothing_or_all_is_kept_there_is_nothing_to_solve():

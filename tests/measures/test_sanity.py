@@ -13,6 +13,7 @@ from unfool.attributions.base import Attribution
 from unfool.attributions.baselines import CentrePrior, Edges
 from unfool.attributions.cam import GradCAM
 from unfool.attributions.gradient import Gradient, GradientTimesInput
+from unfool.attributions.rules import Bent, Guided
 from unfool.data.address import open_data
 from unfool.errors import InputError
 from unfool.measures.sanity import LayersRandomised, Randomised, likeness, redrawn, settled, steps_down
@@ -20,7 +21,6 @@ from unfool.method import Method, Question
 from unfool.model import Model
 from unfool.query import Query
 from unfool.rows import Batch, stable_number
-from unfool.spec import catalogue, parse
 from unfool.zoo.address import load
 
 
@@ -181,6 +181,5 @@ def test_on_digits_gradient_times_input_is_red_and_grad_cam_green():
     assert on_digits(GradCAM()) == "pass"
 
 
-@pytest.mark.skipif(not {"Bent", "Guided"} <= catalogue().keys(), reason="needs Bent(Gradient(), Guided())")
 def test_on_digits_guided_backpropagation_is_red():
-    assert on_digits(parse("Bent(Gradient(), Guided())", Method)) == "fail"
+    assert on_digits(Bent(Gradient(), Guided())) == "fail"

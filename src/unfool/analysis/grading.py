@@ -8,6 +8,7 @@ from ..runs.table import Table
 from .bootstrap import bootstrap, difference
 from .rates import Mean
 from .sanity import Badge, Layers, Sanity, badge, measured, sanity_of
+from .scan import Scan, scan_of
 
 
 class Grade(NamedTuple):
@@ -50,6 +51,8 @@ class Report(NamedTuple):
     layers: tuple[Layers, ...]
     relabelled: Sanity | None
     badge: Badge
+    scan: Scan | None = None
+    """Where the method is made at several layers: which one is best."""
 
     @property
     def methods(self) -> list[str]:
@@ -74,6 +77,7 @@ def graded(found: Tables) -> Report:
         layers,
         relabelled,
         badge(own, compared, "" if layers else "a black box has no weights to draw anew"),
+        found.scanned and scan_of(found.scanned),
     )
 
 
@@ -109,6 +113,7 @@ def numbers(report: Report) -> dict[str, Any]:
         "n": report.n,
         "measures": [_told(line) for line in report.lines],
         "silent": list(report.silent),
+        "layers": report.scan and report.scan.as_dict(),
         "sanity": {
             "badge": report.badge.as_dict(),
             "random_labels": report.relabelled and report.relabelled._asdict(),

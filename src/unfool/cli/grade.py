@@ -1,6 +1,7 @@
 """``unfool explain … --grade``: numbers, charts and a badge for the maps of a run."""
 
 import json
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,6 +11,7 @@ from .shared import ModelOptions, OutputOptions, opened
 if TYPE_CHECKING:
     from ..analysis.grading import Line, Report
     from ..analysis.rates import Mean
+    from ..analysis.scan import Scan
     from ..model import Model
     from ..runs.recipe import Recipe
 
@@ -83,7 +85,7 @@ def write(report: "Report", folder: Path) -> None:
 
 def say(report: "Report", output: OutputOptions) -> None:
     """One row for each measure, the baselines beside the method; * where the method is ahead beyond doubt."""
-    header = ["measure", "", "n", *(_short(method) for method in report.methods)]
+    header = ["measure", "", "n", *(folded(_short(method), 11) for method in report.methods)]
     output.table("Grades", header, [_row(line) for line in report.lines])
     output.say(
         f"{report.n} images; 95 % of 1000 bootstraps; ↑ up is better, ↓ down; "
@@ -91,12 +93,37 @@ def say(report: "Report", output: OutputOptions) -> None:
     )
     if report.silent:
         output.say(f"nothing to say (no masks?): {', '.join(report.silent)}")
+    if report.scan is not None:
+        say_layers(report.scan, output)
     output.say(f"badge: {report.badge.text}, against {report.badge.against}\n")
+
+
+def say_layers(scan: "Scan", output: OutputOptions) -> None:
+    """One row for each layer; * where the chosen one is ahead beyond doubt."""
+    header = ["layer", "n", *(folded(repr(one).removesuffix("()"), 15) for one in scan.measures)]
+    rows = [
+        [
+            f"{one.layer}{' (best)' if one.layer == scan.best else ''}",
+            str(one.means[0].n),
+            *(
+                f"{mean.mean:.2f}{' *' if one.beaten and not k else ''}  {_span(mean)}" if mean.n else "–"
+                for k, mean in enumerate(one.means)
+            ),
+        ]
+        for one in scan.places
+    ]
+    output.table("Layers", header, rows)
+    output.say(
+        f"best layer by {scan.by!r}: {scan.best}, chosen on {scan.chosen_on} images; numbers from the others; "
+        "*: behind it in paired differences"
+    )
+    if scan.rivals:
+        output.say(f"not told apart from it: {', '.join(scan.rivals)}")
 
 
 def _row(line: "Line") -> list[str]:
     cells = [f"{one.mean.mean:.2f}{' *' if one.beaten else ''}\n{_span(one.mean)}" for one in line.grades]
-    return [line.name, line.arrow, str(line.grades[0].mean.n), *cells]
+    return [folded(line.name, 15), line.arrow, str(line.grades[0].mean.n), *cells]
 
 
 def _span(mean: "Mean") -> str:
@@ -105,6 +132,17 @@ def _span(mean: "Mean") -> str:
 
 def _ends(mean: "Mean") -> tuple[float, float, float]:
     return mean.mean, mean.low, mean.high
+
+
+def folded(text: str, width: int) -> str:
+    """A name over several lines, parted before its options and where its words meet, so that 80 columns are enough."""
+    lines = [""]
+    for piece in re.split(r"(?<=[(,])|(?<=[a-z])(?=[A-Z])", text):
+        if lines[-1] and len(lines[-1]) + len(piece) > width:
+            lines.append("")
+            piece = piece.lstrip()
+        lines[-1] += piece
+    return "\n".join(lines)
 
 
 def _short(method: str) -> str:

@@ -123,10 +123,11 @@ class OutputOptions:
         if self.json:
             return
         from rich.console import Console
-        from rich.table import Table
+        from rich.table import Column, Table
 
+        columns = [Column(name, overflow="fold") for name in header]  # nothing is cut off
         table = Table(
-            *header, title=title, title_justify="left", box=None, pad_edge=False, header_style="bold"
+            *columns, title=title, title_justify="left", box=None, pad_edge=False, header_style="bold"
         )
         for row in rows:
             table.add_row(*row)

@@ -50,7 +50,8 @@ class ConfidenceDrop(Measure):
     """The share of confidence that is lost where only what the map marks is left (Chattopadhay et al., 2018).
 
     The image times the map's positive part, divided by its largest value; a gain counts as no loss. Its mean is the
-    paper's average drop.
+    paper's average drop. The rest is black: a map that marks everything loses nothing, so read it beside
+    :class:`Deletion`.
     """
 
     better: ClassVar[Literal["higher", "lower"]] = "lower"

@@ -1,21 +1,17 @@
 """Positions that are taken away such that one cannot see where."""
 
-from collections.abc import Callable, Iterator
-from itertools import product
+from collections.abc import Iterator
 from typing import Literal
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
-from ..errors import InputError
 from ..spec import Fraction
 from .grading import Asked, Measure
+from .imputing import imputed
 
 NOISE = 0.01
 """Spread of the noise on what is put in place of a position."""
-ENOUGH = 1e-5
-"""Conjugate gradients stop at this size of the residual, as a share of where they begin."""
 
 
 class ROAD(Measure):
@@ -44,60 +40,3 @@ class ROAD(Measure):
             filled = imputed(asked.x, kept)
             noise = NOISE * rng.normal(asked.x)
             yield torch.where(kept, asked.x, filled + noise).clamp(0, 1)
-
-
-def imputed(x: Tensor, kept: Tensor) -> Tensor:
-    """Images whose other positions are the weighted mean of all their neighbours, where ``kept`` [B, 1, *] is false.
-
-    A neighbour counts 2, or 1 across a corner of a square: 1/6 and 1/12 inside a picture. One sparse system per
-    channel, solved for all rows at once by conjugate gradients; a row that is done is left as it is. Where nothing is
-    kept, the mean colour.
-    """
-    if kept.shape != (len(x), 1, *x.shape[2:]):
-        raise InputError(f"what is kept is one flag per position, not {list(kept.shape)}")
-    holes, known = (~kept).to(x), kept.to(x)
-    degree = neighbours(torch.ones_like(x[:1, :1]))
-    fill = x.mean(tuple(range(2, x.ndim)), keepdim=True).expand_as(x)
-
-    def system(u: Tensor) -> Tensor:
-        return holes * (degree * u - neighbours(u))
-
-    start = holes * fill
-    solved = _conjugate(system, holes * neighbours(x * known), start, sum(x.shape[2:]) * 4)
-    return torch.where(kept, x, solved)
-
-
-def neighbours(u: Tensor) -> Tensor:
-    """The weighted sum of each position's neighbours: [B, C, *space]."""
-    dims = u.ndim - 2
-    kernel = torch.zeros([3] * dims, dtype=u.dtype, device=u.device)
-    for place in product(range(3), repeat=dims):
-        moved = sum(p != 1 for p in place)
-        kernel[place] = 2.0 ** (dims - moved) if moved else 0.0
-    convolve = {1: F.conv1d, 2: F.conv2d, 3: F.conv3d}[dims]
-    flat = u.reshape(-1, 1, *u.shape[2:])
-    return convolve(flat, kernel[None, None], padding=1).view_as(u)
-
-
-def _conjugate(system: Callable[[Tensor], Tensor], right: Tensor, x: Tensor, most: int) -> Tensor:
-    """Solves ``system(x) = right`` for each row and channel of its own: [B, C, *space]."""
-    rest = right - system(x)
-    way, size = rest, _dot(rest, rest)
-    enough = size.clamp_min(_dot(right, right)) * ENOUGH**2
-    for k in range(most):
-        if k % 8 == 0 and bool((size <= enough).all()):
-            break
-        ahead = system(way)
-        steep = _dot(way, ahead)
-        going = (size > enough) & (steep > 0)
-        step = torch.where(going, size / steep.where(going, 1), 0)
-        x, rest = x + step * way, rest - step * ahead
-        after = _dot(rest, rest)
-        way = torch.where(going, rest + after / size.where(going, 1) * way, way)
-        size = torch.where(going, after, size)
-    return x
-
-
-def _dot(a: Tensor, b: Tensor) -> Tensor:
-    """One product per row and channel, as wide as images."""
-    return (a * b).flatten(2).sum(2).view(*a.shape[:2], *[1] * (a.ndim - 2))

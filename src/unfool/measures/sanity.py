@@ -21,7 +21,8 @@ class Randomised(Method):
     """Rank correlation between a method's maps of the network and of the same network with its weights drawn anew.
 
     A map that hardly changes when everything learned is gone does not show what was learned. The target class is
-    that of the trained network in both.
+    that of the trained network in both. A map that goes blank in the random network has changed: its correlation counts
+    as 0. One that is blank in the trained network has nothing to keep, and does not count.
     """
 
     inner: Method

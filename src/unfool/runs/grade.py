@@ -1,10 +1,12 @@
 """A method's maps graded beside maps that know nothing of the network."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
 from ..attributions.baselines import BASELINES
+from ..attributions.cam import LayerMap
 from ..data.base import Source
 from ..measures.deletion import Deletion, Insertion
 from ..measures.faithful import ConfidenceDrop, ConfidenceIncrease, Infidelity, Sensitivity
@@ -53,6 +55,22 @@ class Grading(Spec):
         """The one that is graded, and the baselines that are not it."""
         return (self.method, *(one for one in BASELINES if one != self.method))
 
+    @property
+    def by_layer(self) -> tuple[Measure, ...]:
+        """What the layers of a map made at several are compared by: ROAD, or the first measure of faithfulness there
+        is, which chooses; then whether they lie where masks say."""
+        faithful = [one for one in self.measures if not (one.masks or one.remakes)]
+        faithful.sort(key=lambda one: not isinstance(one, ROAD))
+        return (*faithful[:1], *(one for one in self.measures if one.masks)) if faithful else ()
+
+
+class Scanned(NamedTuple):
+    """The same map made at one layer after the other."""
+
+    measures: tuple[Measure, ...]
+    tables: dict[str, Table]
+    """By layer, in the order of the network."""
+
 
 class Tables(NamedTuple):
     """The tables of a finished grading."""
@@ -65,6 +83,8 @@ class Tables(NamedTuple):
     cascading: Table | None
     independent: Table | None
     relabelled: Table | None
+    scanned: Scanned | None = None
+    """Where the method is made at several layers."""
 
 
 def run_grading(
@@ -106,6 +126,17 @@ def run_grading(
     if model.access != "gradients":
         return Tables(plan, graded, (), None, None, None)
 
+    def scanned() -> Scanned | None:
+        if not isinstance(plan.method, LayerMap) or not plan.by_layer or not usable:
+            return None
+        names = _layers(plan.method, question, source.batch(usable[:1], model.view, model.classes))
+        if len(names) < 2:
+            return None
+        one = lambda k, name: method(  # noqa: E731
+            f"layer-{k}", Grades(replace(plan.method, layer=name), plan.by_layer), list(ids)
+        )
+        return Scanned(plan.by_layer, {name: one(k, name) for k, name in enumerate(names)})
+
     def alike(batch: Batch) -> Columns:
         assert relabelled is not None
         return likeness(plan.method, settled(question, batch), batch, [relabelled])
@@ -123,4 +154,11 @@ def run_grading(
             usable,
             lambda b: Part(alike(b.readable()), {}, b.groups),
         ),
+        scanned(),
     )
+
+
+def _layers(method: LayerMap, question: Question, batch: Batch) -> list[str]:
+    """The names of the layers a map is made at."""
+    names = [*question.model.layers]
+    return [names[place] for place in method.columns(question, batch)["layer"].flatten().tolist()]
