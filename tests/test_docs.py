@@ -46,6 +46,7 @@ def over_few(line: str) -> str:
     if verb not in ("attack", "audit", "explain", "inspect"):
         return line
     few = "--sample 8" if "inspect directions" in line else "--limit 8"
+    few = "--limit 24" if "inspect shortcuts" in line else few  # fewer maps make no clusters
     return re.sub(r"--limit \d+", few, line) if "--limit" in line else f"{line} {few}"
 
 

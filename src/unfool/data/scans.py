@@ -35,13 +35,15 @@ class Scan(Spec):
     labels: Literal["none", "folders"] = "none"
     """Whether the folders of the first level are classes."""
 
-    def __post_init__(self) -> None:
-        Spec.__post_init__(self)
-        if self.window not in ("percentiles", "range", "file"):
-            _centre_and_width(self.window)
-        if self.orientation and sorted(map(_axis, self.orientation)) != [0, 1, 2]:
-            hint = "LPS runs as the axial pictures of DICOM do"
-            raise InputError(f"orientation must be three letters, not {self.orientation!r}", hint)
+
+def checked(scan: Scan) -> Scan:
+    """The same, once its window and its orientation say something."""
+    if scan.window not in ("percentiles", "range", "file"):
+        _centre_and_width(scan.window)
+    if scan.orientation and sorted(map(_axis, scan.orientation)) != [0, 1, 2]:
+        hint = "LPS runs as the axial pictures of DICOM do"
+        raise InputError(f"orientation must be three letters, not {scan.orientation!r}", hint)
+    return scan
 
 
 class Scans(Source):
@@ -51,7 +53,7 @@ class Scans(Source):
     scan: Scan = Scan()
 
     def ids(self) -> tuple[str, ...]:
-        return tuple(_listed(self.path, self.scan))
+        return tuple(_listed(self.path, checked(self.scan)))
 
     def sample(self, id: str, view: View) -> Sample:
         part = _listed(self.path, self.scan)[id]
@@ -97,7 +99,8 @@ def scan_for(options: Mapping[str, str]) -> Scan:
     for name in options:
         if name not in OPTIONS:
             raise UnknownName("option of medical files", name, OPTIONS)
-    return Scan(**{OPTIONS[name]: value for name, value in options.items()})  # pyright: ignore[reportArgumentType]
+    found = {OPTIONS[name]: value for name, value in options.items()}
+    return checked(Scan(**found))  # pyright: ignore[reportArgumentType]
 
 
 def is_nifti(path: Path) -> bool:
