@@ -50,17 +50,17 @@ def captums(at_once: int) -> Any:
 CONTENDERS = {"unfool": ours, "captum": captums(1), "captum, 16 at once": captums(16)}
 
 
-def measured(trial: Trial, rounds: int) -> list[dict[str, Any]]:
+def measured(trial: Trial, rounds: int, contenders: list[str]) -> list[dict[str, Any]]:
     net = getattr(torchvision().models, trial.net)(weights=None).eval().requires_grad_(False)
     x = torch.rand(1, 3, trial.side, trial.side, generator=torch.Generator().manual_seed(0))
     maps: dict[str, Tensor] = {}
-    seconds: dict[str, list[float]] = {who: [] for who in CONTENDERS}
+    seconds: dict[str, list[float]] = {who: [] for who in contenders}
     with torch.no_grad():
         net(x)
         for _ in range(rounds):
-            for who, contender in CONTENDERS.items():
+            for who in contenders:
                 begun = time.perf_counter()
-                maps[who] = contender(net, x, trial)
+                maps[who] = CONTENDERS[who](net, x, trial)
                 seconds[who].append(time.perf_counter() - begun)
                 print(trial, who, seconds[who][-1], file=sys.stderr, flush=True)
     scale = float(maps["captum"].abs().max())
@@ -84,9 +84,12 @@ def main() -> None:
     parser.add_argument("--json", action="store_true")
     parser.add_argument("--rounds", type=int, default=2)
     parser.add_argument("--only", default="", help="networks whose name holds this")
+    parser.add_argument("--who", nargs="*", default=[*CONTENDERS], help="contenders")
     asked = parser.parse_args()
     torch.manual_seed(0)
-    rows = [row for trial in TRIALS if asked.only in trial.net for row in measured(trial, asked.rounds)]
+    rows = [
+        row for trial in TRIALS if asked.only in trial.net for row in measured(trial, asked.rounds, asked.who)
+    ]
     if asked.json:
         print(json.dumps(rows, indent=1))
 

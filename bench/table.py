@@ -64,7 +64,19 @@ def traps(rows: list[dict[str, Any]]) -> str:
     return "\n".join([*lines, "", *failed])
 
 
-SECTIONS = {"verdict": verdicts, "defects": traps}
+def hidden(rows: list[dict[str, Any]]) -> str:
+    lines = [
+        "| network | image | windows | library | seconds | times unfool's | maps differ by |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    for row in rows:
+        grid = (row["side"] // row["window"]) ** 2
+        told = f"{row['seconds']:.1f} | {row['times']:.1f} | {row['off']:.0e}"
+        lines.append(f"| {row['net']} | {row['side']} | {grid} of {row['window']} | {row['who']} | {told} |")
+    return "\n".join(lines)
+
+
+SECTIONS = {"verdict": verdicts, "defects": traps, "occlusion": hidden}
 """What is written between ``<!-- name -->`` and ``<!-- /name -->`` from name.json."""
 
 
