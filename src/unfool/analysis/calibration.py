@@ -10,6 +10,7 @@ from torch import Tensor
 
 from ..model import Model
 from ..rows import Batch
+from ..scores import mean_scores
 from .rates import Rate, rate
 
 
@@ -26,7 +27,7 @@ class Calibrated(NamedTuple):
 def logits_of(model: Model, x: Tensor) -> Tensor:
     """[B, K], of a map of logits their means."""
     found = torch.cat([model(part).cpu() for part in x.split(model.capacity)])
-    return found.flatten(2).mean(2) if found.ndim > 2 else found
+    return mean_scores(found)
 
 
 def halves(n: int) -> tuple[slice, slice]:

@@ -7,6 +7,7 @@ from torch import Tensor
 
 from ..model import Model
 from ..rows import Rng
+from ..scores import mean_scores
 from .rates import Rate, rate
 
 
@@ -43,6 +44,6 @@ def noise_control(
     for some in torch.arange(n).split(model.capacity):
         rng = Rng.seeded(seed, [f"noise {k}" for k in some.tolist()], like.device)
         logits = model(rng.uniform(like.new_empty(len(some), *like.shape[1:]), 0, 1).to(model.device))
-        best.append((logits.flatten(2).mean(2) if logits.ndim > 2 else logits).softmax(1).amax(1).cpu())
+        best.append(mean_scores(logits).softmax(1).amax(1).cpu())
     found = torch.cat(best)
     return [Sureness(level, rate(found >= level)) for level in levels]

@@ -13,6 +13,7 @@ from ..model import Model
 from ..rows import Batch, stable_number
 from ..runs.begin import ids_where
 from ..runs.hotspots import Found, Hotspots
+from ..scores import mean_scores
 from .edits import Edit, predicted, remove
 from .rates import Mean, Rate, mean_of, rate
 from .spray import otsu
@@ -155,7 +156,7 @@ def _without(plan: Hotspots, model: Model, held: Batch) -> Edit:
 
 def _chance(plan: Hotspots, model: Model, x: Tensor) -> Tensor:
     logits = model(x)
-    means = logits.flatten(2).mean(2) if logits.ndim > 2 else logits
+    means = mean_scores(logits)
     return means.softmax(1)[:, plan.target].cpu()
 
 

@@ -15,6 +15,7 @@ from ..query import Query
 from ..region import only
 from ..regions import L1, L2, Ball, Linf, Region
 from ..rows import column, take
+from ..scores import mean_scores
 from ..slopes import Exact, Slope
 from ..spec import Count, Fraction
 from .base import Attack
@@ -232,7 +233,7 @@ class TargetedAPGD(Attack):
 
     def _ranked(self, query: Query, within: Region, ball: Ball, logits: Tensor) -> Tensor:
         """The rivals of each row, the first to try first: [B, rivals]."""
-        means = logits.flatten(2).mean(2) if logits.ndim > 2 else logits
+        means = mean_scores(logits)
         others = means.scatter(1, query.y[:, None], -torch.inf)
         most = self.rivals if self.order == "logits" else max(self.candidates, self.rivals)
         likely = others.topk(min(most, means.shape[1] - 1), dim=1).indices

@@ -16,6 +16,7 @@ from ..objectives import Goal, Targeted, Untargeted, label_of
 from ..query import Query
 from ..regions import L0, L1, L2, Ball, Linf, Norm, Region
 from ..rows import Batch, Rng
+from ..scores import mean_scores
 from ..spec import options
 from ..views import from_uint8, to_uint8
 
@@ -210,7 +211,7 @@ def judged(
 ) -> Attacked:
     delta = (found - x).flatten(1)
     moved = (found != x).any(1).flatten(1).sum(1)
-    probability = (logits.flatten(2).mean(2) if logits.ndim > 2 else logits).softmax(1)
+    probability = mean_scores(logits).softmax(1)
     reached = query.objective.reached({"output": logits}, query.y)
     sizes = moved, delta.abs().sum(1), delta.norm(dim=1), delta.abs().amax(1)
     told = (query.queries, query.spent.lost & ~reached)

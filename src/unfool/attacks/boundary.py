@@ -10,6 +10,7 @@ from ..objectives import Between, Goal, Margin, Targeted, Untargeted
 from ..query import Query
 from ..regions import L0, L1, L2, Ball, Linf, Region
 from ..rows import column
+from ..scores import mean_scores
 from ..spec import Count, Fraction, Natural, Positive
 from .base import Attack
 from .closing import Nearest, closer
@@ -29,7 +30,7 @@ def rivals(query: Query, x: Tensor, candidates: int) -> Tensor:
     if isinstance(query.objective, Targeted):
         return query.y[:, None]
     logits = query.logits(x)
-    scores = logits.flatten(2).mean(2) if logits.ndim > 2 else logits
+    scores = mean_scores(logits)
     others = scores.scatter(1, query.y[:, None], -torch.inf)
     return others.topk(min(candidates, scores.shape[1] - 1), dim=1).indices
 

@@ -36,7 +36,7 @@ class Noisy(Attribution, ABC):
     def maps(self, query: Query, x: Tensor, n: int) -> Iterator[Tensor]:
         """The maps of ``n`` noisy copies, one by one."""
         flat = x.flatten(1)
-        spread = self.sigma * (flat.amax(1) - flat.amin(1)).view(-1, *[1] * (x.ndim - 1))
+        spread = self.sigma * column(flat.amax(1) - flat.amin(1), x)
         noisy = (x + spread * query.rng.normal(x) for _ in range(n))
         return query.packed(self.inner.explain, noisy)
 

@@ -95,10 +95,11 @@ def panels(shown: Shown, k: int) -> list[tuple[str, Any]]:
 def sure_of(model: "Model", image: "Tensor") -> str:
     """What a model takes an image for, and how sure it is: 57.7 % panda."""
     from ..objectives import label_of
+    from ..scores import mean_scores
 
     logits = model(image[None])
     label = int(label_of(logits))
-    means = logits.flatten(2).mean(2) if logits.ndim > 2 else logits
+    means = mean_scores(logits)
     return f"{100 * float(means.softmax(1)[0, label]):.1f} % {model.label_name(label)}"
 
 

@@ -3,6 +3,7 @@
 from ..method import Columns, Method, Question
 from ..objectives import label_of
 from ..rows import Batch
+from ..scores import mean_scores
 
 
 class Predict(Method):
@@ -10,7 +11,7 @@ class Predict(Method):
 
     def columns(self, question: Question, batch: Batch) -> Columns:
         logits = question.model(batch.x)
-        logits = logits.flatten(2).mean(2) if logits.ndim > 2 else logits
+        logits = mean_scores(logits)
         best = logits.topk(min(2, logits.shape[1]), 1).values
         label = label_of(logits)
         return {

@@ -124,11 +124,7 @@ class Changed(Tensor):
     def dense(self) -> Tensor:
         """All of it, as a plain tensor."""
         whole = self.base.value.index_select(0, self.row)
-        if (
-            not self.last
-            and self.base.value.ndim == 4
-            and self.base.value.is_contiguous(memory_format=torch.channels_last)
-        ):
+        if not self.last and laid_out_last(self.base.value):
             whole = whole.contiguous(memory_format=torch.channels_last)
         out = whole.movedim(-1, 1) if self.last else whole
         crop = self.crop.movedim(-1, 1) if self.last else self.crop

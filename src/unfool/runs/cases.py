@@ -9,6 +9,7 @@ from ..attributions.base import Attribution
 from ..method import Columns, Method, Question
 from ..objectives import label_of
 from ..rows import Batch
+from ..scores import mean_scores
 from ..views import from_uint8, to_uint8
 
 
@@ -53,6 +54,6 @@ class CaseStudy(Method):
 def _answers(question: Question, x: Tensor, when: str) -> Columns:
     """Label and confidence of what the network says of images."""
     logits = question.model(x)
-    logits = logits.flatten(2).mean(2) if logits.ndim > 2 else logits
+    logits = mean_scores(logits)
     probabilities = torch.softmax(logits, 1).amax(1)
     return {f"label_{when}": label_of(logits).cpu(), f"confidence_{when}": probabilities.cpu()}

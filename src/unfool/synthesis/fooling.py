@@ -8,6 +8,7 @@ from torch import Tensor
 from ..query import Query
 from ..region import l2_norm
 from ..rows import Rng, column
+from ..scores import mean_scores
 from ..spec import Count, Fraction, Positive
 from .base import Drawn, Synthesis
 from .genomes import Encoding, Genomes, Pixels
@@ -83,7 +84,7 @@ class MapElites(Synthesis):
     def _settled(self, query: Query, start: Tensor, genomes: Genomes, elite: Elite | None) -> Elite:
         """The best of each niche once all have been asked: one pass for all of them."""
         logits = query.logits(self.encoding.painted(genomes, start))
-        score = (logits.flatten(2).mean(2) if logits.ndim > 2 else logits).log_softmax(1)
+        score = mean_scores(logits).log_softmax(1)
         best, who = score.max(0)  # [K] each
         new = tuple(part[who] for part in genomes)
         if elite is None:
