@@ -16,6 +16,9 @@ from .cam import LayerMap, Weighed, share_positive, weighted_sum
 from .cam_linear import Head, head_of
 from .layers import grid_at, maps_at
 
+TOGETHER = 16
+"""How many channels are brought to the image's size at a time."""
+
 
 class Live(NamedTuple):
     """The channels that are not the same everywhere, those of each row first: [B, K], and which of them are: [B, K]."""
@@ -110,12 +113,15 @@ class ScoreCAM(LayerMap):
 
     def _seen(self, x: Tensor, maps: Tensor, live: Live) -> Iterator[Tensor]:
         """The images through each live channel, brought to [0, 1] and to their size."""
-        rows = torch.arange(len(x), device=x.device)
-        for channel in live.order.unbind(1):
-            mask = resize(maps[rows, channel][:, None], tuple(x.shape[2:]))
-            low, high = (t.view(-1, *[1] * (x.ndim - 1)) for t in mask.flatten(1).aminmax(dim=1))
+        rows = torch.arange(len(x), device=x.device)[:, None]
+        for some in live.order.split(TOGETHER, 1):
+            masks = resize(maps[rows, some], tuple(x.shape[2:]))
+            low, high = (t.view(*some.shape, *[1] * (x.ndim - 2)) for t in masks.flatten(2).aminmax(dim=2))
             span = high - low
-            yield x * ((mask - low) / span.where(span > 0, 1)).to(x)
+            scale = span.where(span > 0, 1).reciprocal()
+            yield from (
+                x * mask[:, None] for mask in torch.addcmul(-low * scale, masks, scale).to(x).unbind(1)
+            )
 
 
 class ReciproCAM(LayerMap):
