@@ -1,10 +1,13 @@
 """Gradients against central differences: (s(x + h) - s(x - h)) / 2h, in float64 to one part in a million."""
 
+from typing import Any
+
 import pytest
 import torch
 from torch import Tensor, nn
 
 from oracles import KINDS, Plane, Quadratic, conv, images, residual, same, segmenter, shared, smooth
+from unfool.derivatives import each_derivative
 from unfool.errors import InputError
 from unfool.model import Model
 from unfool.objectives import CrossEntropy, Logit, LogProb, Margin, Objective, Targeted, Untargeted, label_of
@@ -72,7 +75,7 @@ def test_a_batch_of_8_equals_8_single_images(kind: str):
 def test_gradients_of_several_targets_equal_single_ones_from_one_pass(objective: Objective):
     ask = query(Model(smooth()), objective)
     ys = [torch.tensor([k, 3 - k]) for k in range(4)]
-    scores, grads = ask.gradients(X, ys)
+    scores, grads = ask.gradients(X, ask.each(ys))
     assert ask.cost == {"forward": 2, "backward": 8}
     for k, y in enumerate(ys):
         one = ask.instead(objective, y).gradient(X)
@@ -221,3 +224,27 @@ def test_queries_are_counted_for_each_row_through_cuts_and_copies():
     assert ask.queries.tolist() == [1, 2, 5]
     assert some.queries.tolist() == [2, 5]
     assert ask.cost == {"forward": 8, "backward": 2}
+
+
+@pytest.mark.parametrize("together", [2, 100])
+def test_going_back_together_is_going_back_one_by_one(together: int):
+    """In one batched call or in several; what has no rule for it goes one by one."""
+
+    class OneByOne(torch.autograd.Function):
+        @staticmethod
+        def forward(ctx: Any, x: Tensor) -> Tensor:
+            return x * 1
+
+        @staticmethod
+        def backward(ctx: Any, *grads: Tensor) -> Tensor:
+            return grads[0] * float(grads[0].ne(torch.inf).any())
+
+    net = smooth()
+    for f in (net, lambda x: net(OneByOne.apply(x))):
+        leaf = X.clone().requires_grad_()
+        scores = f(leaf).T[:5]
+        expected = each_derivative(scores, leaf, "this")
+        found = each_derivative(scores, leaf, "this", together)
+        assert torch.allclose(found, expected, atol=1e-6 * float(expected.abs().max()))
+        alone = torch.autograd.grad(scores[3].sum(), leaf, retain_graph=True)[0]
+        assert torch.allclose(found[3], alone)

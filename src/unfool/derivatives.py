@@ -29,6 +29,31 @@ def derivatives(
     return torch.autograd.grad(score.sum(), at, allow_unused=True, retain_graph=keep, materialize_grads=idle)
 
 
+def each_derivative(scores: Tensor, at: Tensor, who: str, together: int = 1) -> Tensor:
+    """The derivative of each row of scores [K, B] with respect to ``at`` [B, *]: [K, B, *].
+
+    So many of them go back ``together``, in one batched call. What has no rule for that goes back one by one.
+    """
+    if together > 1 and len(scores) > 1:
+        try:  # without a rule for it, or without the memory; what is wrong besides is wrong below, too
+            return torch.cat([_batched(scores, some, at) for some in _units(scores).split(together)])
+        except RuntimeError:
+            pass
+    return torch.stack([there(derivatives(score, [at], who, keep=True)[0]) for score in scores])
+
+
+def _units(scores: Tensor) -> Tensor:
+    """One of each row and nothing of the others: [K, K, B]."""
+    return torch.eye(len(scores), dtype=scores.dtype, device=scores.device)[:, :, None].expand(
+        -1, -1, scores.shape[1]
+    )
+
+
+def _batched(scores: Tensor, units: Tensor, at: Tensor) -> Tensor:
+    (grads,) = torch.autograd.grad(scores, at, units, retain_graph=True, is_grads_batched=True)
+    return grads
+
+
 def there(grad: Tensor | None, place: str = "the image") -> Tensor:
     """A derivative that must not be missing."""
     if grad is None:

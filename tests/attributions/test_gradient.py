@@ -104,7 +104,7 @@ def test_several_targets_share_the_forward_pass():
             assert same(one.heat, alone.heat)
             assert same(one.score, alone.score)
             assert one.target.tolist() == alone.target.tolist()
-    assert Gradient().each(Model(net), x, [0, 3])[0].cost == {"forward": 3 * 3, "backward": 2 * 3}
+    assert Gradient().each(Model(net), x, [0, 3])[0].cost == {"forward": 3, "backward": 2 * 3}
     with pytest.raises(InputError, match="there are no targets"):
         Gradient().each(Model(net), x, [])
 

@@ -240,7 +240,8 @@ class TargetedAPGD(Attack):
         if self.order == "logits":
             return likely
         pairs = [torch.stack([query.y, rival], 1) for rival in likely.unbind(1)]
-        gaps, slopes = query.instead(Between()).gradients(ball.center, pairs)
+        between = query.instead(Between())
+        gaps, slopes = between.gradients(ball.center, between.each(pairs))
         gains = torch.stack([within.gain(only(slope, ball)) for slope in slopes])
         reach = -gaps / gains.clamp_min(torch.finfo(gains.dtype).tiny)
         return likely.gather(1, reach.T.argsort(dim=1, stable=True))[:, : self.rivals]

@@ -41,7 +41,8 @@ def nearest_plane(query: Query, within: Region, x: Tensor, others: Tensor, ball:
         answer = query.gradient(x)
         return Planes(-answer.score, answer.slope, answer.score > 0)
     pairs = [torch.stack((query.y, rival), 1) for rival in others.T]
-    scores, slopes = query.instead(Untargeted(Between())).gradients(x, pairs)
+    between = query.instead(Untargeted(Between()))
+    scores, slopes = between.gradients(x, between.each(pairs))
     gains = torch.stack(
         [_gain(within, x, score, slope, ball) for score, slope in zip(scores, slopes, strict=True)]
     )

@@ -46,9 +46,9 @@ class Attribution(Method, ABC):
     def explain(self, query: Query, x: Tensor) -> Tensor:
         """A signed map per row, in whatever size comes naturally: [B, C, *]."""
 
-    def explain_each(self, query: Query, x: Tensor, ys: Sequence[Tensor]) -> Tensor:
-        """The maps for several targets per row [K, B, C, *]; some attributions share the forward pass."""
-        return torch.stack([self.explain(query.instead(query.objective, y), x) for y in ys])
+    def explain_each(self, asked: Sequence[Query], x: Tensor) -> Sequence[Tensor]:
+        """The maps [B, C, *] for several targets per row; some attributions share the forward pass."""
+        return [self.explain(one, x) for one in asked]
 
     @final
     def __call__(
@@ -71,8 +71,9 @@ class Attribution(Method, ABC):
         query, x, home = self._question(model, x, target, objective, given, seed, ids)
         with model.settled():
             heat = self.explain(query, x).detach()
-            score = query.ask(x).score if query.score is None else query.score
-        return self._explained(heat, x, score, query.y, query, home, seed)
+            if query.score is None:
+                query.ask(x)
+        return self._explained(heat, x, query, home, seed)
 
     def _question(
         self,
@@ -98,14 +99,13 @@ class Attribution(Method, ABC):
         fixed = {name: _one_per_image(name, t, x) for name, t in (given or {}).items()}
         return Query(model, objective, y, rng, images=x, who=type(self).__name__, fixed=fixed), x, home
 
-    def _explained(
-        self, heat: Tensor, x: Tensor, score: Tensor, y: Tensor, query: Query, home: torch.device, seed: int
-    ) -> Explained:
+    def _explained(self, heat: Tensor, x: Tensor, query: Query, home: torch.device, seed: int) -> Explained:
         seen = resize(strongest_channel(heat), tuple(x.shape[2:]))
         notes = {name: t.to(home) for name, t in query.notes.items()}
         if isinstance(query.objective, Box):
             notes["box"] = query.fixed[query.objective.fixes[0]].to(home)
-        found = (t.to(home) for t in (heat, seen, score, y))
+        assert query.score is not None
+        found = (t.to(home) for t in (heat, seen, query.score, query.y))
         return Explained(*found, cost=dict(query.cost), seed=seed, notes=notes)
 
     @final
@@ -128,12 +128,14 @@ class Attribution(Method, ABC):
         ys = [_checked(target, x, query.objective, model) for target in targets]
         if not ys:
             raise InputError("there are no targets", "give at least one: [0]")
-        query = query.instead(query.objective, ys[0])
+        asked = query.each(ys)
         with model.settled():
-            heats = self.explain_each(query, x, ys).detach()
-            scores = [query.instead(query.objective, y).ask(x).score for y in ys]
-        found = zip(heats, scores, ys, strict=True)
-        return tuple(self._explained(heat, x, score, y, query, home, seed) for heat, score, y in found)
+            heats = [heat.detach() for heat in self.explain_each(asked, x)]
+            for one in asked:
+                if one.score is None:
+                    one.ask(x)
+        found = zip(heats, asked, strict=True)
+        return tuple(self._explained(heat, x, one, home, seed) for heat, one in found)
 
     @final
     def left_out(self, question: Question, batch: Batch) -> dict[str, str]:

@@ -20,8 +20,8 @@ class Gradient(Attribution):
     def explain(self, query: Query, x: Tensor) -> Tensor:
         return self._reduced(query.gradient(x).slope)
 
-    def explain_each(self, query: Query, x: Tensor, ys: Sequence[Tensor]) -> Tensor:
-        return torch.stack([self._reduced(one) for one in query.gradients(x, ys)[1]])
+    def explain_each(self, asked: Sequence[Query], x: Tensor) -> Sequence[Tensor]:
+        return [self._reduced(slope) for slope in asked[0].gradients(x, asked)[1]]
 
     def _reduced(self, grad: Tensor) -> Tensor:
         if self.channels == "strongest":
@@ -40,8 +40,8 @@ class GradientTimesInput(Attribution):
     def explain(self, query: Query, x: Tensor) -> Tensor:
         return (query.gradient(x).slope * x).sum(1, keepdim=True)
 
-    def explain_each(self, query: Query, x: Tensor, ys: Sequence[Tensor]) -> Tensor:
-        return (query.gradients(x, ys)[1] * x).sum(2, keepdim=True)
+    def explain_each(self, asked: Sequence[Query], x: Tensor) -> Sequence[Tensor]:
+        return [(slope * x).sum(1, keepdim=True) for slope in asked[0].gradients(x, asked)[1]]
 
 
 class IntegratedGradients(Attribution):
