@@ -9,6 +9,7 @@ from unfool.bench import _installed, run_bench
 from unfool.bench.setting import digits_setting, setting
 from unfool.bench.tasks import STRONG, TASKS
 from unfool.bench.timing import in_passes
+from unfool.errors import InputError
 
 
 def test_times_are_ratios_to_the_faster_neighbour(monkeypatch):
@@ -57,3 +58,11 @@ def test_the_bench_runs_from_end_to_end():
     assert {row["task"] for row in found["times"]} == set(TASKS)
     assert all(row["passes"] > 0 for row in found["times"])
     assert all(0 <= row["fooled"]["low"] <= row["fooled"]["high"] <= 1 for row in found["found"])
+
+
+def test_only_the_tasks_that_are_wanted_run_and_a_wrong_name_is_told():
+    found = run_bench(["squeezenet1_1"], tasks=("Grad-CAM",), quick=True, report=lambda _: None)
+    assert {row["task"] for row in found["times"]} == {"Grad-CAM"}
+    assert found["found"] == []
+    with pytest.raises(InputError, match="there is no task called 'Gard-CAM'"):
+        run_bench(tasks=("Gard-CAM",))

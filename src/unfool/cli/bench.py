@@ -6,6 +6,7 @@ from .shared import OutputOptions
 def bench(
     nets: list[str] | None = None,
     *,
+    tasks: tuple[str, ...] = (),
     rounds: int = 7,
     quick: bool = False,
     output: OutputOptions = OutputOptions(),  # noqa: B008  frozen
@@ -16,6 +17,8 @@ def bench(
     ----------
     nets
         torchvision networks; by default resnet18 and resnet50.
+    tasks
+        Only these, such as "Grad-CAM"; by default every task.
     rounds
         How often each is timed, in turn.
     quick
@@ -23,6 +26,5 @@ def bench(
     """
     from ..bench import run_bench
 
-    output.document(
-        run_bench(tuple(nets or ("resnet18", "resnet50")), rounds=rounds, quick=quick, report=output.say)
-    )
+    names = tuple(nets or ("resnet18", "resnet50"))
+    output.document(run_bench(names, tasks=tasks, rounds=rounds, quick=quick, report=output.say))
