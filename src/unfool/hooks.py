@@ -1,11 +1,13 @@
 """Watching a network while it runs. The only file that touches hooks; every hook is gone when its ``with`` ends."""
 
-from collections.abc import Callable, Generator, Iterable
+from collections.abc import Callable, Generator, Iterable, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from typing import Any, NamedTuple
 
 import torch
 from torch import nn
+
+from .errors import InputError
 
 Hook = Callable[[nn.Module, Any, Any], Any]
 
@@ -21,6 +23,44 @@ def hooked(hooks: Iterable[tuple[nn.Module, Hook]]) -> Generator[None]:
         for module, hook in hooks:
             stack.callback(module.register_forward_hook(hook).remove)
         yield
+
+
+def first_outputs(
+    run: Callable[[], Any],
+    layers: Mapping[str, nn.Module],
+    keep: Callable[[str, torch.Tensor], Any],
+    copied: bool,
+    to_the_end: bool,
+) -> dict[str, Any]:
+    """What ``keep`` makes of each layer's first output, and as "output" what ``run`` gives where it goes to the end.
+
+    Elsewhere the pass ends with the last of them. Where ``copied``, what goes on is a copy of what was kept: the next
+    module may work in place.
+    """
+    seen, missing = dict[str, Any](), {*layers, *["output"] * to_the_end}
+
+    def watch(name: str) -> Hook:
+        def hook(module: nn.Module, args: Any, out: Any) -> torch.Tensor | None:
+            if name in seen:
+                return None  # a module used twice counts by its first use
+            if not isinstance(out, torch.Tensor):
+                raise InputError(
+                    f"layer {name!r} gives {type(out).__name__}, not a tensor", "name a layer inside it"
+                )
+            seen[name] = keep(name, out)
+            missing.discard(name)
+            if not missing:
+                raise Enough
+            return seen[name].clone() if copied else None
+
+        return hook
+
+    with hooked((layer, watch(name)) for name, layer in layers.items()), suppress(Enough):
+        seen["output"] = run()
+        missing.discard("output")
+    if missing:
+        raise InputError(f"layer {min(missing)!r} was not used in the forward pass", "name one that is")
+    return seen
 
 
 class Call(NamedTuple):

@@ -6,7 +6,7 @@ mean and standard deviation, device, precision) happens in here.
 
 import copy
 import warnings
-from collections.abc import Callable, Generator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, Literal, TypeVar
 
@@ -19,7 +19,7 @@ from .dress import Dress
 from .errors import AccessError, InputError, UnfoolError, UnknownName
 from .fast import inference_copy
 from .grids import Grid, grid_of
-from .hooks import Enough, hooked, observed_calls
+from .hooks import Enough, first_outputs, observed_calls
 from .outputs import Outputs, as_logits, as_scores, mean_logits, told_outputs
 from .partial.changed import Changed, plain
 from .views import View
@@ -134,6 +134,14 @@ class Model:
         with self.settled():
             return self._made(lambda: self._traced(x, reads, leaves))
 
+    def observe(self, x: Tensor, see: Mapping[str, Callable[[Tensor], T]]) -> dict[str, T]:
+        """What a function for each layer makes of its output, in one pass that ends with the last of them.
+
+        It is given the tensor itself, on which the next module may work in place: it must not keep it.
+        """
+        with self.settled(), torch.no_grad():
+            return self._made(lambda: self._first(x, see, lambda name, out: see[name](out)))
+
     def _made(self, run: Callable[[], T]) -> T:
         """What ``run`` gives; it runs again where the network turned out to want the plain layout."""
         try:
@@ -142,36 +150,16 @@ class Model:
             return run()
 
     def _traced(self, x: Tensor, reads: Sequence[str], leaves: Sequence[str]) -> dict[str, Tensor]:
-        seen, missing = {"input": x}, set(reads) - {"input"}
+        def keep(name: str, out: Tensor) -> Tensor:
+            return out.detach().requires_grad_() if name in leaves and not out.requires_grad else out
 
-        def watch(name: str) -> Callable[..., Any]:
-            def hook(module: nn.Module, args: Any, out: Any) -> Tensor | None:
-                if name in seen:
-                    return None  # a module used twice counts by its first use
-                if not isinstance(out, Tensor):
-                    raise InputError(
-                        f"layer {name!r} gives {type(out).__name__}, not a tensor", "name a layer inside it"
-                    )
-                if name in leaves and not out.requires_grad:
-                    out = out.detach().requires_grad_()
-                seen[name] = out
-                missing.discard(name)
-                if not missing:
-                    raise Enough
-                return out.clone()  # the next module may work in place
+        return {"input": x, **self._first(x, reads, keep, copied=True)}
 
-            return hook
-
-        watched = [(self.layer(name), watch(name)) for name in sorted(missing - {"output"})]
-        with hooked(watched):
-            try:
-                seen["output"] = self._run(x)
-                missing.discard("output")
-            except Enough:
-                pass
-        if missing:
-            raise InputError(f"layer {min(missing)!r} was not used in the forward pass", "name one that is")
-        return seen
+    def _first(
+        self, x: Tensor, reads: Iterable[str], keep: Callable[[str, Tensor], T], copied: bool = False
+    ) -> dict[str, T]:
+        layers = {name: self.layer(name) for name in sorted({*reads} - {"input", "output"})}
+        return first_outputs(lambda: self._run(x), layers, keep, copied, to_the_end="output" in reads)
 
     def _run(self, x: Tensor) -> Tensor:
         try:

@@ -1,0 +1,112 @@
+"""A run that looks once at every image of a data set and keeps what makes each unit of each layer fire."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+from safetensors.torch import load_file
+from torch import Tensor
+
+from ..data.base import Source
+from ..errors import InputError
+from ..grids import Grid
+from ..measures.units import Units, unit_layers, watched
+from ..method import Columns
+from ..model import Model
+from ..spec import Count, Natural, Spec
+from .begin import Watch, at_once, chosen, claim, first_image, unwatched
+from .work import Part, work
+
+
+class Looking(Spec):
+    """Whose units are watched over which data."""
+
+    model: str
+    data: str
+    layers: tuple[str, ...] = ()
+    """Names or patterns, or "all"; by default the last layer of each size."""
+    keep: Count = 9
+    """How many images of each unit are kept."""
+    drawn: Count = 512
+    """For so many images, drawn by the seed, each value is kept: the histograms and which units are alike."""
+    limit: Count | None = None
+    """How many images at most, drawn by the seed; None takes all."""
+    chunk: Count = 1024
+    """How many images a part holds; results do not depend on it but for rounding."""
+    seed: Natural = 0
+
+    def ids(self, source: Source) -> tuple[str, ...]:
+        """The samples looked at, in the order of the data: that order breaks ties."""
+        some = {*chosen(source.ids(), self.limit, self.seed)}
+        found = tuple(i for i in source.ids() if i in some)
+        if len(found) < self.keep:
+            raise InputError(
+                f"there are {len(found)} images, fewer than the {self.keep} to keep of each unit",
+                f"keep {len(found)} or fewer",
+            )
+        return found
+
+
+def run_units(
+    plan: Looking, model: Model, source: Source, folder: Path, watch: Watch = unwatched
+) -> dict[str, Units]:
+    """Every layer's units; stopped at any moment, it goes on from there to the same numbers."""
+    claim(folder, repr(plan), model)
+    ids = plan.ids(source)
+    image = first_image(source, ids, model.view, model)
+    pass_ = _Pass(plan, model, source, ids, image)
+    with watch("one look at every image", len(ids)) as progress:
+        work(repr(plan), folder / "parts" / "units", ids, pass_, chunk=plan.chunk, progress=progress)
+    parts = sorted((folder / "parts" / "units").glob("part-*.safetensors"))
+    found = pass_.nothing()
+    for part in parts:
+        columns = load_file(part)
+        found = (
+            {name: units.joined(_units(name, columns)) for name, units in found.items()} if columns else found
+        )
+    return found
+
+
+class _Pass:
+    """One pass over a data set: the units of a chunk of its samples."""
+
+    def __init__(self, plan: Looking, model: Model, source: Source, ids: Sequence[str], image: Tensor):
+        self.plan, self.model, self.source = plan, model, source
+        self.grids: dict[str, Grid] = unit_layers(model, image[None], plan.layers)
+        self.number = {i: k for k, i in enumerate(ids)}
+        self.drawn = {*chosen(ids, plan.drawn, plan.seed)}
+        self.classes = len(model.classes or source.label_names())
+        self.channels = _channels(model, image[None], self.grids)
+        self.room = at_once(image)
+
+    def nothing(self) -> dict[str, Units]:
+        dims = {name: len(grid.sides) for name, grid in self.grids.items()}
+        return {
+            name: Units.none(self.channels[name], self.plan.keep, dims[name], self.classes)
+            for name in self.grids
+        }
+
+    def __call__(self, ids: Sequence[str]) -> Part:
+        found, errors = self.nothing(), dict[str, str]()
+        for k in range(0, len(ids), self.room):
+            batch = self.source.batch(ids[k : k + self.room], self.model.view, self.model.classes)
+            errors |= batch.errors
+            readable = batch.readable()
+            if len(readable):
+                numbers = torch.tensor([self.number[i] for i in readable.ids])
+                drawn = torch.tensor([i in self.drawn for i in readable.ids])
+                new = watched(self.model, self.grids, readable, numbers, drawn, self.classes, found)
+                found = {name: units.joined(new[name]) for name, units in found.items()}
+        columns = {
+            f"{name}/{part}": t for name, units in found.items() for part, t in units._asdict().items()
+        }
+        return Part(columns, errors, {})
+
+
+def _units(name: str, columns: Columns) -> Units:
+    return Units(**{part: columns[f"{name}/{part}"] for part in Units._fields})
+
+
+@torch.no_grad()
+def _channels(model: Model, x: Tensor, grids: dict[str, Grid]) -> dict[str, int]:
+    return model.observe(x, {name: lambda out, g=grid: g.maps(out).shape[1] for name, grid in grids.items()})
