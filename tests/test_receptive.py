@@ -97,7 +97,7 @@ NETS = [
     "densenet121",
     "mobilenet_v2",
     "squeezenet1_1",
-    "googlenet",
+    "regnet_x_400mf",
     "shufflenet_v2_x0_5",
     "convnext_tiny",
     "alexnet",

@@ -3,6 +3,8 @@
 from cyclopts import App
 
 SUBJECTS = {
+    "units": "What makes each channel of each layer fire.",
+    "field": "What part of the image each layer sees.",
     "transfer": "Whom images made to fool one model fool, too.",
     "directions": "What happens along straight lines and in planes through images.",
     "norms": "The same images attacked within several norms.",

@@ -56,6 +56,8 @@ class Page(NamedTuple):
     recipe: str
     numbers: dict[str, Any]
     """What goes into ``inspect.json``."""
+    links: Sequence[tuple[str, str]] = ()
+    """Other pages: what they are called and where they are, seen from this one."""
 
     @property
     def figures(self) -> list[Figure]:

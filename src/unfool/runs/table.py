@@ -1,6 +1,5 @@
 """The parts of a run as one table of columns."""
 
-import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,12 +8,11 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 import torch
-from safetensors import safe_open
 from torch import Tensor
 
 from ..errors import DataError
 from ..method import Columns
-from .work import atomically
+from .work import atomically, read_part
 
 
 @dataclass(frozen=True)
@@ -65,11 +63,7 @@ def read_table(folder: Path, names: Sequence[str] | None = None) -> Table:
 
 def _parts(folder: Path, names: Sequence[str] | None) -> Iterator[Table]:
     for path in sorted(folder.glob("part-*.safetensors")):
-        with safe_open(path, "pt") as file:
-            note = json.loads(file.metadata()["unfool"])
-            columns = {
-                name: file.get_tensor(name) for name in list(file.keys()) if names is None or name in names
-            }
+        columns, note = read_part(path, names)
         yield Table(tuple(note["ids"]), columns, note["errors"], note["groups"])
 
 

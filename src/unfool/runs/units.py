@@ -3,19 +3,20 @@
 from collections.abc import Sequence
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import torch
-from safetensors.torch import load_file
 from torch import Tensor
 
 from ..data.base import Source
-from ..errors import InputError
+from ..errors import DataError, InputError
 from ..grids import Grid
 from ..measures.units import Units, unit_layers, watched
 from ..method import Columns
 from ..model import Model
 from ..spec import Count, Natural, Spec
 from .begin import Watch, at_once, chosen, claim, first_image, unwatched
-from .work import Part, work
+from .work import Part, atomically, read_part, work
 
 
 class Looking(Spec):
@@ -49,22 +50,43 @@ class Looking(Spec):
 
 def run_units(
     plan: Looking, model: Model, source: Source, folder: Path, watch: Watch = unwatched
-) -> dict[str, Units]:
-    """Every layer's units; stopped at any moment, it goes on from there to the same numbers."""
+) -> tuple[dict[str, Units], dict[str, str]]:
+    """Every layer's units, and what could not be read; stopped at any moment, it goes on from there to the same."""
     claim(folder, repr(plan), model)
     ids = plan.ids(source)
     image = first_image(source, ids, model.view, model)
     pass_ = _Pass(plan, model, source, ids, image)
     with watch("one look at every image", len(ids)) as progress:
         work(repr(plan), folder / "parts" / "units", ids, pass_, chunk=plan.chunk, progress=progress)
-    parts = sorted((folder / "parts" / "units").glob("part-*.safetensors"))
-    found = pass_.nothing()
-    for part in parts:
-        columns = load_file(part)
-        found = (
-            {name: units.joined(_units(name, columns)) for name, units in found.items()} if columns else found
-        )
-    return found
+    found, errors = pass_.nothing(), dict[str, str]()
+    for part in sorted((folder / "parts" / "units").glob("part-*.safetensors")):
+        columns, note = read_part(part)
+        found = {name: units.joined(_units(name, columns)) for name, units in found.items()}
+        errors |= note["errors"]
+    if not any(int(units.images) for units in found.values()):
+        raise DataError("no image could be read", next(iter(errors.values()), ""))
+    return found, errors
+
+
+def write_units(found: dict[str, Units], ids: Sequence[str], path: Path) -> None:
+    """What is known of every unit as one table: a row per unit."""
+    rows = [
+        {
+            "layer": name,
+            "channel": c,
+            "mean": float(units.mean[c]),
+            "deviation": float(units.deviation[c]),
+            "least": float(units.low[c]),
+            "fires_for": int(units.live[c]),
+            "images": int(units.images),
+            "strongest": units.value[c].tolist(),
+            "ids": [ids[k] if k >= 0 else None for k in units.image[c].tolist()],
+            "places": units.place[c].tolist(),
+        }
+        for name, units in found.items()
+        for c in range(len(units.low))
+    ]
+    atomically(path, lambda draft: pq.write_table(pa.Table.from_pylist(rows), draft))
 
 
 class _Pass:

@@ -61,6 +61,13 @@ def write_part(path: Path, ids: Sequence[str], part: Part) -> None:
     atomically(path, lambda draft: save_file(tensors, draft, {"unfool": note}))
 
 
+def read_part(path: Path, names: Sequence[str] | None = None) -> tuple[Columns, dict[str, Any]]:
+    """What :func:`write_part` wrote: some or all tensors, and the note beside them."""
+    with safe_open(path, "pt") as file:
+        note = json.loads(file.metadata()["unfool"])
+        return {name: file.get_tensor(name) for name in file.keys() if names is None or name in names}, note  # noqa: SIM118
+
+
 def claim_folder(folder: Path, recipe: str) -> None:
     """Write the recipe where there is none; another one's folder is refused."""
     try:

@@ -19,6 +19,8 @@ class Cell(NamedTuple):
     image: Tensor
     lines: Sequence[str]
     wrong: bool = False
+    edge: bool = True
+    """Whether a line is drawn around it."""
 
 
 def sheet(titles: Sequence[str], rows: Sequence[tuple[str, Sequence[Cell]]], side: int = 132) -> Image.Image:
@@ -43,9 +45,9 @@ def sheet(titles: Sequence[str], rows: Sequence[tuple[str, Sequence[Cell]]], sid
             if r == 0:
                 draw.text((at, MARGIN - 4), titles[k], fill=SOFT, font=strong)
             whole.paste(pictures[r][k], (at, top))
-            draw.rectangle(
-                (at - 1, top - 1, at + pictures[r][k].width, top + pictures[r][k].height), outline=EDGE
-            )
+            if cell.edge:
+                around = (at - 1, top - 1, at + pictures[r][k].width, top + pictures[r][k].height)
+                draw.rectangle(around, outline=EDGE)
             for i, line in enumerate(cell.lines):
                 tint = (ALARM if cell.wrong else INK) if i == 0 else SOFT
                 place = (at, top + pictures[r][k].height + 2 + i * LINE)

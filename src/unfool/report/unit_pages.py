@@ -1,0 +1,73 @@
+"""The pages about units as a folder: an overview, one for each layer, one for some units, each linked to the others."""
+
+import shlex
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from ..analysis.units import Gallery, Layer, Patch, card
+from ..data.base import Source
+from ..model import Model
+from ..runs.begin import Watch
+from ..runs.units import Looking
+from .page import Page, write_page
+from .subjects.units import layer_page, overview_page, unit_page
+
+Unit = tuple[Layer, int]
+
+
+def write_unit_pages(
+    plan: Looking,
+    model: Model,
+    source: Source,
+    layers: Sequence[Layer],
+    own: Sequence[Unit],
+    errors: Mapping[str, str],
+    folder: Path,
+    shown: int,
+    watch: Watch,
+) -> Page:
+    """Write the pages of layers and of the units in ``own``; the overview is given back."""
+    gallery, command = Gallery(model, source, plan.ids(source)), shlex.join(["unfool", *sys.argv[1:]])
+    with watch("pages", len(layers) + len(own)) as progress:
+        for layer in layers:
+            some = [(c, gallery.patches(layer, c)) for c in _spread(len(layer.units.low), shown)]
+            control = gallery.random_patches(layer, plan.keep, plan.seed)
+            page = layer_page(layer, some, control, _links(layers, own, ".."), repr(plan))
+            write_page(page, folder / layer.name, command)
+            progress(1)
+        for layer, c in own:
+            page = _unit(plan, model, gallery, layer, c, _links(layers, own, ".."))
+            write_page(page, folder / _place(layer, c), command)
+            progress(1)
+    title = f"Units of {plan.model} over {plan.data}"
+    return overview_page(title, layers, _links(layers, own, "."), repr(plan), len(errors))
+
+
+def _unit(
+    plan: Looking, model: Model, gallery: Gallery, layer: Layer, c: int, links: Sequence[tuple[str, str]]
+) -> Page:
+    found = card(model, gallery, layer, c, plan.seed)
+    close = layer.units.alike()[c]
+    least = int(close.argmin())
+    like_it: list[tuple[str, Sequence[Patch]]] = [
+        (f"{k} ({r:.2f})", gallery.patches(layer, k)) for k, r in (*found.alike, (least, float(close[least])))
+    ]
+    control = gallery.random_patches(layer, plan.keep, plan.seed)
+    return unit_page(layer, found, like_it, control, model.classes, links, repr(plan))
+
+
+def _spread(units: int, shown: int) -> list[int]:
+    """So many channels evenly over all of them."""
+    n = min(units, shown)
+    return [k * units // n for k in range(n)]
+
+
+def _place(layer: Layer, c: int) -> str:
+    return f"{layer.name}-{c}"
+
+
+def _links(layers: Sequence[Layer], own: Sequence[Unit], up: str) -> list[tuple[str, str]]:
+    top = [] if up == "." else [("all layers", f"{up}/report.html")]
+    each = [(one.name, f"{up}/{one.name}/report.html") for one in layers]
+    return [*top, *each, *((f"{one.name}:{c}", f"{up}/{_place(one, c)}/report.html") for one, c in own)]
