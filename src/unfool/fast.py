@@ -66,6 +66,17 @@ def folded(net: nn.Module, x: Tensor) -> nn.Module:
     return swift if torch.allclose(before, after, rtol=1e-3, atol=1e-3 * float(before.abs().max())) else net
 
 
+@torch.no_grad()
+def filters_of(net: nn.Module, x: Tensor, wanted: nn.Module | None = None) -> tuple[nn.Module, Tensor] | None:
+    """A convolution, by default the first that runs, and its weights [K, C, *] with batch norm behind it in them."""
+    calls = observed_calls(lambda: net(x), [m for m in net.modules() if isinstance(m, Convolution)])
+    conv = wanted or (calls[0].module if calls else None)
+    if not isinstance(conv, Convolution):
+        return None
+    norm = dict(_pairs(net, x)).get(conv)
+    return conv, (conv if norm is None else fuse_conv_bn_eval(conv, norm)).weight.detach().clone()
+
+
 def _pairs(net: nn.Module, x: Tensor) -> Iterator[tuple[Convolution, BatchNorm]]:
     """Convolutions whose output went straight into a batch norm, each used once."""
     watched = [m for m in net.modules() if isinstance(m, Convolution | BatchNorm)]

@@ -17,7 +17,7 @@ from .blackbox import BlackBox
 from .borrow import borrowed, trains
 from .dress import Dress
 from .errors import AccessError, InputError, UnfoolError, UnknownName
-from .fast import inference_copy
+from .fast import filters_of, inference_copy
 from .grids import Grid, grid_of
 from .hooks import Enough, first_outputs, observed_calls
 from .outputs import Outputs, as_logits, as_scores, mean_logits, told_outputs
@@ -259,6 +259,17 @@ class Model:
                 f"{self.name} has no layer with positions", "name a layer that gives [B, C, *space]"
             )
         return next(reversed(found))
+
+    def filters(self, x: Tensor, layer: str = "") -> tuple[str, Tensor]:
+        """A convolution's name and its filters [K, C, *], batch norm folded in; by default of the first to run."""
+        wanted = self.layer(layer) if layer else None
+        with self.settled():
+            found = filters_of(self.net, self._dress(x[:1]), wanted)
+        if found is None:
+            raise InputError(
+                f"{f'layer {layer!r}' if layer else self.name} is no convolution: it has no filters"
+            )
+        return next(name for name, module in self.layers.items() if module is found[0]), found[1].cpu()
 
     def need(self, access: Access, who: str) -> None:
         """Raise unless the model gives what ``who`` asks for."""

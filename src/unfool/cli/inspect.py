@@ -3,6 +3,8 @@
 from cyclopts import App
 
 SUBJECTS = {
+    "filters": "The filters of the first convolution, and which are dead, noisy or double.",
+    "templates": "What a linear classifier looks for, and where it draws its lines.",
     "units": "What makes each channel of each layer fire.",
     "field": "What part of the image each layer sees.",
     "transfer": "Whom images made to fool one model fool, too.",

@@ -16,7 +16,7 @@ def nested(image: Tensor, boxes: Sequence[Sequence[slice]], side: int = 320) -> 
     factor = large.shape[-1] / drawable(image).shape[-1]
     picture = to_picture(large)
     draw = ImageDraw.Draw(picture)
-    for k, box in enumerate(boxes):
+    for k, box in reversed([*enumerate(boxes)]):  # the smallest on top
         rows, columns = box[-2:]
         ends = np.array([columns.start, rows.start, columns.stop, rows.stop]) * factor
         draw.rectangle(

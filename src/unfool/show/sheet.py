@@ -7,6 +7,7 @@ from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 
 from ..views import to_picture
+from .grid import FONT
 from .image import colour, enlarged
 
 INK, SOFT, ALARM, EDGE = (40, 40, 40), (120, 120, 120), (178, 58, 0), (200, 200, 200)
@@ -25,7 +26,7 @@ class Cell(NamedTuple):
 
 def sheet(titles: Sequence[str], rows: Sequence[tuple[str, Sequence[Cell]]], side: int = 132) -> Image.Image:
     """Rows of cells under column titles; each row's name stands at its left."""
-    font, strong = ImageFont.load_default(size=12), ImageFont.load_default(size=13)
+    font, strong = ImageFont.truetype(FONT, 11), ImageFont.truetype(FONT, 12)
     pictures = [[to_picture(enlarged(colour(c.image), side)) for c in cells] for _, cells in rows]
     widths = [
         max(max(r[k].width for r in pictures), _room(rows, k, titles[k], strong)) for k in range(len(titles))
