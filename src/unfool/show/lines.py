@@ -38,12 +38,13 @@ def lines(
     y: str,
     *,
     log: bool = False,
+    log_x: bool = False,
     share: bool = False,
     ticks: Sequence[float] = (),
     width: float = 7.2,
     height: float = 3.6,
 ) -> str:
-    """Every series with its interval, labelled beside the axes; ``log`` on both axes, ``share`` from 0 to 1."""
+    """Every series with its interval, labelled beside the axes; ``log`` and ``log_x`` scales, ``share`` from 0 to 1."""
 
     def draw(axes: Axes) -> None:
         for k, one in enumerate(series):
@@ -51,6 +52,8 @@ def lines(
         axes.set(xlabel=x, ylabel=y)
         if log:
             axes.set(xscale="log", yscale="log")
+        if log_x:
+            axes.set(xscale="log")
         if share:
             axes.set_ylim(-0.02, 1.02)
         if ticks:
