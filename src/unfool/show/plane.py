@@ -22,7 +22,7 @@ def regions(
         axes.imshow(
             cells, cmap=pale, vmin=-0.5, vmax=len(names) - 0.5, extent=ends, origin="lower", aspect="auto"
         )
-        axes.scatter(points[:, 0], points[:, 1], c=shades[labels.numpy()], s=5, linewidths=0, rasterized=True)
+        axes.scatter(*points.numpy().T, c=shades[labels.numpy()], s=5, linewidths=0, rasterized=True)
         for k, name in enumerate(names):
             if (labels == k).any():
                 x, y = points[labels == k].mean(0).tolist()
