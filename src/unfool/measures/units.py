@@ -104,7 +104,8 @@ class Units(NamedTuple):
 
 
 def unit_layers(model: Model, x: Tensor, wanted: Sequence[str] = ()) -> dict[str, Grid]:
-    """Layers with positions by name or pattern ("layer3*"), in the network's order; by default the last of each size.
+    """Layers with positions by name or pattern ("layer3*"), in the network's order; by default the last of each size
+    among the outermost.
 
     "all" is every one of them.
     """
@@ -112,7 +113,11 @@ def unit_layers(model: Model, x: Tensor, wanted: Sequence[str] = ()) -> dict[str
     if not grids:
         raise InputError(f"{model.name} has no layer with positions")
     if not wanted:
-        last = {grid.sides: name for name, grid in grids.items()}
+        depth = {
+            grid.sides: min(n.count(".") for n, g in grids.items() if g.sides == grid.sides)
+            for grid in grids.values()
+        }
+        last = {grid.sides: name for name, grid in grids.items() if name.count(".") == depth[grid.sides]}
         return {name: grid for name, grid in grids.items() if last[grid.sides] == name}
     for pattern in wanted:
         if pattern != "all" and not any(fnmatchcase(name, pattern) for name in grids):

@@ -29,6 +29,17 @@ def enlarged(image: Tensor, side: int = 224) -> Tensor:
     return F.interpolate(image[None], scale_factor=factor, mode="nearest")[0] if factor > 1 else image
 
 
+def fitted(image: Tensor, side: int) -> Tensor:
+    """The same with its longer side exactly that long: pixels as squares where it is much smaller, else smooth."""
+    long = max(image.shape[-2:])
+    size = [max(1, round(s * side / long)) for s in image.shape[-2:]]
+    if side >= 3 * long:
+        return F.interpolate(image[None], size, mode="nearest")[0]
+    return F.interpolate(image[None], size, mode="bilinear", antialias=True, align_corners=False)[0].clamp(
+        0, 1
+    )
+
+
 def png(image: Tensor) -> bytes:
     """An 8-bit PNG file of [1 or 3, H, W] in [0, 1]."""
     return encoded(to_picture(image))

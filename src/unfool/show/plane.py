@@ -20,11 +20,17 @@ def regions(
     def draw(axes: Axes) -> None:
         pale = ListedColormap(0.35 * shades + 0.65)
         axes.imshow(
-            cells, cmap=pale, vmin=-0.5, vmax=len(names) - 0.5, extent=ends, origin="lower", aspect="auto"
+            cells.numpy(),
+            cmap=pale,
+            vmin=-0.5,
+            vmax=len(names) - 0.5,
+            extent=ends,
+            origin="lower",
+            aspect="auto",
         )
         axes.scatter(*points.numpy().T, c=shades[labels.numpy()], s=5, linewidths=0, rasterized=True)
         for k, name in enumerate(names):
-            if (labels == k).any():
+            if bool((labels == k).any()):
                 x, y = points[labels == k].mean(0).tolist()
                 axes.text(x, y, name[:16], ha="center", va="center", weight="bold", color="black", fontsize=9)
         axes.set(xlabel="first main direction", ylabel="second", xticks=[], yticks=[])

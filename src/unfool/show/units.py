@@ -10,7 +10,7 @@ from torch import Tensor
 
 from ..views import as_tensor, to_picture
 from .chart import GREY, colours, drawn
-from .image import colour, drawable, enlarged
+from .image import colour, drawable, fitted
 
 BEYOND = (0.96, 0.90, 0.80)
 """What is beyond the border of an image."""
@@ -29,7 +29,7 @@ def in_frame(patch: Tensor, box: Sequence[slice], size: Sequence[int]) -> Tensor
 
 def boxed(image: Tensor, box: Sequence[slice], side: int) -> Tensor:
     """An image with the part that is seen outlined: [3, H, W]."""
-    large = enlarged(colour(image), side)
+    large = fitted(colour(image), side)
     factor = large.shape[-1] / drawable(image).shape[-1]
     rows, columns = box[-2:]
     picture = to_picture(large)

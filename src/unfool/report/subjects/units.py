@@ -7,6 +7,7 @@ from PIL import Image
 
 from ...analysis.rates import Mean
 from ...analysis.units import Layer, Patch, UnitCard
+from ...show.image import fitted
 from ...show.sheet import Cell, sheet
 from ...show.units import boxed, class_profile, in_frame, projected, value_histogram
 from ..page import Figure, Grid, Page, Section, class_name
@@ -122,7 +123,8 @@ def _sheet(layer: Layer, rows: Sequence[tuple[str, list[Cell]]], side: int) -> I
     """Rows of cells, the short ones filled up with white."""
     most = max(len(cells) for _, cells in rows)
     blank = Cell(torch.ones(3, *layer.field.size[-2:]), [""], edge=False)
-    filled = [(name, [*cells, *[blank] * (most - len(cells))]) for name, cells in rows]
+    each = [(name, [*cells, *[blank] * (most - len(cells))]) for name, cells in rows]
+    filled = [(name, [c._replace(image=fitted(c.image, side)) for c in cells]) for name, cells in each]
     return sheet(["strongest", *[""] * (most - 1)], filled, side)
 
 
