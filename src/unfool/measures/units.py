@@ -113,12 +113,7 @@ def unit_layers(model: Model, x: Tensor, wanted: Sequence[str] = ()) -> dict[str
     if not grids:
         raise InputError(f"{model.name} has no layer with positions")
     if not wanted:
-        depth = {
-            grid.sides: min(n.count(".") for n, g in grids.items() if g.sides == grid.sides)
-            for grid in grids.values()
-        }
-        last = {grid.sides: name for name, grid in grids.items() if name.count(".") == depth[grid.sides]}
-        return {name: grid for name, grid in grids.items() if last[grid.sides] == name}
+        return _stages(grids)
     for pattern in wanted:
         if pattern != "all" and not any(fnmatchcase(name, pattern) for name in grids):
             _missing(model, pattern, grids)
@@ -127,6 +122,15 @@ def unit_layers(model: Model, x: Tensor, wanted: Sequence[str] = ()) -> dict[str
         for name, grid in grids.items()
         if any(pattern == "all" or fnmatchcase(name, pattern) for pattern in wanted)
     }
+
+
+def _stages(grids: Mapping[str, Grid]) -> dict[str, Grid]:
+    """The last layer of each size among the outermost: of a residual network a stage, not a part of the next one."""
+    depth = dict[tuple[int, ...], int]()
+    for name, grid in grids.items():
+        depth[grid.sides] = min(name.count("."), depth.get(grid.sides, 99))
+    last = {grid.sides: name for name, grid in grids.items() if name.count(".") == depth[grid.sides]}
+    return {name: grid for name, grid in grids.items() if last[grid.sides] == name}
 
 
 def _missing(model: Model, name: str, grids: Mapping[str, Grid]) -> None:
