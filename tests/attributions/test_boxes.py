@@ -17,12 +17,15 @@ from unfool.attributions.cam import GradCAM, HiResCAM
 from unfool.attributions.gradient import Gradient
 from unfool.attributions.occlusion import Occlusion
 from unfool.attributions.panels import OcclusionPanels
+from unfool.boxes import box_masks
 from unfool.data.address import open_data
 from unfool.detections import detector
 from unfool.errors import InputError
-from unfool.measures.places import box_masks
+from unfool.method import Question
 from unfool.model import Model
 from unfool.objectives import Logit
+from unfool.rows import Batch
+from unfool.runs.work import answered
 from unfool.targets import Box
 from unfool.zoo.address import load
 
@@ -95,8 +98,8 @@ class Empty(nn.Module):
 
 
 WRONG: list[tuple[Model, Any, Any, str]] = [
-    (detector(Empty()), None, None, "finds no box of class 0 in image 0"),
-    (detector(Told([LEFT], [1], "l")), 2, None, "finds no box of class 2 in image 0"),
+    (detector(Empty()), None, None, "image 0 of the batch: the detector finds no box of class 0"),
+    (detector(Told([LEFT], [1], "l")), 2, None, "image 0 of the batch: the detector finds no box of class 2"),
     (detector(Told([LEFT], [1], "l")), 1, Box("given"), "needs the images' boxes"),
     (detector(Told([LEFT], [1], "l")), 1, Logit(), "is about scores of classes"),
     (Model(nn.Sequential(nn.Flatten(), nn.Linear(64, 4))), 1, Box(), "asks for boxes, the network gives"),
@@ -107,6 +110,44 @@ WRONG: list[tuple[Model, Any, Any, str]] = [
 def test_what_does_not_fit_is_one_sentence(model: Model, target: Any, objective: Any, message: str):
     with pytest.raises(InputError, match=message):
         Gradient()(model, images(2, 1, 8, 8), target, objective=objective)
+
+
+class Bright(nn.Module):
+    """Finds one box of class 1 in bright images, and none in dark ones."""
+
+    def forward(self, images: list[Tensor]) -> list[dict[str, Tensor]]:
+        found = [int(image.mean() > 0.5) for image in images]
+        return [
+            {
+                "boxes": torch.tensor([LEFT] * n).view(n, 4),
+                "labels": torch.ones(n).long(),
+                "scores": image.mean()[None][:n],
+            }
+            for n, image in zip(found, images, strict=True)
+        ]
+
+
+@pytest.mark.parametrize(
+    ("objective", "target", "errors"),
+    [
+        (None, None, {"a": "the detector finds no box of class 0"}),
+        (Box(), 1, {"a": "the detector finds no box of spot"}),
+        (Box("given"), 1, {"b": "its box is empty"}),
+        (Box(), 2, dict.fromkeys("ab", "the detector finds no box of class 2")),
+    ],
+)
+def test_a_run_goes_on_without_images_that_have_no_such_box(
+    objective: Box | None, target: int | None, errors: dict[str, str]
+):
+    x = torch.stack([torch.full((1, 8, 8), shade) for shade in (0.1, 0.9)])
+    objects = torch.tensor([[[0.0, 0, 4, 8, 1]], [[0.0, 0, 0, 0, -1]]])
+    batch = Batch(("a", "b"), x, torch.tensor([-1, -1]), objects=objects)
+    names = ("nothing", "spot") if target == 1 else ()
+    question = Question(detector(Bright(), names), target=target, objective=objective)
+    part = answered(Gradient(), question, batch)
+    assert part.errors == errors
+    if objective is None:
+        assert torch.isfinite(part.columns["heat"][1]).all()
 
 
 @pytest.fixture(scope="module")

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from ..checks import as_numbers, checked_images, checked_labels, row_ids
-from ..detections import finds_boxes, labels_of, told
+from ..detections import finds_boxes, labels_of
 from ..errors import InputError
 from ..maps import resize, strongest_channel
 from ..method import Columns, Method, Question, checked_model
@@ -16,10 +16,7 @@ from ..model import Model
 from ..objectives import Logit, Objective, Output
 from ..query import Query
 from ..rows import Batch, Rng
-from ..targets import Box, Segment
-
-EMPTY = "its mask is empty"
-"""Why a run leaves an image out whose score would be that of its mask."""
+from ..targets import Box
 
 
 class Explained(NamedTuple):
@@ -134,39 +131,6 @@ class Attribution(Method, ABC):
             scores = [query.instead(query.objective, y).ask(x).score for y in ys]
         found = zip(heats, scores, ys, strict=True)
         return tuple(self._explained(heat, x, score, y, query, home, seed) for heat, score, y in found)
-
-    @final
-    def left_out(self, question: Question, batch: Batch) -> dict[str, str]:
-        if finds_boxes(question.model):
-            return self._without_a_box(question, batch)
-        asked = () if question.objective is None else question.objective.fixes
-        if "mask" not in asked or batch.masks is None:
-            return self._without_the_class(question, batch)
-        empty = ~batch.masks.flatten(1).bool().any(1)
-        return {i: EMPTY for i, nothing in zip(batch.ids, empty.tolist(), strict=True) if nothing}
-
-    def _without_the_class(self, question: Question, batch: Batch) -> dict[str, str]:
-        """Images that have nothing of the class whose region is asked about."""
-        objective, model = question.objective, question.model
-        if question.target is None or not isinstance(objective, Segment):
-            return {}
-        scores = model(batch.x)
-        mask = None if batch.masks is None else batch.masks.to(scores.device)
-        lacking = objective.lacking(scores, question.labels(batch).to(scores.device), mask).tolist()
-        names = [model.label_name(int(y)) for y in question.labels(batch)]
-        told = zip(batch.ids, names, lacking, strict=True)
-        return {i: f"no position of {name} to explain" for i, name, empty in told if empty}
-
-    def _without_a_box(self, question: Question, batch: Batch) -> dict[str, str]:
-        """Images in which a detector finds nothing to explain."""
-        if question.objective not in (None, Box()):
-            return {}
-        found = [labels.tolist() for _, _, labels in told(question.model, batch.x)]
-        wanted = question.target
-        boxless = (not labels or (wanted is not None and int(wanted) not in labels) for labels in found)
-        return {
-            i: "the detector finds no such box" for i, lacks in zip(batch.ids, boxless, strict=True) if lacks
-        }
 
     @final
     def columns(self, question: Question, batch: Batch) -> Columns:

@@ -5,7 +5,6 @@ from typing import Annotated, ClassVar, Literal
 import torch
 from torch import Tensor
 
-from ..errors import InputError
 from ..spec import Bound, Fraction, Natural
 from .grading import Asked, Measure
 
@@ -102,14 +101,3 @@ def nearest(place: Tensor, masks: Tensor) -> Tensor:
     grid = torch.stack(torch.meshgrid(*axes, indexing="ij")).flatten(1)  # [dims, P]
     square = (grid[:, None] - grid[:, place][:, :, None]).square().sum(0)  # [B, P]
     return square.sqrt().where(masks.flatten(1), torch.inf).amin(1)
-
-
-def box_masks(boxes: Tensor, space: tuple[int, int]) -> Tensor:
-    """Boxes [B, 4] as (left, top, right, bottom) in pixels, filled: [B, 1, H, W] bool."""
-    if boxes.ndim != 2 or boxes.shape[1] != 4:
-        raise InputError(f"boxes are (left, top, right, bottom) for each image, not {list(boxes.shape)}")
-    left, top, right, bottom = (t[:, None, None] for t in boxes.T)
-    rows = torch.arange(space[0], device=boxes.device)[None, :, None] + 0.5
-    columns = torch.arange(space[1], device=boxes.device)[None, None] + 0.5
-    inside = (columns > left) & (columns < right) & (rows > top) & (rows < bottom)
-    return inside[:, None]
