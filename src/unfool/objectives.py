@@ -26,6 +26,8 @@ class Objective(Spec, ABC):
 
     numbers: ClassVar[int | None] = 1
     """How many whole numbers per row ``y`` is; None: an objective's own affair."""
+    probable: ClassVar[bool] = False
+    """Whether its score is a probability."""
 
     @property
     @abstractmethod

@@ -166,6 +166,7 @@ class Box(Output):
     That one is the surest of its class in the unchanged image, or the ``box`` that comes with the image.
     """
 
+    probable: ClassVar[bool] = True
     where: Literal["found", "given"] = "found"
     least: Fraction = 0.5
     """The least intersection over union of the two."""
@@ -191,8 +192,11 @@ class Box(Output):
 
     def lacking(self, trace: Trace, y: Tensor) -> Mapping[str, Tensor]:
         left, top, right, bottom = trace[self.fixes[0]].unbind(1)
-        reason = "its box is empty" if self.where == "given" else "the detector finds no box of {}"
-        return {reason: (right <= left) | (bottom <= top)}
+        empty = (right <= left) | (bottom <= top)
+        if self.where == "given":
+            return {"its box is empty": empty}
+        none = (_boxes_of(trace["output"], self)[:, LABEL] < 0).all(1)
+        return {"the detector finds no box": empty & none, "the detector finds no box of {}": empty}
 
     def place(self, trace: Trace, y: Tensor, space: tuple[int, ...]) -> Tensor | None:
         return box_masks(trace[self.fixes[0]], space)

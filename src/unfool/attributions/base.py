@@ -7,15 +7,14 @@ from typing import Any, NamedTuple, final
 import torch
 from torch import Tensor
 
-from ..checks import as_numbers, checked_images, checked_labels, row_ids
-from ..detections import finds_boxes, labels_of
+from ..checks import checked_images, row_ids
 from ..errors import InputError
 from ..maps import resize, strongest_channel
-from ..method import Columns, Method, Question, checked_model
+from ..method import Columns, Method, Question, checked_model, targets_of
 from ..model import Model
-from ..objectives import Logit, Objective, Output
+from ..objectives import Objective
 from ..query import Query
-from ..rows import Batch, Rng
+from ..rows import Batch
 from ..targets import Box
 
 
@@ -65,35 +64,22 @@ class Attribution(Method, ABC):
         network's tensors, one row per image: the ``mask`` of ``Segment('mask')``, the ``reference`` of ``Like()``, the
         ``box`` of ``Box('given')``. A detector is asked about its surest box.
         """
-        query, x, home = self._question(model, x, target, objective, given, seed, ids)
+        question = Question(model, target=target, seed=seed, objective=objective, given=given or {})
+        query, x, home = self._asked(question, x, ids)
         with model.settled():
             heat = self.explain(query, x).detach()
             score = query.ask(x).score if query.score is None else query.score
         return self._explained(heat, x, score, query.y, query, home, seed)
 
-    def _question(
-        self,
-        model: Model,
-        x: Tensor,
-        target: Any,
-        objective: Objective | None,
-        given: Mapping[str, Tensor] | None,
-        seed: int,
-        ids: Sequence[Any] | None,
+    def _asked(
+        self, question: Question, x: Tensor, ids: Sequence[Any] | None
     ) -> tuple[Query, Tensor, torch.device]:
         """What is asked, the images where the model is, and where they came from."""
-        checked_model(model, boxes=True)
-        x = checked_images(x)
-        objective = objective or (Box() if finds_boxes(model) else Logit())
-        if finds_boxes(model) and isinstance(objective, Output) and not isinstance(objective, Box):
-            raise InputError(
-                f"{objective!r} is about scores of classes, {model.name} tells boxes", "use Box()"
-            )
-        home, x = x.device, x.to(model.device)
-        y = None if target is None else _checked(target, x, objective, model)
-        rng = Rng.seeded(seed, row_ids(ids, len(x)), model.device)
-        fixed = {name: _one_per_image(name, t, x) for name, t in (given or {}).items()}
-        return Query(model, objective, y, rng, images=x, who=type(self).__name__, fixed=fixed), x, home
+        checked_model(question.model, boxes=True)
+        home = checked_images(x).device
+        query = question.explaining(checked_images(x), row_ids(ids, len(x)), type(self).__name__)
+        assert query.images is not None
+        return query, query.images, home
 
     def _explained(
         self, heat: Tensor, x: Tensor, score: Tensor, y: Tensor, query: Query, home: torch.device, seed: int
@@ -121,8 +107,9 @@ class Attribution(Method, ABC):
 
         ``targets`` has one entry per target, each what ``target`` may be: ``[3, 8]`` are two classes of all images.
         """
-        query, x, home = self._question(model, x, None, objective, given, seed, ids)
-        ys = [_checked(target, x, query.objective, model) for target in targets]
+        question = Question(model, seed=seed, objective=objective, given=given or {})
+        query, x, home = self._asked(question, x, ids)
+        ys = [targets_of(target, x, query.objective, model) for target in targets]
         if not ys:
             raise InputError("there are no targets", "give at least one: [0]")
         query = query.instead(query.objective, ys[0])
@@ -134,15 +121,12 @@ class Attribution(Method, ABC):
 
     @final
     def columns(self, question: Question, batch: Batch) -> Columns:
-        given = dict(question.given) | ({} if batch.masks is None else {"mask": batch.masks})
-        if batch.objects is not None:
-            given["box"] = batch.victims[:, :4]
         found = self(
             question.model,
             batch.x,
             question.target,
             objective=question.objective,
-            given=given,
+            given=question.about(batch).given,
             seed=question.seed,
             ids=batch.ids,
         )
@@ -155,17 +139,3 @@ class Attribution(Method, ABC):
             "raw_max": high,
             **found.notes,
         }
-
-
-def _checked(target: Any, x: Tensor, objective: Objective, model: Model) -> Tensor:
-    if objective.numbers is None:
-        y = as_numbers(target, "targets").to(model.device).long()
-        return y.expand(len(x), -1) if y.ndim == 1 else y
-    labels = checked_labels(target, x, labels_of(model) if "output" in objective.reads else None, "targets")
-    return labels.to(model.device)
-
-
-def _one_per_image(name: str, t: Tensor, x: Tensor) -> Tensor:
-    if t.ndim == 0 or len(t) not in (1, len(x)):
-        raise InputError(f"{name} must have one row for each of {len(x)} images, not {list(t.shape)}")
-    return t.detach().to(x.device).expand(len(x), *t.shape[1:])

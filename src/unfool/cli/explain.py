@@ -98,7 +98,7 @@ def explain(
         seed=seed,
         objective=asked,
     )
-    if len(aims) > 1 and (grade or asked is None or asked.numbers is not None):
+    if len(aims) > 1 and (asked is None or asked.numbers is not None):
         raise InputError(
             f"{target} is more than one class", "explain one, or a pair by --objective 'Between()'"
         )
