@@ -224,7 +224,7 @@ def test_grades_by_command(
 
 def test_grades_go_on_without_images_that_have_no_such_box(tmp_path: Path, capsys: Any):
     x = scene_samples("test").x[:4].clone()
-    x[1] = 0
+    x[1] = 128
     np.savez(tmp_path / "own.npz", x=x.numpy())
     base = ["explain", "Gradient", str(tmp_path / "own.npz"), "--model", "unfool:scenes"]
     out = ["--out", str(tmp_path / "g"), "--quiet", "--grade", "--measures", "Pointing"]
