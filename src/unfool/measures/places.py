@@ -5,6 +5,7 @@ from typing import Annotated, ClassVar, Literal
 import torch
 from torch import Tensor
 
+from ..rows import column
 from ..spec import Bound, Fraction, Natural
 from .grading import Asked, Measure
 
@@ -51,12 +52,18 @@ class Overlap(Measure):
         return iou.where(shown(masks) & shown(marked), torch.nan)
 
     def _marked(self, asked: Asked) -> Tensor:
-        unit, flat = unit_range(asked.maps.seen.clamp_min(0))
-        least = otsu(unit) if self.threshold is None else torch.full_like(unit[:, 0], self.threshold)
-        marked = (unit > least[:, None]) & ~flat[:, None]
-        if self.cutoff:
-            marked &= (asked.before >= self.cutoff)[:, None]
-        return marked.view_as(asked.maps.seen)
+        marked = hot(asked.maps.seen, self.threshold)
+        return marked & column(asked.before >= self.cutoff, marked) if self.cutoff else marked
+
+
+def hot(heat: Tensor, threshold: float | None = None) -> Tensor:
+    """Where a map's positive part, spread over [0, 1], is above a threshold, by default Otsu's: [B, 1, *] bool.
+
+    Nowhere, where it is the same everywhere.
+    """
+    unit, flat = unit_range(heat.clamp_min(0))
+    least = otsu(unit) if threshold is None else torch.full_like(unit[:, 0], threshold)
+    return ((unit > least[:, None]) & ~flat[:, None]).view_as(heat)
 
 
 def there(asked: Asked) -> Tensor:
