@@ -83,10 +83,9 @@ def explain(
 
     network = loading.load(model, boxes=True)
     aims = target_numbers(target, network)
-    of_maps = gives_maps(network, opened(data))
-    asked = parse(objective, Objective) if objective else Segment() if of_maps else None
-    if reference is not None and objective is None:
-        asked = Like()
+    asked = parse(objective, Objective) if objective else None if reference is None else Like()
+    if asked is None and gives_maps(network, opened(data)):
+        asked = Segment()
     recipe = Recipe(
         parse(method, Attribution),
         model,
@@ -114,7 +113,7 @@ def explain(
 
         found = grade_run(recipe, network, measures or (), relabelled, folder, loading, output)
         badge, numbers = found.badge, {"grade": clean(told(found))}
-    drawn = map_panels if of_maps else panels
+    drawn = map_panels if gives_maps(network, opened(data)) else panels
     shown.draw(lambda shown, k: drawn(shown, k, badge))
     if write is not None:
         numbers["written"] = write_maps(write, shown)
