@@ -4,6 +4,7 @@ Of the embedded scenes the boxes are known exactly: the share of a map's positiv
 that of a blob in the middle of the image.
 """
 
+import itertools
 from typing import Any
 
 import pytest
@@ -190,3 +191,25 @@ def test_panels_of_a_detector_have_no_classes(scenes: tuple[Model, Tensor, Tenso
     notes = OcclusionPanels()(model, x[:2]).notes
     assert "probability" not in notes
     assert notes["response"].shape == (2, 48, 48)
+
+
+@pytest.mark.parametrize("net", ["wide", "coarse"])
+def test_occlusion_of_a_detector_is_that_of_plain_images(net: str):
+    """The box of the unchanged image is followed, window by window."""
+    model, data = load(f"unfool:scenes?net={net}"), open_data("unfool:scenes")
+    x = data.batch(data.ids()[:3], model.view, model.classes).x
+    mean, asked, first = x.mean((2, 3), keepdim=True), Box(), model.trace(x)
+    y = asked.usual(first)
+    fixed = asked.fixed(first, y)
+    expected = torch.zeros(3, 48, 48)
+    for r, c in itertools.product(range(0, 48, 8), repeat=2):
+        here = (slice(r, r + 8), slice(c, c + 8))
+        hidden = x.clone()
+        hidden[(..., *here)] = mean
+        fall = asked.score({**first, **fixed}, y) - asked.score({**model.trace(hidden), **fixed}, y)
+        expected[(..., *here)] = fall.detach()[:, None, None]
+    found = Occlusion((8,), (8,), "mean")(model, x)
+    assert torch.allclose(found.heat[:, 0], expected, atol=1e-5)
+    assert torch.allclose(found.score, asked.score({**first, **fixed}, y))
+    all_asked = Occlusion((8,), (8,), "mean", coarse=3, refined=1.0)(model, x)
+    assert torch.allclose(all_asked.heat, found.heat, atol=1e-5)
