@@ -134,11 +134,12 @@ def panels(shown: Shown, k: int, badge: "Badge | None" = None) -> list[tuple[str
     label = explained(shown, row)
     found = [(f"{label}: {span(shown, row)}", map_picture(heat))]
     found.append((beside(shown, row) or "overlay", overlay(image, heat)))
-    if badge is not None:
-        found = [(text, badged(picture, badge.verdict, badge.brief)) for text, picture in found]
     found = [("image", image), *found]
     if "box" in table.columns:
         found = [(text, boxed(shown, row, picture)) for text, picture in found]
+    if badge is not None:
+        maps = [(text, badged(picture, badge.verdict, badge.brief)) for text, picture in found[1:]]
+        found = [found[0], *maps]
     if "each" in table.columns:
         tops = table["each_max"][row].tolist()
         for name, top, one in zip(layers(shown, row), tops, table["each"][row], strict=True):

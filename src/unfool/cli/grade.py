@@ -140,7 +140,7 @@ def _span(mean: "Mean", digits: int = 2) -> str:
 
 
 def _number(value: float, digits: int) -> str:
-    return f"{value:.{digits}f}".replace("-", "−")
+    return f"{round(value, digits) + 0.0:.{digits}f}".replace("-", "−")  # no minus before a zero
 
 
 def digits(line: "Line") -> int:
