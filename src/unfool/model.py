@@ -72,6 +72,8 @@ class Model:
         self._dress = Dress.of(net, mean, std, box, device)
         self.device = self._dress.device
         self.width: int | None = len(self.classes) or None
+        self.maps: bool | None = None
+        """Whether it answers with maps of scores; None until it has answered."""
         if trains(net):
             warnings.warn(
                 f"{self.name} is in training mode; it is judged in evaluation mode and put back", stacklevel=2
@@ -199,7 +201,8 @@ class Model:
         return as_logits(out, self.outputs)
 
     def _count(self, logits: Tensor) -> Tensor:
-        """Note how many classes there are; a list of names that does not fit is an error."""
+        """Note what the answer is like; a list of names that does not fit is an error."""
+        self.maps = logits.ndim > 2
         if self.width is None:
             self.width = logits.shape[1]
         if logits.ndim == 2 and self.width != logits.shape[1]:
