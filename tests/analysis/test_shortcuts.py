@@ -19,9 +19,10 @@ from unfool import InputError, Model
 from unfool.analysis.decision import contributions
 from unfool.analysis.edits import Cue, difference, filled, insert, remove
 from unfool.analysis.shortcuts import HARDLY, USES, placed, study
-from unfool.analysis.spray import affinity, laplacian_eigenvalues, otsu, spray
+from unfool.analysis.spray import affinity, laplacian_eigenvalues, spray
 from unfool.cli.main import run
 from unfool.data.address import open_data
+from unfool.measures.places import hot
 from unfool.runs.shortcuts import Shortcuts, run_shortcuts
 from unfool.zoo.address import load
 
@@ -50,12 +51,12 @@ def test_too_few_maps_are_one_sentence():
         spray(torch.rand(5, 1, 4, 4))
 
 
-def test_otsu_parts_two_levels_and_marks_nothing_in_a_constant_map():
+def test_a_hot_region_parts_two_levels_and_marks_nothing_in_a_constant_map():
     heat = torch.zeros(3, 1, 8, 8)
     heat[0, :, 2:4, 2:4] = 5
     heat[1] = 3
     heat[2, :, :4] = -7
-    region = otsu(heat)
+    region = hot(heat)
     assert torch.equal(region[0], heat[0] > 0)
     assert not region[1:].any()
 

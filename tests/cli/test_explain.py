@@ -9,6 +9,7 @@ from PIL import Image
 from unfool.attributions.gradient import Gradient
 from unfool.cli.main import run
 from unfool.data.address import open_data
+from unfool.model import Model
 from unfool.objectives import Between
 from unfool.runs.table import Table, read_table
 from unfool.targets import Like
@@ -121,3 +122,21 @@ WRONG = [
 def test_what_does_not_fit_is_one_sentence(capsys, arguments: list[str], message: str):
     assert run(["explain", "Gradient", "unfool:digits", *arguments, *FEW]) != 0
     assert message in " ".join(capsys.readouterr().err.split())
+
+
+@pytest.mark.parametrize("only", [[], ["--only", "scores"]])
+def test_a_network_is_looked_at_once_only_where_that_decides_what_is_explained(only, monkeypatch):
+    """Not where the objective is given; and what is known is not asked again."""
+    seen: list[int] = []
+    ask = Model.trace
+
+    def counted(self, x, *args, **how):
+        seen.append(len(x))
+        return ask(self, x, *args, **how)
+
+    monkeypatch.setattr(Model, "trace", counted)
+    base = ["explain", "RandomMap", "unfool:digits8", "--model", "unfool:digits8", "--pictures", "1", *only]
+    for out, given, looks in (("a", [], [1, 3]), ("b", ["--objective", "Margin", "--target", "3"], [3])):
+        seen.clear()
+        assert run([*base, *given, "--limit", "3", "--quiet", "--out", out]) == 0
+        assert seen == [n for n in looks for _ in range(1 + len(only) // 2)]  # a veiled one asks the other

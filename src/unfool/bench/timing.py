@@ -32,9 +32,10 @@ def seconds(action: Action, cuda: bool) -> float:
 def in_passes(forward: Action, actions: Mapping[str, Action], rounds: int, cuda: bool) -> dict[str, Timed]:
     """Every action timed ``rounds`` times after one call to warm up, each beside forward passes of its own.
 
-    The pass is timed before and after the action, and the faster of the two counts.
+    The pass is timed before and after the action, and the faster of the two counts. What is timed once is so long that
+    it warms itself up.
     """
-    for action in (forward, *actions.values()):
+    for action in (forward, *actions.values()) if rounds > 1 else (forward, forward):
         action()
     found: dict[str, list[float]] = {name: [] for name in actions}
     for _ in range(rounds):

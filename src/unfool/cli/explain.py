@@ -83,10 +83,9 @@ def explain(
 
     network = loading.load(model, boxes=True)
     aims = target_numbers(target, network)
-    of_maps = gives_maps(network, opened(data))
-    asked = parse(objective, Objective) if objective else Segment() if of_maps else None
-    if reference is not None and objective is None:
-        asked = Like()
+    asked = parse(objective, Objective) if objective else None if reference is None else Like()
+    if asked is None and gives_maps(network, opened(data)):
+        asked = Segment()
     recipe = Recipe(
         parse(method, Attribution),
         model,
@@ -98,7 +97,7 @@ def explain(
         seed=seed,
         objective=asked,
     )
-    if len(aims) > 1 and (grade or asked is None or asked.numbers is not None):
+    if len(aims) > 1 and (asked is None or asked.numbers is not None):
         raise InputError(
             f"{target} is more than one class", "explain one, or a pair by --objective 'Between()'"
         )
@@ -114,7 +113,7 @@ def explain(
 
         found = grade_run(recipe, network, measures or (), relabelled, folder, loading, output)
         badge, numbers = found.badge, {"grade": clean(told(found))}
-    drawn = map_panels if of_maps else panels
+    drawn = map_panels if gives_maps(network, opened(data)) else panels
     shown.draw(lambda shown, k: drawn(shown, k, badge))
     if write is not None:
         numbers["written"] = write_maps(write, shown)
@@ -135,11 +134,12 @@ def panels(shown: Shown, k: int, badge: "Badge | None" = None) -> list[tuple[str
     label = explained(shown, row)
     found = [(f"{label}: {span(shown, row)}", map_picture(heat))]
     found.append((beside(shown, row) or "overlay", overlay(image, heat)))
-    if badge is not None:
-        found = [(text, badged(picture, badge.verdict, badge.brief)) for text, picture in found]
     found = [("image", image), *found]
     if "box" in table.columns:
         found = [(text, boxed(shown, row, picture)) for text, picture in found]
+    if badge is not None:
+        maps = [(text, badged(picture, badge.verdict, badge.brief)) for text, picture in found[1:]]
+        found = [found[0], *maps]
     if "each" in table.columns:
         tops = table["each_max"][row].tolist()
         for name, top, one in zip(layers(shown, row), tops, table["each"][row], strict=True):

@@ -13,13 +13,15 @@ if TYPE_CHECKING:
 
 
 def gives_maps(model: "Model", source: "Source") -> bool:
-    """Whether a network answers with a map of scores: one look at the first image tells."""
+    """Whether a network answers with a map of scores: if it has not answered yet, a look at the first image tells."""
     from ..detections import finds_boxes
     from ..runs.begin import first_image
 
-    return (
-        not finds_boxes(model) and model(first_image(source, source.ids(), model.view, model)[None]).ndim > 2
-    )
+    if finds_boxes(model):
+        return False
+    if model.maps is None:
+        model(first_image(source, source.ids(), model.view, model)[None])
+    return bool(model.maps)
 
 
 def map_panels(shown: Shown, k: int, badge: "Badge | None" = None) -> list[tuple[str, Any]]:

@@ -13,7 +13,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
-from ..errors import DataError, RunConflict
+from ..errors import DataError, Lacking, RunConflict
 from ..method import Columns, Method, Question
 from ..rows import Batch
 
@@ -110,12 +110,21 @@ def atomically(path: Path, write: Callable[[Path], Any]) -> None:
 
 
 def answered(method: Method, question: Question, batch: Batch) -> Part:
-    """A method's columns for a batch; rows that could not be read or are left out are blank and say why."""
+    """A method's columns for a batch; rows that could not be read or are left out are blank and say why.
+
+    So are those that turn out to lack what is asked about: the others are asked again without them.
+    """
     errors = method.left_out(question, batch) | batch.errors
-    usable = torch.tensor([i not in errors for i in batch.ids], dtype=torch.bool)
-    if not usable.any():
-        return Part({}, errors, batch.groups)
-    columns = method.columns(question, batch[usable])
+    while True:
+        usable = torch.tensor([i not in errors for i in batch.ids], dtype=torch.bool)
+        if not usable.any():
+            return Part({}, errors, batch.groups)
+        some = batch[usable]
+        try:
+            columns = method.columns(question, some)
+            break
+        except Lacking as lacks:
+            errors |= {some.ids[k]: reason for k, reason in lacks.reasons.items()}
     spread = {name: _spread(values.cpu(), usable) for name, values in columns.items()}
     return Part(spread, errors, batch.groups)
 
