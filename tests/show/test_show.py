@@ -10,8 +10,9 @@ from PIL import Image
 from tests.oracles import images
 
 from unfool.errors import DataError
+from unfool.show.boxes import boxes_over
 from unfool.show.chart import accuracy_curves, distributions, dots, logits_along
-from unfool.show.grid import panel_row, save_panels
+from unfool.show.grid import caption_font, panel_row, save_panels, wrapped
 from unfool.show.heat import SIGNED, map_picture, overlay, scaled
 from unfool.show.image import class_colours, data_uri, drawable, enlarged, png
 
@@ -81,6 +82,27 @@ def test_panels_lie_side_by_side_with_captions(tmp_path):
     save_panels(tmp_path / "new" / "p.png", [[("image", images(1, 8, 8))], [("map", images(3, 8, 8))]])
     with Image.open(tmp_path / "new" / "p.png") as picture:
         assert picture.height > 2 * 224
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["net.features.14.conv.1.0: no positive evidence", "x" * 90, "image", "", "a caption far too long " * 4],
+)
+def test_captions_are_broken_and_never_cut(text):
+    font = caption_font()
+    lines = wrapped(text, 224, font)
+    assert "".join(lines).replace(" ", "") == text.replace(" ", "")
+    assert all(font.getlength(line) <= 224 for line in lines)
+    plain, row = (panel_row([("image", images(1, 8, 8)), (t, images(1, 8, 8))]) for t in ("map", text))
+    assert row.height - plain.height == 15 * (max(1, len(lines)) - 1)
+
+
+def test_of_boxes_that_overlap_the_surest_is_on_top_and_no_score_is_cut():
+    image, boxes = torch.zeros(3, 64, 64), torch.tensor([[10.0, 20, 40, 50], [14.0, 22, 44, 52]])
+    first = boxes_over(image, boxes, [0.9, 0.6], [0, 1])
+    assert first.equal(boxes_over(image, boxes.flip(0), [0.6, 0.9], [1, 0]))
+    beyond, inside = (boxes_over(image, torch.tensor([[x, 20.0, 40, 50]]), [0.9], [0]) for x in (-4.0, 0.0))
+    assert beyond[:, 44:58].equal(inside[:, 44:58])  # the band with the score, over the box
 
 
 def test_a_picture_that_cannot_be_written_is_one_sentence(tmp_path):
