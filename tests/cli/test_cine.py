@@ -94,6 +94,18 @@ def test_what_may_be_explained_of_a_map_of_scores(objective: str, tmp_path: Path
     )
 
 
+def test_one_position_is_named_and_marked(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    flags = ["--model", "unfool:cine", "--objective", "Pixel()", "--target", "1,20,22", "--limit", "1"]
+    assert run(["explain", "Gradient", "unfool:cine", *flags, "--out", str(tmp_path)]) == 0
+    assert "LV at (20, 22)" in capsys.readouterr().out
+    with Image.open(next((tmp_path / "pictures").iterdir())) as picture:
+        side, blue = 200 // 40, (0, 114, 178)
+        panel = picture.crop((200 + 2 * 12, 28, 2 * 200 + 2 * 12, 228))  # the second, under its caption
+        marked = [panel.getpixel((side * x + 2, side * y + 2)) for y, x in ((20, 22), (20, 20), (10, 22))]
+    near = [sum(abs(a - b) for a, b in zip(shade[:3], blue, strict=True)) < 40 for shade in marked]
+    assert near == [True, False, False]
+
+
 WRONG = [
     (["inspect", "cine", "unfool:digits"], "have no frames"),
     (["inspect", "cine", "--frames", "40"], "cannot be replaced"),

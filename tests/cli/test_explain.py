@@ -121,3 +121,26 @@ WRONG = [
 def test_what_does_not_fit_is_one_sentence(capsys, arguments: list[str], message: str):
     assert run(["explain", "Gradient", "unfool:digits", *arguments, *FEW]) != 0
     assert message in " ".join(capsys.readouterr().err.split())
+
+
+@pytest.mark.parametrize(
+    ("method", "more", "said"),
+    [
+        ("GradCAM", [], "pool, 4x4 interpolated, "),
+        ("GuidedGradCAM", [], "% positive weights  ReLU 3"),
+        ("Counterfactual", ["--target", "3"], "against 3"),
+        ("Bent", [], "ReLU 3"),
+        ("LRP", [], "Conv 3, Linear 1"),
+        ("Gradient", ["--objective", "Channel('features.4')", "--target", "30"], "features.4[30]"),
+        (
+            "Gradient",
+            ["--objective", "Neuron('features.4', (3, 4))", "--target", "3"],
+            "features.4[3] at (3, 4)",
+        ),
+        ("Gradient", ["--objective", "-1 * Margin()", "--target", "3"], "of 3"),
+    ],
+)
+def test_what_was_explained_is_said_in_words(capsys, monkeypatch, method: str, more: list[str], said: str):
+    monkeypatch.setenv("COLUMNS", "200")
+    told, _ = explained(capsys, method, "unfool:digits", *more)
+    assert said in told

@@ -9,6 +9,7 @@ from cyclopts import Parameter
 from .maps import check_writing, write_maps
 from .pictures import Shown, run_over
 from .shared import ModelOptions, OutputOptions, folder_for, opened, target_numbers
+from .words import NOTHING, beside, explained, layers, met, span, spanned
 
 if TYPE_CHECKING:
     from ..analysis.sanity import Badge
@@ -20,7 +21,7 @@ def explain(
     *,
     model: str = "unfool:digits",
     target: str | None = None,
-    objective: str | None = None,
+    objective: Annotated[str | None, Parameter(allow_leading_hyphen=True)] = None,
     reference: str | None = None,
     out: Path | None = None,
     limit: int | None = None,
@@ -134,7 +135,9 @@ def panels(shown: Shown, k: int, badge: "Badge | None" = None) -> list[tuple[str
     heat = table["heat"][row][0]
     label = explained(shown, row)
     found = [(f"{label}: {span(shown, row)}", map_picture(heat))]
-    found.append((beside(shown, row) or "overlay", overlay(image, heat)))
+    found.append(
+        (", ".join(filter(None, (beside(shown, row), met(shown, row)))) or "overlay", overlay(image, heat))
+    )
     if badge is not None:
         found = [(text, badged(picture, badge.verdict, badge.brief)) for text, picture in found]
     found = [("image", image), *found]
@@ -147,20 +150,6 @@ def panels(shown: Shown, k: int, badge: "Badge | None" = None) -> list[tuple[str
     if "classes" in table.columns:
         found += gallery(shown, row, image)
     return found + hiding(shown, row, image)
-
-
-def explained(shown: Shown, row: int) -> str:
-    """What was explained of one row, in words."""
-    from ..objectives import Between
-    from ..targets import Like
-
-    objective, numbers = shown.recipe.objective, shown.table["target"][row].flatten().tolist()
-    if isinstance(objective, Like):
-        return f"like {Path(shown.recipe.reference or 'the reference').name}"
-    names = [shown.model.label_name(int(number)) for number in numbers[:2]]
-    if isinstance(objective, Between):
-        return f"{names[1]} against {names[0]}"
-    return names[0] + (f" at {tuple(numbers[1:])}" if len(numbers) > 1 else "")
 
 
 def boxed(shown: Shown, row: int, picture: Any) -> Any:
@@ -184,7 +173,10 @@ def gallery(shown: Shown, row: int, image: Any) -> list[tuple[str, Any]]:
     best = scores.argsort(descending=True, stable=True)[:BEST].tolist()
     top = float(maps[best].abs().max())
     return [
-        (f"{shown.model.label_name(c)}, score {float(scores[c]):.3g}", overlay(image, maps[c], top))
+        (
+            f"{shown.model.label_name(c)}, score {float(scores[c]):.3g}: {spanned(maps[c])}",
+            overlay(image, maps[c], top),
+        )
         for c in best
     ]
 
@@ -213,31 +205,9 @@ def hiding(shown: Shown, row: int, image: Any) -> list[tuple[str, Any]]:
     if "filled" in columns:
         fills: Any = shown.recipe.method
         for fill, alike, heat in zip(fills.fills, table["alike"][row], table["filled"][row], strict=True):
-            found.append((f"{fill}: rank correlation {float(alike):.2f}", overlay(image, heat)))
+            told = f"{fill}: {spanned(heat)}, rank correlation {float(alike):.2f}"
+            found.append((told, overlay(image, heat)))
     return found
-
-
-NOTHING = "no positive evidence"
-
-
-def span(shown: Shown, row: int) -> str:
-    """The map's raw range; of an empty map, that it is one."""
-    low, high = (float(shown.table[name][row]) for name in ("raw_min", "raw_max"))
-    return f"{low:.3g} to {high:.3g}" if low or high else NOTHING
-
-
-def beside(shown: Shown, row: int) -> str:
-    """At which layer a map was made, and which share of its weights is positive."""
-    if "layer" not in shown.table.columns:
-        return ""
-    names, share = layers(shown, row), float(shown.table["positive"][row])
-    place = names[0] if len(names) == 1 else f"{len(names)} layers"
-    return f"{place}, {100 * share:.0f} % positive weights"
-
-
-def layers(shown: Shown, row: int) -> list[str]:
-    names = [*shown.model.layers]
-    return [names[int(place)] for place in shown.table["layer"][row].flatten()]
 
 
 def off_by(shown: Shown, row: int) -> str:
@@ -256,6 +226,8 @@ def alike(shown: Shown, row: int) -> str:
 def report(shown: Shown, output: OutputOptions, numbers: dict[str, "object"]) -> None:
     table = shown.table
     named, columns = "layer" in table.columns, list[tuple[str, Callable[[int], str]]]()
+    if any(name.endswith("_met") for name in table.columns):
+        columns.append(("followed the rule", lambda r: met(shown, r)))
     if "error" in table.columns:
         columns.append(("windows off by", lambda r: off_by(shown, r)))
     if "alike" in table.columns:
