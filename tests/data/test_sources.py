@@ -268,3 +268,11 @@ def test_a_file_that_has_changed_or_is_another_of_the_same_name_is_read_again(tm
         assert len(open_data("d.npz").ids()) == n
     np.savez("d.npz", x=np.zeros((7, 8, 8), np.uint8))
     assert len(open_data("d.npz").ids()) == 7
+
+
+def test_a_tag_that_the_data_do_not_have_is_one_sentence():
+    assert open_data("unfool:digits?tag=corner").groups("test/0").keys() == {"tag"}
+    for name in ("digits8", "lesions"):
+        with pytest.raises(DataError, match=f"unfool:{name} has no images with a tag") as caught:
+            open_data(f"unfool:{name}?tag=corner")
+        assert "unfool:digits?tag=corner" in caught.value.hint
