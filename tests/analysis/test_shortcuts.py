@@ -207,6 +207,10 @@ def test_every_number_of_a_record_comes_again_by_the_command_on_it(capsys, elsew
     assert distances == sorted(distances)
     assert distances[-1] < first["median_distance"]
     assert first["contributions"] is None  # not a linear model
+    assert [one["map"] for one in first["evidence"]][-1] == "Counterfactual()"
+    assert all(
+        one["n"] == 3 and -1 <= one["low"] <= one["correlation"] <= one["high"] for one in first["evidence"]
+    )
 
 
 def test_a_record_without_cases_says_that_nothing_is_calibrated(capsys, elsewhere):

@@ -12,9 +12,11 @@ from tests.oracles import images
 from unfool.errors import DataError
 from unfool.show.boxes import boxes_over
 from unfool.show.chart import accuracy_curves, distributions, dots, logits_along
+from unfool.show.grades import badged
 from unfool.show.grid import caption_font, panel_row, save_panels, wrapped
 from unfool.show.heat import SIGNED, map_picture, overlay, scaled
 from unfool.show.image import class_colours, data_uri, drawable, enlarged, png
+from unfool.show.lines import Series, lines
 
 
 def test_zero_is_white_and_the_signs_are_mirrored():
@@ -95,6 +97,23 @@ def test_captions_are_broken_and_never_cut(text):
     assert all(font.getlength(line) <= 224 for line in lines)
     plain, row = (panel_row([("image", images(1, 8, 8)), (t, images(1, 8, 8))]) for t in ("map", text))
     assert row.height - plain.height == 15 * (max(1, len(lines)) - 1)
+
+
+def test_a_badge_is_never_cut():
+    text = "\u2717 rank corr. 0.76 > 0.5"
+    narrow, wide = (badged(images(1, 64, 64), "fail", text, side) for side in (130, 256))
+    assert wide.shape[1:] == (256 + 22, 256)
+    assert narrow.shape[1:] == (128 + 22 + 15, 128)  # two lines
+    ink = [int((one[:, side:].amin(0) > 0.5).sum()) for one, side in ((narrow, 128), (wide, 256))]
+    assert abs(ink[0] - ink[1]) < 0.05 * ink[1]  # as many white pixels
+
+
+def test_places_may_have_names():
+    drawn = lines(
+    assert ">one<" in drawn
+    assert ">second<" in drawn
+    )
+    assert ">one<" in drawn and ">second<" in drawn
 
 
 def test_of_boxes_that_overlap_the_surest_is_on_top_and_no_score_is_cut():

@@ -9,7 +9,7 @@ from cyclopts import Parameter
 from .maps import check_writing, write_maps
 from .pictures import Shown, run_over
 from .shared import ModelOptions, OutputOptions, folder_for, opened, target_numbers
-from .words import NOTHING, beside, explained, layers, met, span, spanned
+from .words import beside, explained, layers, met, span
 
 if TYPE_CHECKING:
     from ..analysis.sanity import Badge
@@ -129,7 +129,7 @@ def panels(shown: Shown, k: int, badge: "Badge | None" = None) -> list[tuple[str
     The maps carry their badge where there is one.
     """
     from ..show.grades import badged
-    from ..show.heat import map_picture, overlay
+    from ..show.heat import NOTHING, map_picture, overlay
 
     image, row, table = shown.batch.x[k], shown.rows[k], shown.table
     heat = table["heat"][row][0]
@@ -167,7 +167,7 @@ BEST = 5
 
 def gallery(shown: Shown, row: int, image: Any) -> list[tuple[str, Any]]:
     """The maps of the classes with the highest scores, all on one scale."""
-    from ..show.heat import overlay
+    from ..show.heat import overlay, spanned
 
     scores, maps = (shown.table[name][row] for name in ("class_scores", "classes"))
     best = scores.argsort(descending=True, stable=True)[:BEST].tolist()
@@ -184,7 +184,7 @@ def gallery(shown: Shown, row: int, image: Any) -> list[tuple[str, Any]]:
 def hiding(shown: Shown, row: int, image: Any) -> list[tuple[str, Any]]:
     """What else hiding one window after the other told, and the maps of other fills."""
     from ..show.categories import label_map
-    from ..show.heat import between, overlay
+    from ..show.heat import between, overlay, spanned
 
     table, found, columns = shown.table, list[tuple[str, Any]](), shown.table.columns
     if "probability" in columns:

@@ -6,11 +6,7 @@ from typing import TYPE_CHECKING
 from .pictures import Shown
 
 if TYPE_CHECKING:
-    from torch import Tensor
-
     from ..objectives import Objective
-
-NOTHING = "no positive evidence"
 
 
 def explained(shown: Shown, row: int) -> str:
@@ -43,14 +39,9 @@ def _what(shown: Shown, objective: "Objective | None", numbers: list[int]) -> st
 
 def span(shown: Shown, row: int) -> str:
     """The map's raw range; of an empty map, that it is one."""
-    low, high = (float(shown.table[name][row]) for name in ("raw_min", "raw_max"))
-    return f"{low:.3g} to {high:.3g}" if low or high else NOTHING
+    from ..show.heat import spanned
 
-
-def spanned(heat: "Tensor") -> str:
-    """The same of a map itself."""
-    low, high = (float(t) for t in heat.aminmax())
-    return f"{low:.3g} to {high:.3g}" if low or high else NOTHING
+    return spanned(shown.table["heat"][row])
 
 
 def beside(shown: Shown, row: int) -> str:

@@ -36,6 +36,15 @@ def scaled(heat: Tensor, top: float = 0.0) -> Shown:
     return Shown((flat / (scale or 1.0)).clamp(-1 if signed else 0, 1), scale, signed)
 
 
+NOTHING = "no positive evidence"
+
+
+def spanned(heat: Tensor) -> str:
+    """A map's raw range in words; of an empty map, that it is one."""
+    low, high = (float(t) for t in heat.aminmax())
+    return f"{low:.3g} to {high:.3g}" if low or high else NOTHING
+
+
 def map_picture(heat: Tensor) -> Tensor:
     """A map in colours: [*, H, W] -> [3, H, W]."""
     shown = scaled(heat)
