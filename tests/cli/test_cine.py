@@ -36,6 +36,8 @@ def test_a_page_on_series_with_films(tmp_path: Path):
     salient, random = (deletion["left"][order][-1] for order in ("salient", "random"))
     assert salient["mean"] < random["mean"]
     assert salient["low"] <= salient["mean"] <= salient["high"]
+    (badge,) = found["badges"].values()  # of one series: fewer than two make no badge
+    assert badge["verdict"] == "unknown"
     for name in ("report.html", "deletion.svg", "profile-1.svg", "series-1.png"):
         assert (out / name).exists()
     (film,) = (out / "films").iterdir()

@@ -107,3 +107,16 @@ def test_the_appendix_is_a_pdf_and_a_picture_and_always_the_same():
     for tint in ((213, 94, 0), (0, 114, 178)):  # each landmark in its own colour
         assert (np.abs(picture - tint).max(2) < 12).any()
     assert files == page()
+
+
+def test_every_frame_of_a_film_carries_the_badge():
+    plain, signed = films_frames(""), films_frames("pass")
+    assert {a.height + 22 for a in plain} == {b.height for b in signed}
+    for frame in signed:
+        assert (0, 110, 80) in {shade for _, shade in frame.getcolors(1 << 16)}
+
+
+def films_frames(verdict: str) -> list[Image.Image]:
+    return film_of(
+        SERIES, heat(), [0.0, 0.1, 0.9, 0.0], "Gradient, LV", verdict, "ok" * bool(verdict), side=60
+    )

@@ -10,6 +10,7 @@ from torch import Tensor
 from ..errors import DataError
 from ..maps import strongest_channel
 from ..views import to_picture
+from .grades import badged
 from .grid import caption_font
 from .heat import overlay
 from .image import PALETTE, colour, enlarged
@@ -33,24 +34,35 @@ def frames_of(series: Tensor, heat: Tensor) -> list[Tensor]:
 
 
 def film_of(
-    series: Tensor, heat: Tensor, share: Sequence[float], told: str, side: int = 240
+    series: Tensor,
+    heat: Tensor,
+    share: Sequence[float],
+    told: str,
+    verdict: str = "",
+    badge: str = "",
+    side: int = 240,
 ) -> list[Image.Image]:
-    """The series, the map over it, and under both the profile over time with where one is: a picture a frame."""
+    """The series, the map over it, and under both the profile over time with where one is: a picture a frame.
+
+    Under the map stands its badge where there is one.
+    """
     seen = frames_of(series, heat)
+    seen = [badged(one, verdict, badge, side) if badge else enlarged(one, side) for one in seen]
     return [_frame(colour(series[:, t]), seen[t], share, t, told, side) for t in range(len(seen))]
 
 
 def _frame(plain: Tensor, seen: Tensor, share: Sequence[float], t: int, told: str, side: int) -> Image.Image:
-    left, right = (to_picture(enlarged(one, side)).convert("RGB") for one in (plain, seen))
+    left, right = (to_picture(one).convert("RGB") for one in (enlarged(plain, side), seen))
     wide = left.width + right.width + 3 * GAP
-    tall = LINE + left.height + CHART + 3 * GAP
+    high = max(left.height, right.height)
+    tall = LINE + high + CHART + 3 * GAP
     picture = Image.new("RGB", (wide + wide % 2, tall + tall % 2), "white")  # films want even sides
     draw, font = ImageDraw.Draw(picture), caption_font()
     draw.text((GAP, GAP // 2), f"frame {t + 1} of {len(share)}", fill=INK, font=font)
     draw.text((left.width + 2 * GAP, GAP // 2), told, fill=INK, font=font)
     picture.paste(left, (GAP, LINE + GAP // 2))
     picture.paste(right, (left.width + 2 * GAP, LINE + GAP // 2))
-    _bars(draw, share, t, (GAP, LINE + left.height + GAP, wide - GAP, tall - GAP))
+    _bars(draw, share, t, (GAP, LINE + high + GAP, wide - GAP, tall - GAP))
     return picture
 
 
