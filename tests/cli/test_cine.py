@@ -65,12 +65,15 @@ def test_landmarks_and_their_appendix(tmp_path: Path):
         "3 copies",
         "no layer was chosen",
         "above half of that probability",
+        "Sanity check: ✗ ignores training",  # it sees 15x15 pixels: random networks there are zero elsewhere, too
+        "n = 6)",  # three landmarks of two images
     ):
         assert part in text
     found = json.loads((out / "inspect.json").read_text())
     assert [point["name"] for point in found["landmarks"]] == ["large ring", "small ring", "apex"]
     assert all(point["mass"]["mean"] > 0.9 and point["found"]["n"] == 6 for point in found["landmarks"])
     assert len(found["shown"]) == 2
+    assert found["badge"]["verdict"] == "fail"
 
 
 def test_explaining_a_map_of_scores(tmp_path: Path):

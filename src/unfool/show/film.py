@@ -11,7 +11,7 @@ from ..errors import DataError
 from ..maps import strongest_channel
 from ..views import to_picture
 from .grades import badged
-from .grid import caption_font
+from .grid import LEADING, caption_font, wrapped
 from .heat import overlay
 from .image import PALETTE, colour, enlarged
 
@@ -54,15 +54,17 @@ def film_of(
 def _frame(plain: Tensor, seen: Tensor, share: Sequence[float], t: int, told: str, side: int) -> Image.Image:
     left, right = (to_picture(one).convert("RGB") for one in (enlarged(plain, side), seen))
     wide = left.width + right.width + 3 * GAP
-    high = max(left.height, right.height)
-    tall = LINE + high + CHART + 3 * GAP
+    lines, font = wrapped(told, right.width, caption_font()), caption_font()
+    high, over = max(left.height, right.height), LINE + LEADING * (len(lines) - 1)
+    tall = over + high + CHART + 3 * GAP
     picture = Image.new("RGB", (wide + wide % 2, tall + tall % 2), "white")  # films want even sides
-    draw, font = ImageDraw.Draw(picture), caption_font()
+    draw = ImageDraw.Draw(picture)
     draw.text((GAP, GAP // 2), f"frame {t + 1} of {len(share)}", fill=INK, font=font)
-    draw.text((left.width + 2 * GAP, GAP // 2), told, fill=INK, font=font)
-    picture.paste(left, (GAP, LINE + GAP // 2))
-    picture.paste(right, (left.width + 2 * GAP, LINE + GAP // 2))
-    _bars(draw, share, t, (GAP, LINE + high + GAP, wide - GAP, tall - GAP))
+    for k, line in enumerate(lines):
+        draw.text((left.width + 2 * GAP, GAP // 2 + LEADING * k), line, fill=INK, font=font)
+    picture.paste(left, (GAP, over + GAP // 2))
+    picture.paste(right, (left.width + 2 * GAP, over + GAP // 2))
+    _bars(draw, share, t, (GAP, over + high + GAP, wide - GAP, tall - GAP))
     return picture
 
 

@@ -54,6 +54,8 @@ def cine_page(seen: Seen) -> Page:
 LIMITS = (
     "A large share in a frame does not say that the frame is needed: what is left once it goes does.",
     "A replaced frame makes a series that the network has never seen; the controls see as many of them.",
+    "A map of a region lies about that region whatever the weights are, which alone makes maps of networks that have "
+    "learned nothing like it: only a green badge says that where it looks was learned.",
     "One scale of colours holds for all frames of a film, not for two films.",
 )
 
