@@ -102,6 +102,13 @@ def test_panels_and_fills(capsys):
     assert f"zero {float(table['alike'][0, 0]):.2f}" in said
 
 
+def test_a_strip_of_noise_levels(capsys):
+    _, table = explained(capsys, "NoiseLevels(SmoothGrad(samples=2), levels=(0, 0.1, 0.5))", "unfool:digits")
+    assert table["noisy"].shape == (3, 3, 32, 32)
+    with Image.open(next(Path("e", "pictures").glob("*.png"))) as picture:
+        assert picture.width > 6 * 224
+
+
 def test_how_far_off_coarse_to_fine_is(capsys):
     said, table = explained(capsys, "Occlusion(window=(3,), stride=(1,), coarse=3)", "unfool:digits")
     assert "windows off by" in said

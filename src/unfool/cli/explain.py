@@ -182,7 +182,7 @@ def gallery(shown: Shown, row: int, image: Any) -> list[tuple[str, Any]]:
 
 
 def hiding(shown: Shown, row: int, image: Any) -> list[tuple[str, Any]]:
-    """What else hiding one window after the other told, and the maps of other fills."""
+    """What else hiding one window after the other told, and the maps of other fills and levels of noise."""
     from ..show.categories import label_map
     from ..show.heat import between, overlay, spanned
 
@@ -202,6 +202,10 @@ def hiding(shown: Shown, row: int, image: Any) -> list[tuple[str, Any]]:
         name = [*shown.model.layers][int(table["response_layer"][row])]
         told = f"{name}[{int(table['response_channel'][row])}]: {low:.3g} to {high:.3g}, whole {whole:.3g}"
         found.append((told, between(response)))
+    if "noisy" in columns:
+        noise: Any = shown.recipe.method
+        for level, heat in zip(noise.levels, table["noisy"][row], strict=True):
+            found.append((f"{100 * level:g} % noise: {spanned(heat)}", overlay(image, heat)))
     if "filled" in columns:
         fills: Any = shown.recipe.method
         for fill, alike, heat in zip(fills.fills, table["alike"][row], table["filled"][row], strict=True):
