@@ -36,6 +36,15 @@ def test_a_colour_means_the_same_in_every_frame():
     assert float((alone - 0.5).abs().max()) == pytest.approx(away[2], abs=1e-6)
 
 
+def test_a_frame_without_negatives_is_drawn_as_those_that_have_some():
+    """Purple and orange in one film: orange in all of it, not the browns of a map without signs."""
+    signed = heat()
+    signed[0, 1, 2, 3] = -0.1
+    third = frames_of(SERIES, signed)[2][:, 2, 3]
+    assert not third.equal(frames_of(SERIES, heat())[2][:, 2, 3])
+    assert third.equal(overlay(SERIES[:, 2], signed[:, 2], top_of(signed), signed=True)[:, 2, 3])
+
+
 def test_an_empty_map_stays_empty():
     assert top_of(torch.zeros(1, 4, 6, 7)) == 0
     assert all(torch.equal(frame, torch.full((3, 6, 7), 0.5)) for frame in frames_of(SERIES, 0 * heat()))

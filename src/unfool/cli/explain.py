@@ -171,11 +171,11 @@ def gallery(shown: Shown, row: int, image: Any) -> list[tuple[str, Any]]:
 
     scores, maps = (shown.table[name][row] for name in ("class_scores", "classes"))
     best = scores.argsort(descending=True, stable=True)[:BEST].tolist()
-    top = float(maps[best].abs().max())
+    top, signed = float(maps[best].abs().max()), bool((maps[best] < 0).any())
     return [
         (
             f"{shown.model.label_name(c)}, score {float(scores[c]):.3g}: {spanned(maps[c])}",
-            overlay(image, maps[c], top),
+            overlay(image, maps[c], top, signed),
         )
         for c in best
     ]

@@ -29,8 +29,8 @@ def top_of(heat: Tensor) -> float:
 def frames_of(series: Tensor, heat: Tensor) -> list[Tensor]:
     """Each frame with its map over it: series [C, T, H, W] and heat [C', T, H, W] -> T x [3, H, W]."""
     heat = strongest_channel(heat[None])[0]
-    top = top_of(heat)
-    return [overlay(series[:, t], heat[:, t], top) for t in range(series.shape[1])]
+    top, signed = top_of(heat), bool((heat < 0).any())
+    return [overlay(series[:, t], heat[:, t], top, signed) for t in range(series.shape[1])]
 
 
 def film_of(
