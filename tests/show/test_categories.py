@@ -44,8 +44,8 @@ def test_names_too_long_for_two_columns_stand_one_below_the_other_and_are_not_cu
     labels = torch.zeros(16, 16, dtype=torch.long)
     labels[:4] = 1
     short, long = (
-        label_map(labels, 0, {0: name, 1: "b"}, 64) for name in ("a", "a dog of a very rare breed")
+        label_map(labels, 0, {0: name, 1: "b"}, 128) for name in ("a", "a dog of a very rare breed")
     )
-    assert short.shape[1] == 64 + 6 + 18  # one line of both
-    assert long.shape[1] >= 64 + 6 + 3 * 18  # the long name's lines, then the other
-    assert (long[:, 64 + 6 :, -1] > 0.9).all()  # nothing runs into the edge
+    assert short.shape[1] == 128 + 6 + 18  # one line of both
+    assert long.shape[1] >= 128 + 6 + 3 * 18  # the long name's lines, then the other
+    assert (long[:, 128 + 6 :, -1] > 0.9).all()  # nothing runs into the edge
