@@ -140,7 +140,7 @@ def panels(shown: Shown, k: int, badge: "Badge | None" = None) -> list[tuple[str
     )
     if badge is not None:
         found = [(text, badged(picture, badge.verdict, badge.brief)) for text, picture in found]
-    found = [("image", image), *found]
+    found = [(f"image{plane(image)}", image), *found]
     if "box" in table.columns:
         found = [(text, boxed(shown, row, picture)) for text, picture in found]
     if "each" in table.columns:
@@ -159,6 +159,11 @@ def boxed(shown: Shown, row: int, picture: Any) -> Any:
     table = shown.table
     score, label = float(table["score"][row]), int(table["target"][row])
     return boxes_over(picture, table["box"][row][None], [score], [label], least=0.0)
+
+
+def plane(image: Any) -> str:
+    """Which plane of a volume, or frame of a series, a picture shows: the middle one."""
+    return "".join(f", {n // 2 + 1} of {n}" for n in image.shape[1:-2])
 
 
 BEST = 5
