@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 from torch import nn
 
 from unfool import InputError, Model
@@ -180,6 +181,43 @@ def test_false_positives_go_with_the_tube(capsys, elsewhere):
     hit = told["hot_spots"]["Occlusion()"]["hit"]
     assert hit["low"] > 0.8
     assert hit["low"] > told["hot_spots"]["random"]["hit"]["high"]
+
+
+CUE = [
+    "inspect",
+    "shortcuts",
+    "unfool:digits?net=corner",
+    "unfool:digits",
+    "--target",
+    "3",
+    "--limit",
+    "60",
+    "--json",
+]
+
+
+def test_a_cue_from_a_file_is_put_in_where_it_stands(capsys, elsewhere):
+    tag = np.zeros((32, 32, 4), np.uint8)
+    tag[1:5, 1:5] = 255  # the corner network's square; all else is transparent
+    Image.fromarray(tag).save("tag.png")
+    assert run([*CUE, "--cue", "tag.png", "--out", "a"]) == 0
+    assert "Of the given cue" in json.loads(capsys.readouterr().out)["sentence"]
+
+
+@pytest.mark.parametrize(
+    ("shape", "shade", "said"),
+    [
+        ((6, 6), 0, "is black or transparent all over"),
+        ((60, 60), 255, "60, 60] and does not fit into images"),
+    ],
+)
+def test_a_cue_that_cannot_be_put_in_is_one_sentence(capsys, elsewhere, shape, shade, said):
+    Image.fromarray(np.full(shape, shade, np.uint8)).save("cue.png")
+    assert run([*CUE, "--cue", "cue.png", "--out", "a"]) == 2
+    assert said in capsys.readouterr().err
+    Path("none.png").write_text("x")
+    assert run([*CUE, "--cue", "none.png", "--out", "a"]) == 2
+    assert "cannot read none.png: it is no picture" in capsys.readouterr().err
 
 
 def test_hot_spots_need_marked_artefacts(capsys, elsewhere):
