@@ -16,7 +16,7 @@ LAYERS = (
     "fast partial phantoms region scenes transforms",
     "fills model regions",
     "detections objectives",
-    "landmarks tail targets",
+    "landmarks receptive tail targets",
     "query",
     "loop slopes",
     "method",

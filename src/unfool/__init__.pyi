@@ -70,6 +70,7 @@ from .attributions.gradient import IntegratedGradients as IntegratedGradients
 from .attributions.masking import RISE as RISE
 from .attributions.masking import MeaningfulPerturbation as MeaningfulPerturbation
 from .attributions.occlusion import Occlusion as Occlusion
+from .attributions.panels import NoiseLevels as NoiseLevels
 from .attributions.panels import OcclusionPanels as OcclusionPanels
 from .attributions.panels import OtherFills as OtherFills
 from .attributions.relevance import LRP as LRP

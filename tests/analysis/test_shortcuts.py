@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 from torch import nn
 
 from unfool import InputError, Model
@@ -183,6 +184,43 @@ def test_false_positives_go_with_the_tube(capsys, elsewhere):
     assert hit["low"] > told["hot_spots"]["random"]["hit"]["high"]
 
 
+CUE = [
+    "inspect",
+    "shortcuts",
+    "unfool:digits?net=corner",
+    "unfool:digits",
+    "--target",
+    "3",
+    "--limit",
+    "60",
+    "--json",
+]
+
+
+def test_a_cue_from_a_file_is_put_in_where_it_stands(capsys, elsewhere):
+    tag = np.zeros((32, 32, 4), np.uint8)
+    tag[1:5, 1:5] = 255  # the corner network's square; all else is transparent
+    Image.fromarray(tag).save("tag.png")
+    assert run([*CUE, "--cue", "tag.png", "--out", "a"]) == 0
+    assert "Of the given cue" in json.loads(capsys.readouterr().out)["sentence"]
+
+
+@pytest.mark.parametrize(
+    ("shape", "shade", "said"),
+    [
+        ((6, 6), 0, "is black or transparent all over"),
+        ((60, 60), 255, "60, 60] and does not fit into images"),
+    ],
+)
+def test_a_cue_that_cannot_be_put_in_is_one_sentence(capsys, elsewhere, shape, shade, said):
+    Image.fromarray(np.full(shape, shade, np.uint8)).save("cue.png")
+    assert run([*CUE, "--cue", "cue.png", "--out", "a"]) == 2
+    assert said in capsys.readouterr().err
+    Path("none.png").write_text("x")
+    assert run([*CUE, "--cue", "none.png", "--out", "a"]) == 2
+    assert "cannot read none.png: it is no picture" in capsys.readouterr().err
+
+
 def test_hot_spots_need_marked_artefacts(capsys, elsewhere):
     assert run(["inspect", "hotspots", "unfool:digits", "unfool:digits", "--method", "Gradient()"]) == 2
     assert "do not say where the artefact is" in capsys.readouterr().err
@@ -208,6 +246,10 @@ def test_every_number_of_a_record_comes_again_by_the_command_on_it(capsys, elsew
     assert distances == sorted(distances)
     assert distances[-1] < first["median_distance"]
     assert first["contributions"] is None  # not a linear model
+    assert [one["map"] for one in first["evidence"]][-1] == "Counterfactual()"
+    assert all(
+        one["n"] == 3 and -1 <= one["low"] <= one["correlation"] <= one["high"] for one in first["evidence"]
+    )
 
 
 def test_a_record_without_cases_says_that_nothing_is_calibrated(capsys, elsewhere):

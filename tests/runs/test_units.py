@@ -1,4 +1,4 @@
-"""One look at every image: what is kept is what brute force finds, whatever was killed, and what a patch shows is all."""
+"""One look at every image: nothing is lost when it is killed, and a patch is all that its unit sees."""
 
 import json
 

@@ -10,6 +10,7 @@ from ..attacks.nearest import DDN, FMN
 from ..attacks.noise import RandomNoise
 from ..attributions.base import Attribution
 from ..attributions.cam import GradCAM
+from ..attributions.counterfactual import Counterfactual
 from ..attributions.gradient import Gradient
 from ..attributions.occlusion import Occlusion
 from ..borrow import copied
@@ -18,13 +19,13 @@ from ..errors import InputError
 from ..maps import spearman
 from ..measures.sanity import redrawn
 from ..model import Model
-from ..objectives import Logit
 from ..regions import L2, Linf
 from ..rows import Batch
 from ..runs.begin import chosen, fingerprint
 from ..spec import Count, Natural, Spec
 from .calibration import Calibrated, calibrate, halves, logits_of
 from .rates import Rate, rate
+from .sanity import ANEW, Badge, Sanity, badge
 
 
 class Decision(Spec):
@@ -57,12 +58,23 @@ class Evidence(NamedTuple):
     low: float
     high: float
 
+    n: int
+    """How many networks with weights drawn anew there were."""
+
+    @property
+    def badge(self) -> Badge:
+        """By rank correlation with their maps, on this one image."""
+        found = Sanity(self.name, self.correlation, self.low, self.high, self.n)
+        return badge(self.name, [(ANEW, found)], "no weights to draw anew")
+
     @property
     def status(self) -> str:
-        """By rank correlation with maps of networks with weights drawn anew, on this one image."""
-        if self.correlation <= 0.3:
-            return "depends on what was learned"
-        return "depends on it weakly" if self.correlation <= 0.5 else "hardly depends on what was learned"
+        return {
+            "pass": "depends on what was learned",
+            "weak": "depends on it weakly",
+            "fail": "hardly depends on what was learned",
+            "unknown": "not known",
+        }[self.badge.verdict]
 
 
 class Flip(NamedTuple):
@@ -109,7 +121,8 @@ class Record(NamedTuple):
     calibrated: float | None
     calibration: Calibrated | None
     evidence: tuple[Evidence, ...]
-    against: Tensor | None
+    against: Evidence | None
+    """What would change its mind."""
     flips: tuple[Flip, ...]
     neighbours: tuple[Neighbour, ...]
     usual: float | None
@@ -187,22 +200,24 @@ def _methods(plan: Decision, model: Model, x: Tensor) -> list[Attribution]:
 
 
 def _evidence(plan: Decision, model: Model, x: Tensor, label: int) -> tuple[Evidence, ...]:
-    found: list[Evidence] = []
+    return tuple(_one(plan, model, x, label, method) for method in _methods(plan, model, x))
+
+
+def _one(plan: Decision, model: Model, x: Tensor, label: int, method: Attribution) -> Evidence:
     empty = [redrawn(model, k) for k in range(plan.draws)] if model.access == "gradients" else []
-    for method in _methods(plan, model, x):
-        heat = method(model, x, label, seed=plan.seed).map
-        others = [method(net, x, label, seed=plan.seed).map for net in empty]
-        alike = [float(spearman(heat.abs(), other.abs())[0]) for other in others] or [float("nan")]
-        first = others[0][0] if others else torch.zeros_like(heat[0])
-        found.append(Evidence(repr(method), heat[0], first, sum(alike) / len(alike), min(alike), max(alike)))
-    return tuple(found)
+    heat = method(model, x, label, seed=plan.seed).map
+    others = [method(net, x, label, seed=plan.seed).map for net in empty]
+    alike = [float(spearman(heat.abs(), other.abs())[0]) for other in others] or [float("nan")]
+    first = others[0][0] if others else torch.zeros_like(heat[0])
+    mean = sum(alike) / len(alike)
+    return Evidence(repr(method), heat[0], first, mean, min(alike), max(alike), len(others))
 
 
-def _against(plan: Decision, model: Model, x: Tensor, label: int) -> Tensor | None:
-    """What speaks against the decision: Grad-CAM of the negative score (Selvaraju et al., 2017)."""
+def _against(plan: Decision, model: Model, x: Tensor, label: int) -> Evidence | None:
+    """What speaks against the decision."""
     if model.access != "gradients" or not model.spatial_layers(x):
         return None
-    return GradCAM()(model, x, label, objective=-Logit(), seed=plan.seed).map[0]
+    return _one(plan, model, x, label, Counterfactual())
 
 
 def _flips(plan: Decision, model: Model, x: Tensor, label: int) -> tuple[Flip, ...]:

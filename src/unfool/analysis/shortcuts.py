@@ -149,7 +149,7 @@ def placed(picture: Tensor, x: Tensor, seed: int, copies: int = 64) -> Cue:
     sides = tuple(picture.shape[1:])
     if picture.shape[0] != channels + 1 or any(a > b for a, b in zip(sides, space, strict=True)):
         raise InputError(
-            f"the cue is {list(picture.shape)}, with its mask, and does not fit into images of {list(x.shape[1:])}",
+            f"the cue is {[len(picture) - 1, *sides]} and does not fit into images of {list(x.shape[1:])}",
             "a picture of the images' kind, as large as they are or smaller",
         )
     if sides == space:

@@ -139,5 +139,6 @@ class Attribution(Method, ABC):
             "target": found.target,
             "raw_min": low,
             "raw_max": high,
+            "computed": torch.tensor(found.heat.shape[2:]).repeat(len(found.heat), 1),
             **found.notes,
         }

@@ -11,7 +11,8 @@ from ..model import Model
 from ..runs.begin import Watch
 from ..runs.units import Looking
 from .page import Page, write_page
-from .subjects.units import layer_page, overview_page, unit_page
+from .subjects.unit import unit_page
+from .subjects.units import layer_page, overview_page
 
 Unit = tuple[Layer, int]
 

@@ -69,7 +69,7 @@ def read_part(path: Path, names: Sequence[str] | None = None) -> tuple[Columns, 
 
 
 def claim_folder(folder: Path, recipe: str) -> None:
-    """Write the recipe where there is none; another one's folder is refused."""
+    """Write the recipe where there is none; a folder in which another one has left results is refused."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -80,7 +80,17 @@ def claim_folder(folder: Path, recipe: str) -> None:
     if not written.exists():
         atomically(written, lambda draft: draft.write_text(f"{recipe}\n"))
     if (held := written.read_text().strip()) != recipe:
+        if _only_begun(folder):  # and stopped by an error: nothing is lost
+            (folder / "manifest.json").unlink()
+            atomically(written, lambda draft: draft.write_text(f"{recipe}\n"))
+            return
         raise RunConflict(f"{folder} holds another run: {held}", OTHER_FOLDER)
+
+
+def _only_begun(folder: Path) -> bool:
+    """Whether a run has left its two notes and nothing else."""
+    files = [path.name for path in folder.rglob("*") if path.is_file()]
+    return sorted(files) == ["manifest.json", "recipe.txt"]
 
 
 def whole(part: Path) -> bool:

@@ -1,16 +1,15 @@
-"""Pages about units: one of all layers, one of each layer, one of a unit."""
+"""Pages about units: one of all layers, one of each layer."""
 
 from collections.abc import Sequence
 
 import torch
 from PIL import Image
 
-from ...analysis.rates import Mean
-from ...analysis.units import Layer, Patch, UnitCard
+from ...analysis.units import Layer, Patch
 from ...show.image import fitted
 from ...show.sheet import Cell, sheet
-from ...show.units import boxed, class_profile, in_frame, projected, value_histogram
-from ..page import Figure, Grid, Page, Section, class_name
+from ...show.units import in_frame
+from ..page import Figure, Grid, Page, Section
 
 LIMITS = (
     "What fires a unit most says nothing of what it does at ordinary values: the histogram shows how rare the shown "
@@ -90,8 +89,8 @@ def layer_page(
 ) -> Page:
     """Patches of many units of one layer."""
     dead = layer.units.dead.tolist()
-    rows = [(str(c), [] if dead[c] else _patches(layer, patches)) for c, patches in shown]
-    rows.append(("random", _patches(layer, control)))
+    rows = [(str(c), [] if dead[c] else patch_cells(layer, patches)) for c, patches in shown]
+    rows.append(("random", patch_cells(layer, control)))
     count, units = len(layer.units.low), layer.units
     return Page(
         f"Layer {layer.name}",
@@ -105,7 +104,7 @@ def layer_page(
                 [
                     Figure(
                         "units",
-                        _sheet(layer, rows, 64),
+                        patch_sheet(layer, rows, 64),
                         "Beige is beyond the border of the image. A unit without pictures fires for none.",
                         "the last row, random positions of random images",
                     )
@@ -114,12 +113,12 @@ def layer_page(
         ],
         LIMITS,
         recipe,
-        {"units": {str(c): [_told(patch) for patch in patches] for c, patches in shown}},
+        {"units": {str(c): [told(patch) for patch in patches] for c, patches in shown}},
         links,
     )
 
 
-def _sheet(layer: Layer, rows: Sequence[tuple[str, list[Cell]]], side: int) -> Image.Image:
+def patch_sheet(layer: Layer, rows: Sequence[tuple[str, list[Cell]]], side: int) -> Image.Image:
     """Rows of cells, the short ones filled up with white."""
     most = max(len(cells) for _, cells in rows)
     blank = Cell(torch.ones(3, *layer.field.size[-2:]), [""], edge=False)
@@ -128,7 +127,7 @@ def _sheet(layer: Layer, rows: Sequence[tuple[str, list[Cell]]], side: int) -> I
     return sheet(["strongest", *[""] * (most - 1)], filled, side)
 
 
-def _patches(layer: Layer, patches: Sequence[Patch]) -> list[Cell]:
+def patch_cells(layer: Layer, patches: Sequence[Patch]) -> list[Cell]:
     return [
         Cell(
             in_frame(p.cut, p.box, layer.field.size),
@@ -138,165 +137,5 @@ def _patches(layer: Layer, patches: Sequence[Patch]) -> list[Cell]:
     ]
 
 
-def unit_page(
-    layer: Layer,
-    card: UnitCard,
-    like_it: Sequence[tuple[str, Sequence[Patch]]],
-    control: Sequence[Patch],
-    classes: Sequence[str],
-    links: Sequence[tuple[str, str]],
-    recipe: str,
-) -> Page:
-    """Everything about one unit; ``like_it`` are the patches of other units under their names."""
-    units, c = layer.units, card.channel
-    share = float(units.live[c] / units.images)
-    return Page(
-        f"Unit {c} of layer {layer.name}",
-        f"It sees {sees(layer)} and fires for {100 * share:.0f} % of {int(units.images):,} images, at most with "
-        f"{float(units.value[c, 0]):.3g}; the mean of their largest values is {float(units.mean[c]):.3g}.",
-        [
-            _fires(layer, card, control),
-            _values(layer, c),
-            *_profile(layer, c, classes),
-            _alike(layer, like_it),
-            *_without(card),
-        ],
-        LIMITS,
-        recipe,
-        numbers(layer, card),
-        links,
-    )
-
-
-def _fires(layer: Layer, card: UnitCard, control: Sequence[Patch]) -> Section:
-    whole = [Cell(boxed(p.image, p.box, 96), [p.id[-14:]]) for p in card.patches]
-    rows = [("patch", _patches(layer, card.patches)), ("image", whole)]
-    if card.projections:
-        pairs = zip(card.projections, card.patches, strict=True)
-        drawn = [Cell(in_frame(projected(heat), p.box, layer.field.size), [""]) for heat, p in pairs]
-        rows.insert(1, ("deconvnet", drawn))
-    rows.append(("random", _patches(layer, control)))
-    deconvnet = (
-        "Second row: what of it made the unit fire, by the deconvnet, each on its own scale. "
-        if card.projections
-        else "The deconvnet has no rectifier to work with here. "
-    )
-    return Section(
-        "What fires it",
-        f"The {len(card.patches)} images with the largest values: the part that the position sees, and where it is.",
-        [
-            Figure(
-                "patches",
-                _sheet(layer, rows, 96),
-                f"First row: with their values. {deconvnet}Beige is beyond the border of the image.",
-                "the last row, random positions of random images",
-            )
-        ],
-    )
-
-
-def _values(layer: Layer, c: int) -> Section:
-    drawn = layer.units.drawn
-    return Section(
-        "How often",
-        f"Its largest value in each of {len(drawn)} images drawn by the seed.",
-        [
-            Figure(
-                "values",
-                value_histogram(drawn[:, c], drawn.flatten()),
-                "Shares of images; values above the axis are not shown.",
-                "grey, all units of the layer",
-            )
-        ],
-    )
-
-
-def _profile(layer: Layer, c: int, classes: Sequence[str]) -> list[Section]:
-    """The ten classes whose images fire it most; nothing where no image has a label."""
-    profile, known = layer.units.profile, (layer.units.of_class > 0).nonzero()[:, 0]
-    if len(known) < 2:
-        return []
-    best = known[profile[c, known].argsort(descending=True, stable=True)[:10]].tolist()
-    counts = ", ".join(f"{class_name(classes, k)}: {int(layer.units.of_class[k])}" for k in best)
-    return [
-        Section(
-            "Which classes",
-            f"The mean of its largest values over each class's images; images: {counts}.",
-            [
-                Figure(
-                    "classes",
-                    class_profile(
-                        [class_name(classes, k) for k in best],
-                        [float(profile[c, k]) for k in best],
-                        [float(profile[:, k].mean()) for k in best],
-                    ),
-                    "The ten classes with the largest means.",
-                    "grey, the mean of all units of the layer",
-                )
-            ],
-        )
-    ]
-
-
-def _alike(layer: Layer, like_it: Sequence[tuple[str, Sequence[Patch]]]) -> Section:
-    return Section(
-        "Units like it",
-        f"By the correlation of their largest values over {len(layer.units.drawn)} images.",
-        [
-            Figure(
-                "alike",
-                _sheet(layer, [(name, _patches(layer, patches)) for name, patches in like_it], 64),
-                "Each with its correlation.",
-                "the last row, the unit least like it",
-            )
-        ],
-    )
-
-
-def _without(card: UnitCard) -> list[Section]:
-    """What its images lose without it."""
-    if card.without is None:
-        return []
-    rows = [
-        ["this unit", _mean(card.without.own)],
-        [f"unit {card.without.rival} (control)", _mean(card.without.other)],
-    ]
-    return [
-        Section(
-            "Without it",
-            "How much the log-probability of the predicted class falls when the unit is zero everywhere, over the "
-            "images above: mean and 95 % interval.",
-            tables=[Grid("", ["zero", "falls by"], rows)],
-        )
-    ]
-
-
-def _mean(m: Mean) -> str:
-    return f"{m.mean:+.3g} [{m.low:.3g}, {m.high:.3g}] (n = {m.n})"
-
-
-def numbers(layer: Layer, card: UnitCard) -> dict[str, object]:
-    units, c = layer.units, card.channel
-    return {
-        "layer": layer.name,
-        "channel": c,
-        "images": int(units.images),
-        "mean": float(units.mean[c]),
-        "deviation": float(units.deviation[c]),
-        "least": float(units.low[c]),
-        "fires_for": int(units.live[c]),
-        "strongest": [_told(patch) for patch in card.patches],
-        "by_class": [None if value != value else value for value in units.profile[c].tolist()],
-        "alike": {str(k): r for k, r in card.alike},
-        "without": None
-        if card.without is None
-        else {
-            "own": card.without.own._asdict(),
-            "other": card.without.other._asdict(),
-            "rival": card.without.rival,
-        },
-    }
-
-
-def _told(patch: Patch) -> dict[str, object]:
+def told(patch: Patch) -> dict[str, object]:
     return {"id": patch.id, "value": patch.value, "box": [[one.start, one.stop] for one in patch.box]}
