@@ -100,7 +100,8 @@ class Synthesis(Method, ABC):
         with model.settled():
             fixed = {**self.read(model, looks.start), **(given or {})}
             fixed = {name: _one_each(t.to(model.device), len(wanted), name) for name, t in fixed.items()}
-            query = Query(model, aim, wanted, rng, who=type(self).__name__, fixed=fixed)
+            who = type(self).__name__
+            query = Query(model, aim, wanted, rng, images=looks.start, who=who, fixed=fixed)
             judged(
                 query[torch.zeros(1, dtype=torch.long)], looks.start[:1]
             )  # settles how many classes there are
