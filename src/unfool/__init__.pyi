@@ -178,6 +178,10 @@ from .synthesis.fooling import Fooling as Fooling
 from .synthesis.fooling import MapElites as MapElites
 from .synthesis.genomes import Direct as Direct
 from .synthesis.genomes import Encoding as Encoding
+from .synthesis.likeness import Accentuate as Accentuate
+from .synthesis.likeness import DeepDream as DeepDream
+from .synthesis.likeness import Exaggerate as Exaggerate
+from .synthesis.likeness import Invert as Invert
 from .synthesis.looks import Looks as Looks
 from .synthesis.looks import looks_of as looks_of
 from .synthesis.maximise import Maximise as Maximise

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from .errors import InputError
-from .objectives import Objective, Trace
+from .objectives import Objective, Scaled, Sum, Trace
 
 
 class AtOneLayer(Objective, ABC):
@@ -110,6 +110,17 @@ class Diverse(AtOneLayer):
         gram = torch.nn.functional.normalize((t @ t.mT).flatten(1), dim=1)
         twins = (y[:, None] == y) & ~torch.eye(len(y), dtype=torch.bool, device=y.device)
         return -((gram @ gram.mT) * twins).sum(1) / twins.sum(1).clamp_min(1)
+
+
+def compares(objective: Objective) -> bool:
+    """Whether it compares images for the same ``y``, so that they must be seen together."""
+    match objective:
+        case Sum(left, right):
+            return compares(left) or compares(right)
+        case Scaled(inner):
+            return compares(inner)
+        case _:
+            return isinstance(objective, Diverse)
 
 
 LEAST = 0.1

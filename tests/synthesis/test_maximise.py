@@ -309,8 +309,9 @@ def test_diversity_is_minus_the_mean_cosine_of_gram_matrices_within_a_unit():
 
 def test_packs_keep_the_images_of_a_unit_together():
     y = torch.tensor([1, 2, 1, 3, 2, 1])
-    assert [part.tolist() for part in packs(y, 3)] == [[0, 2, 5], [1, 4, 3]]
-    assert [part.tolist() for part in packs(y, 1)] == [[0, 2, 5], [1, 4], [3]]
+    assert [part.tolist() for part in packs(y, 3, True)] == [[0, 2, 5], [1, 4, 3]]
+    assert [part.tolist() for part in packs(y, 1, True)] == [[0, 2, 5], [1, 4], [3]]
+    assert [part.tolist() for part in packs(y, 4)] == [[0, 1, 2, 3], [4, 5]]
 
 
 # Cost and traces.

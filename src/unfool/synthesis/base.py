@@ -8,6 +8,7 @@ from typing import Any, ClassVar, NamedTuple, final
 import torch
 from torch import Tensor
 
+from ..aims import compares
 from ..checks import as_numbers, checked_images, checked_labels, row_ids
 from ..errors import InputError
 from ..method import Columns, Method, Question, checked_model
@@ -53,6 +54,8 @@ class Synthesis(Method, ABC):
 
     climbs: ClassVar[Objective | None] = None
     """The one objective it works for; None: any."""
+    of_images: ClassVar[bool] = False
+    """Whether an image is made of each that it starts from, rather than of a unit."""
 
     @abstractmethod
     def draw(self, query: Query, looks: Looks, seed: int) -> Drawn:
@@ -73,7 +76,7 @@ class Synthesis(Method, ABC):
     def __call__(
         self,
         model: Model,
-        y: Any,
+        y: Any = None,
         *,
         start: Tensor | Looks,
         objective: Objective | None = None,
@@ -86,11 +89,14 @@ class Synthesis(Method, ABC):
         ``start`` [1 or N, C, *] in [0, 1] says how images are shaped, and where those methods begin that need a
         beginning: the mean of the data, or grey; ``looks_of(batches)`` knows the data's colours and spectrum as well.
         ``given`` is what the objective reads beside the network's tensors, such as ``direction`` of ``Direction()``.
-        A unit that is there several times gets several images.
+        A unit that is there several times gets several images. What is made of images (``of_images``) makes one of each
+        of ``start``, and needs no ``y`` unless it is for a unit as well.
         """
         checked_model(model)
         looks = start if isinstance(start, Looks) else Looks(start)
-        first, wanted = checked_images(looks.start), as_numbers(y, "classes").reshape(-1)
+        first = checked_images(looks.start)
+        wanted = torch.arange(len(first)) if y is None else as_numbers(y, "classes").reshape(-1)
+        wanted = wanted.expand(len(first)) if self.of_images and len(wanted) == 1 else wanted
         looks = looks._replace(start=_one_each(first, len(wanted), "beginnings").to(model.device))
         looks = looks.to(looks.start)
         aim = self.aim(objective)
@@ -138,14 +144,17 @@ class Judged(NamedTuple):
 def judged(query: Query, x: Tensor) -> Judged:
     """One pass over the images, in parts that the model holds."""
     found: list[tuple[Tensor, Tensor]] = []
-    for keep in packs(query.y, query.model.capacity):
+    parts = packs(query.y, query.model.capacity, compares(query.objective))
+    for keep in parts:
         score, trace = query[keep].ask_and_read(x[keep], ("output",))
         found.append((score, mean_scores(trace["output"]).softmax(1)))
-    return Judged(*together(packs(query.y, query.model.capacity), found))
+    return Judged(*together(parts, found))
 
 
-def packs(y: Tensor, room: int) -> list[Tensor]:
-    """Rows in parts of at most ``room``, but those of one unit together: some objectives compare them."""
+def packs(y: Tensor, room: int, whole: bool = False) -> list[Tensor]:
+    """Rows in parts of at most ``room``; with ``whole`` those of one unit are in one part, however many there are."""
+    if not whole:
+        return [*torch.arange(len(y), device=y.device).split(room)]
     groups: dict[Any, list[int]] = {}
     for row, unit in enumerate(y.tolist()):
         groups.setdefault(tuple(unit) if isinstance(unit, list) else unit, []).append(row)
