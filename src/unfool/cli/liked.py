@@ -92,7 +92,8 @@ def save(made: Made, out: Path) -> None:
         for name, image in zip(file_names(made.units), made.x, strict=True):
             to_picture(image).save(out / "pictures" / f"{name}.png")
     own, real = panels(made)
-    save_liked(out / "grid.png", own, real)
+    wide = max(len(unit.name) for unit in made.units) > 4
+    save_liked(out / "grid.png", own, real, side=160 if wide else 96)
     (out / "curve.svg").write_text(_curve(made), encoding="utf-8")
 
 
@@ -115,8 +116,16 @@ def panels(made: Made) -> tuple[list[Any], list[list[Any]]]:
             own.append((f"{unit.name}: {100 * float(made.sure[k]):.2f} %", made.x[k]))
             real.append([near])
             continue
+        top, best = float(made.best.score[k]), made.batch.x[made.best.which[k]]
         own.append((f"{unit.name}: {float(made.score[k]):.3g}", made.x[k]))
-        real.append([(f"best, {float(made.best.score[k]):.3g}", made.batch.x[made.best.which[k]]), near])
+        real.append(
+            [
+                (f"best, {top:.3g}", best)
+                if top > 0 or not unit.inside
+                else ("dead: none above 0", 0 * best + 1),
+                near,
+            ]
+        )
     return own, real
 
 
@@ -139,14 +148,17 @@ def told(made: Made, model: "Model", noise: int, seed: int, output: OutputOption
     from ..report.summary import clean
 
     gains, base = gain(made.score, made.best.score), _of_noise(made, model, noise, seed)
-    dead, usual = gains.isnan(), usual_distance(made.batch.x)
+    dead, usual = (
+        gains.isnan() & torch.tensor([unit.inside for unit in made.units]),
+        usual_distance(made.batch.x),
+    )
     labels = [model.label_name(int(k)) for k in made.label]
     best, near = made.real(made.best.which), made.real(made.near.which)
     rows = [
         [
             unit.name,
             *(f"{float(t[k]):.4g}" for t in (made.score, made.best.score, base)),
-            "dead" if dead[k] else f"{float(gains[k]):.2f}",
+            "dead" if dead[k] else f"{float(gains[k]):.2f}" if gains[k] == gains[k] else "-",
             f"{labels[k]}, {float(made.sure[k]):.4f}",
             f"{float(made.near.distance[k]):.3g}, {near[k]}",
         ]
@@ -154,7 +166,7 @@ def told(made: Made, model: "Model", noise: int, seed: int, output: OutputOption
     ]
     header = ["unit", "score", "best real", "best noise", "times real", "class, p", "L2 to the nearest real"]
     output.table("", header, rows)
-    alive = gains[~dead]
+    alive = gains[~gains.isnan()]
     median = float(alive.median()) if len(alive) else None
     if median is not None:
         above = int((alive > 1).sum())
@@ -169,7 +181,7 @@ def told(made: Made, model: "Model", noise: int, seed: int, output: OutputOption
         "classes": [unit.number for unit in made.units] if made.units[0].objective is None else None,
         "score": made.score.tolist(),
         "best": made.best.score.tolist(),
-        "best_image": best,
+        "best_image": [None if gone else name for name, gone in zip(best, dead.tolist(), strict=True)],
         "best_of_noise": base.tolist(),
         "gain": clean(gains.tolist()),
         "median_gain": median,

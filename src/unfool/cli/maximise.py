@@ -2,12 +2,15 @@
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from .shared import ModelOptions, OutputOptions, data_for, folder_for, opened
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
     from ..model import Model
+    from ..synthesis.base import Synthesis
     from .liked import Made
     from .units import Unit
 
@@ -19,6 +22,7 @@ def maximise(
     data: str | None = None,
     objective: str | None = None,
     times: int = 1,
+    images: str | None = None,
     out: Path | None = None,
     real: int = 2000,
     noise: int = 1000,
@@ -50,6 +54,8 @@ def maximise(
         TotalVariation()". Units are then its numbers.
     times
         How many images are made of each unit, each from its own random numbers.
+    images
+        A picture, or data as for --data: what DeepDream('layer3'), Invert, Exaggerate and Accentuate begin with.
     out
         The folder for pictures and numbers; by default one in runs/maximise named after what is run.
     real
@@ -59,31 +65,95 @@ def maximise(
     seed
         Where all random numbers come from.
     """
-    from ..runs.begin import chosen, claim
-    from ..spec import call_text
     from ..synthesis.presets import synthesis_of
-    from .liked import made_for, save
-    from .units import units_of
 
-    network, address, wanted = loading.load(model), data or _training_set(model), synthesis_of(method)
+    wanted = synthesis_of(method)
+    plan = Plan(loading.load(model), wanted, model, data, objective, units, times, real, noise, seed)
+    if wanted.of_images:
+        numbers = of_images(plan, images, out, loading, output)
+    else:
+        numbers = of_units(plan, images, out, loading, output)
+    output.document(numbers)
+
+
+class Plan(NamedTuple):
+    """What is to be made, whatever it is made of."""
+
+    network: "Model"
+    method: "Synthesis"
+    model: str
+    data: str | None
+    objective: str | None
+    units: tuple[str, ...]
+    times: int
+    real: int
+    noise: int
+    seed: int
+
+    def recipe(self, data: str, names: list[str]) -> str:
+        from ..spec import call_text
+
+        told = [repr(self.method), repr(self.model), repr(data), repr(names)]
+        return call_text("Maximise", [*told, repr(self.objective), f"seed={self.seed}"])
+
+    def folder(self, out: Path | None, recipe: str, loading: ModelOptions) -> Path:
+        from ..runs.begin import claim
+
+        settings = (recipe, self.real, loading.told())
+        out = folder_for(out, "maximise", type(self.method).__name__, *settings)
+        claim(out, recipe, self.network)
+        return out
+
+
+def of_units(
+    plan: Plan, images: str | None, out: Path | None, loading: ModelOptions, output: OutputOptions
+) -> dict[str, Any]:
+    """An image for every unit, compared with real ones."""
+    from ..errors import InputError
+    from ..runs.begin import chosen
+    from .liked import made_for, save
+
+    name, network = type(plan.method).__name__, plan.network
+    if images is not None:
+        raise InputError(f"{name} begins with no image", "DeepDream('layer') and Accentuate('layer') do")
+    address = plan.data or _training_set(plan.model)
     source = opened(address)
-    batch = source.batch(chosen(source.ids(), real, seed), network.view, network.classes).readable()
-    asked = [unit for unit in _scored(objective, units_of(units, network, batch.x[:1])) for _ in range(times)]
-    names = [unit.name for unit in asked]
+    batch = source.batch(chosen(source.ids(), plan.real, plan.seed), network.view, network.classes).readable()
+    found = _units(plan, batch.x[:1])
+    asked = [unit for unit in found for _ in range(plan.times)]
     for unit in asked:
-        wanted.aim(unit.objective)  # one that it does not work for is refused before anything is written
-    recipe = call_text(
-        "Maximise", [repr(wanted), repr(model), repr(address), repr(names), f"{objective!r}, seed={seed}"]
-    )
-    out = folder_for(out, "maximise", type(wanted).__name__, recipe, real, loading.told())
-    claim(out, recipe, network)
-    with output.watching() as watch, watch(type(wanted).__name__, len(asked)) as progress:
-        made = made_for(asked, wanted, network, batch, seed, progress)
+        plan.method.aim(unit.objective)  # one that it does not work for is refused before anything is written
+    recipe = plan.recipe(address, [unit.name for unit in asked])
+    out = plan.folder(out, recipe, loading)
+    with output.watching() as watch, watch(name, len(asked)) as progress:
+        made = made_for(asked, plan.method, network, batch, plan.seed, progress)
     save(made, out)
-    numbers = {"recipe": recipe, **_told(made, network, noise, seed, output)}
+    return _written(out, {"recipe": recipe, **_told(made, network, plan.noise, plan.seed, output)}, output)
+
+
+def of_images(
+    plan: Plan, images: str | None, out: Path | None, loading: ModelOptions, output: OutputOptions
+) -> dict[str, Any]:
+    """An image of each image."""
+    from ..errors import InputError
+    from .likened import likened, save, told
+
+    if images is None:
+        raise InputError(f"{type(plan.method).__name__} begins with an image", "give --images FILE")
+    like = opened(images)
+    first = like.batch(like.ids()[:1], plan.network.view).x
+    units = _units(plan, first) if plan.units else []
+    recipe = plan.recipe(images, [unit.name for unit in units])
+    out = plan.folder(out, recipe, loading)
+    found = likened(plan.method, units, images, plan.network, plan.seed)
+    save(found, plan.network, out)
+    return _written(out, {"recipe": recipe, **told(found, plan.network, output)}, output)
+
+
+def _written(out: Path, numbers: dict[str, Any], output: OutputOptions) -> dict[str, Any]:
     (out / "maximise.json").write_text(json.dumps(numbers, indent=1, allow_nan=False), encoding="utf-8")
     output.say(f"pictures in {out}")
-    output.document(numbers | {"folder": str(out)})
+    return numbers | {"folder": str(out)}
 
 
 def _told(made: "Made", model: "Model", noise: int, seed: int, output: OutputOptions) -> dict[str, object]:
@@ -93,20 +163,16 @@ def _told(made: "Made", model: "Model", noise: int, seed: int, output: OutputOpt
     return (liked if made.method.climbs is None else fooled)(made, model, noise, seed, output)
 
 
-def _scored(text: str | None, units: "list[Unit]") -> "list[Unit]":
-    """The units under another objective, where one is given."""
-    from ..errors import InputError
+def _units(plan: Plan, like: "Tensor") -> "list[Unit]":
+    """The units by their names, or as numbers of the objective that is given."""
     from ..objectives import Objective
     from ..spec import parse
+    from .units import numbered, units_of
 
-    if text is None:
-        return units
-    if any(unit.objective is not None for unit in units):
-        raise InputError("--objective scores numbers of its own, not layer:channel", "give numbers alone")
-    objective: Objective = parse(text, Objective)
-    if "output" in objective.reads:
-        return [unit._replace(objective=objective) for unit in units]
-    return [unit._replace(name=f"{objective.reads[0]}:{unit.number}", objective=objective) for unit in units]
+    if plan.objective is None:
+        return units_of(plan.units, plan.network, like)
+    objective: Objective = parse(plan.objective, Objective)
+    return numbered(plan.units, objective, plan.network, like)
 
 
 def _training_set(model: str) -> str:

@@ -20,6 +20,11 @@ class Unit(NamedTuple):
     number: int
 
     @property
+    def inside(self) -> bool:
+        """Whether it is inside the network, where what is not above zero is not active."""
+        return self.objective is not None and not {*self.objective.reads} <= {"input", "output"}
+
+    @property
     def file(self) -> str:
         """Its name as a file's; a class's is its number."""
         return str(self.number) if self.objective is None else re.sub(r"[^A-Za-z0-9.]+", "-", self.name)
@@ -58,6 +63,22 @@ def _meant(text: str, model: "Model", like: "Tensor") -> list[Unit]:
         raise InputError(f"layer {layer!r} has {width} channels, {number} is not one of them")
     position = tuple(int(p) for p in place.split(",")) if place else ()
     return [Unit(text, Neuron(layer, position) if place else Channel(layer), number)]
+
+
+def numbered(texts: tuple[str, ...], objective: "Objective", model: "Model", like: "Tensor") -> list[Unit]:
+    """The numbers that an objective scores: of classes, by name too, where it reads the network's output alone."""
+    from ..errors import InputError
+
+    if {*objective.reads} <= {"input", "output"}:
+        found = units_of(texts, model, like)
+        if all(unit.objective is None for unit in found):
+            return [unit._replace(objective=objective) for unit in found]
+    elif texts and all(text.isdecimal() for text in texts):
+        layer = next(name for name in objective.reads if name not in ("input", "output"))
+        return [Unit(f"{layer}:{text}", objective, int(text)) for text in texts]
+    raise InputError(
+        f"--objective {objective!r} scores numbers of its own", "name the units by numbers alone"
+    )
 
 
 def channels(model: "Model", layer: str, like: "Tensor") -> int:

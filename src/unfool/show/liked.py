@@ -27,17 +27,20 @@ def save_liked(path: Path, made: Sequence[Panel], real: Sequence[Sequence[Panel]
 def score_by_step(history: Tensor, best: Tensor) -> str:
     """The score at each step [N, T] in units of the best real image's: the median over units and the quartiles.
 
-    Units that no real image brings above zero are left out.
+    Units that no real image brings above zero are left out; where there are no others it is the score itself.
     """
-    share = history[best > 0] / best[best > 0, None]
+    alive = best > 0
+    share = history[alive] / best[alive, None] if alive.any() else history
 
     def draw(axes: Axes) -> None:
         low, middle, high = (torch.quantile(share.double(), q, dim=0).tolist() for q in (0.25, 0.5, 0.75))
         steps = range(share.shape[1])
         axes.fill_between(steps, low, high, color=colours(0), alpha=0.15, linewidth=0, label="quartiles")
         axes.plot(steps, middle, color=colours(0), label=f"median of {len(share)}, seen through changes")
-        axes.axhline(1, color=GREY, linewidth=0.8, linestyle=":", label="best real image")
-        axes.set(xlabel="step", ylabel="score, in units of the best real image's")
+        axes.set(xlabel="step", ylabel="score")
+        if alive.any():
+            axes.axhline(1, color=GREY, linewidth=0.8, linestyle=":", label="best real image")
+            axes.set(ylabel="score, in units of the best real image's")
         axes.legend(frameon=False, loc="lower right")
 
     return drawn(draw)

@@ -73,7 +73,7 @@ class DeepDream(Synthesis):
     of_images = True
 
     layer: str
-    how: Maximise = Maximise(Laplacian(noise=1e-6), (Jitter(8),), steps=64, rate=0.02, climb="normed")
+    how: Maximise = Maximise(Laplacian(noise=1e-6), (Jitter(8),), steps=40, rate=0.005, climb="normed")
     """The search."""
 
     def aim(self, objective: Objective | None) -> Objective:
