@@ -108,6 +108,7 @@ def file_names(units: list[Unit]) -> list[str]:
 
 def panels(made: Made) -> tuple[list[Any], list[list[Any]]]:
     """Each image with its caption, and the real images beside it."""
+
     own: list[Any] = []
     real: list[list[Any]] = []
     for k, unit in enumerate(made.units):
