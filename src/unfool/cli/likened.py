@@ -41,7 +41,7 @@ def likened(method: "Synthesis", units: "list[Unit]", address: str, model: "Mode
             f"{type(method).__name__} works for one unit at a time, not {len(units)}", "name one"
         )
     source = opened(address)
-    batch = source.batch(chosen(source.ids(), MOST, seed), model.view, model.classes).readable()
+    batch = source.batch(chosen(source.ids(), MOST, seed), model.view).readable()
     y, objective = (units[0].number, units[0].objective) if units else (None, None)
     made = method(model, y, start=batch.x, objective=objective, seed=seed, ids=batch.ids)
     x = from_uint8(to_uint8(made.x))

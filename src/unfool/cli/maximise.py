@@ -118,7 +118,12 @@ def of_units(
         raise InputError(f"{name} begins with no image", "DeepDream('layer') and Accentuate('layer') do")
     address = plan.data or _training_set(plan.model)
     source = opened(address)
-    batch = source.batch(chosen(source.ids(), plan.real, plan.seed), network.view, network.classes).readable()
+    batch = source.batch(chosen(source.ids(), plan.real, plan.seed), network.view, network.classes)
+    if not len(batch.readable()):
+        raise InputError(
+            f"none of {address} can be read: {next(iter(batch.errors.values()))}", "see --classes"
+        )
+    batch = batch.readable()
     found = _units(plan, batch.x[:1])
     asked = [unit for unit in found for _ in range(plan.times)]
     for unit in asked:
