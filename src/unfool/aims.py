@@ -1,6 +1,7 @@
 """What an image may be made for beside a class or a channel: a direction, a likeness, much activity, being another."""
 
 from abc import ABC
+from typing import Literal
 
 import torch
 from torch import Tensor
@@ -100,16 +101,20 @@ class Activity(AtOneLayer):
 class Diverse(AtOneLayer):
     """How unlike an image is to the others for the same ``y`` in the same pass (Olah et al., 2017).
 
-    Minus the mean cosine of the Gram matrices of a layer's channels; 0 where there is no other. The one objective whose
-    rows depend on each other.
+    Minus the mean cosine of the Gram matrices of a layer's channels, or of its activations; 0 where there is no other.
+    The one objective whose rows depend on each other.
     """
+
+    of: Literal["texture", "place"] = "texture"
+    """What is to differ: which channels go together, or what is where."""
 
     def score(self, trace: Trace, y: Tensor) -> Tensor:
         t = trace[self.layer]
         t = t.flatten(2) if t.ndim > 2 else t[:, :, None]
-        gram = torch.nn.functional.normalize((t @ t.mT).flatten(1), dim=1)
+        t = t @ t.mT if self.of == "texture" else t
+        told = torch.nn.functional.normalize(t.flatten(1), dim=1)
         twins = (y[:, None] == y) & ~torch.eye(len(y), dtype=torch.bool, device=y.device)
-        return -((gram @ gram.mT) * twins).sum(1) / twins.sum(1).clamp_min(1)
+        return -((told @ told.mT) * twins).sum(1) / twins.sum(1).clamp_min(1)
 
 
 def compares(objective: Objective) -> bool:

@@ -291,10 +291,10 @@ def test_a_unit_asked_for_twice_gives_two_images_and_diversity_takes_them_apart(
     layer = next(iter(model.layers))
     apart = {}
     for weight in (0.0, 20.0):
-        also = weight * Diverse(layer) if weight else None
+        also = weight * Diverse(layer, "place") if weight else None
         made = Maximise(steps=15, also=also)(model, [3, 3, 3, 5], start=start)
         trace = model.trace(made.x, (layer,))
-        apart[weight] = -float(Diverse(layer).score(trace, made.y)[:3].mean())
+        apart[weight] = -float(Diverse(layer, "place").score(trace, made.y)[:3].mean())
         assert not same(made.x[0], made.x[1])
     assert apart[20.0] < apart[0.0]
 
@@ -305,6 +305,9 @@ def test_diversity_is_minus_the_mean_cosine_of_gram_matrices_within_a_unit():
     gram = [(one.flatten(1) @ one.flatten(1).T).flatten() for one in t]
     assert torch.allclose(score[0], -sum(F.cosine_similarity(gram[0], gram[k], dim=0) for k in (2, 3)) / 2)
     assert score[1] == 0
+    place = Diverse("l", "place").score({"l": t}, torch.tensor([1, 2, 1, 1]))
+    flat = t.flatten(1)
+    assert torch.allclose(place[2], -sum(F.cosine_similarity(flat[2], flat[k], dim=0) for k in (0, 3)) / 2)
 
 
 def test_packs_keep_the_images_of_a_unit_together():

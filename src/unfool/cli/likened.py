@@ -31,15 +31,10 @@ def likened(method: "Synthesis", units: "list[Unit]", address: str, model: "Mode
     """One image of each at the address; with a unit, for that unit."""
     import torch
 
-    from ..errors import InputError
     from ..runs.begin import chosen
     from ..scores import mean_scores
     from ..views import from_uint8, to_uint8
 
-    if len(units) > 1:
-        raise InputError(
-            f"{type(method).__name__} works for one unit at a time, not {len(units)}", "name one"
-        )
     source = opened(address)
     batch = source.batch(chosen(source.ids(), MOST, seed), model.view).readable()
     y, objective = (units[0].number, units[0].objective) if units else (None, None)
