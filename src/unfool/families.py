@@ -4,7 +4,7 @@ import importlib
 import pkgutil
 
 FAMILIES = ("attacks", "attributions", "data", "measures", "runs", "synthesis")
-LANGUAGE = ("objectives", "regions", "slopes", "targets", "transforms", "views")
+LANGUAGE = ("aims", "framing", "objectives", "regions", "slopes", "targets", "transforms", "views")
 
 for name in LANGUAGE:
     importlib.import_module(f"unfool.{name}")

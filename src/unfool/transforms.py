@@ -60,7 +60,7 @@ class Noise(Transform):
 
 
 class Scale(Transform):
-    """Enlarge or shrink about the middle by up to ``share``; borders are repeated. Two dimensions."""
+    """Enlarge or shrink about the middle by up to ``share``; borders are repeated. In the last two dimensions."""
 
     moves = True
 
@@ -72,7 +72,7 @@ class Scale(Transform):
 
 
 class Rotate(Transform):
-    """Turn about the middle by up to ``degrees`` either way; borders are repeated. Two dimensions."""
+    """Turn about the middle by up to ``degrees`` either way; borders are repeated. In the last two dimensions."""
 
     moves = True
 
@@ -84,7 +84,7 @@ class Rotate(Transform):
 
 
 class Shift(Transform):
-    """Move by up to ``share`` of each side, by parts of a pixel too; borders are repeated. Two dimensions."""
+    """Move by up to ``share`` of each side, by parts of a pixel too; borders are repeated. In the last two."""
 
     moves = True
 
@@ -95,17 +95,25 @@ class Shift(Transform):
         return _warp(x, torch.cat([torch.eye(2).to(x).expand(len(x), 2, 2), way[:, :, None]], 2))
 
 
-def posed(x: Tensor, degrees: Tensor, scale: Tensor) -> Tensor:
-    """Each row turned about its middle and brought to ``scale`` times its size; borders are repeated."""
+def posed(x: Tensor, degrees: Tensor, scale: Tensor, shift: Tensor | None = None) -> Tensor:
+    """Each row turned about its middle, brought to ``scale`` times its size and moved; borders are repeated.
+
+    ``shift`` [B, 2], across and down, is in halves of a side. Of volumes and series every plane alike; of a line,
+    which cannot turn, only the first of the two counts.
+    """
+    if x.ndim == 3:
+        return posed(x[:, :, None], degrees, scale, shift)[:, :, 0]
     angle = torch.deg2rad(degrees)
-    stretch = x.shape[3] / x.shape[2]  # the grid's unit is half a side, which differs between the sides
+    stretch = x.shape[-1] / x.shape[-2]  # the grid's unit is half a side, which differs between the sides
     rows = [angle.cos(), -angle.sin() / stretch, angle.sin() * stretch, angle.cos()]
-    return _warp(x, F.pad((torch.stack(rows, 1) / scale[:, None]).view(-1, 2, 2), (0, 1)))
+    way = x.new_zeros(len(x), 2) if shift is None else shift
+    return _warp(x, torch.cat([(torch.stack(rows, 1) / scale[:, None]).view(-1, 2, 2), way[:, :, None]], 2))
 
 
 def _warp(x: Tensor, matrix: Tensor) -> Tensor:
-    grid = F.affine_grid(matrix, list(x.shape), align_corners=False)
-    return F.grid_sample(x, grid, padding_mode="border", align_corners=False)
+    planes = x.flatten(1, -3)
+    grid = F.affine_grid(matrix, list(planes.shape), align_corners=False)
+    return F.grid_sample(planes, grid, padding_mode="border", align_corners=False).view(x.shape)
 
 
 def one_each(x: Tensor, rng: Rng, low: float, high: float) -> Tensor:

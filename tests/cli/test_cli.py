@@ -315,8 +315,8 @@ def test_data_of_ones_own_are_halved_into_what_is_learned_from_and_what_is_judge
 
 def test_maximise_writes_images_that_are_as_sure_as_it_says(capsys):
     code, out, _ = said(
-        capsys, "maximise", "MapElites(generations=5)", "--model", "unfool:digits8", "--out", "m", "--json",
-        "--only", "3,5", "--noise", "50",
+        capsys, "maximise", "3", "5", "--method", "MapElites(generations=5)", "--model", "unfool:digits8",
+        "--out", "m", "--json", "--noise", "50",
     )  # fmt: skip
     found = json.loads(out)
     assert code == 0

@@ -107,7 +107,7 @@ def test_hiding_tells_every_rate_beside_its_controls_and_goes_on_where_it_was_st
             "is a detector",
             "unfool inspect hiding",
         ),
-        (["maximise", "Fooling", "--model", "unfool:scenes"], "is a detector", "hiding"),
+        (["maximise", "--method", "Fooling", "--model", "unfool:scenes"], "is a detector", "hiding"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )

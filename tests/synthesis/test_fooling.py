@@ -20,7 +20,7 @@ from unfool.spec import Spec, parse
 from unfool.synthesis.base import Synthesis
 from unfool.synthesis.cppn import CPPN, SHAPES, Networks, coordinates, values
 from unfool.synthesis.fooling import Fooling, MapElites
-from unfool.synthesis.genomes import Pixels, crossed, polynomial
+from unfool.synthesis.genomes import Direct, crossed, polynomial
 from unfool.views import from_uint8, to_uint8
 from unfool.zoo.address import load
 
@@ -93,10 +93,10 @@ def test_networks_stay_sound_however_long_they_evolve():
 # Calibration.
 
 
-@pytest.mark.parametrize("encoding", [Pixels(), CPPN()], ids=repr)
+@pytest.mark.parametrize("encoding", [Direct(), CPPN()], ids=repr)
 def test_every_class_of_the_digits_is_above_9999_within_25_generations(encoding: Any):
     made = MapElites(encoding, generations=25)(load("unfool:digits8"), range(10), start=GREY)
-    assert (made.confidence > 0.9999).sum() >= (10 if encoding == Pixels() else 9)
+    assert (made.confidence > 0.9999).sum() >= (10 if encoding == Direct() else 9)
     assert (made.confidence_saved > 0.999).all()
     assert made.history.shape == (10, 26)
     assert (made.history.diff(dim=1) >= 0).all()

@@ -14,7 +14,7 @@ VERBS = {
     "attack": "Look for changed pictures that a model gets wrong.",
     "explain": "Show what a model looks at in pictures.",
     "inspect": "Look closely at one question, such as transfer, norms, shortcuts or one decision.",
-    "maximise": "Make images that a model takes for its classes.",
+    "maximise": "Make the images that classes or units of a model like best.",
     "methods": "What there is: every method, its options and its paper.",
     "run": "Run a recipe from a file.",
     "report": "Write the report of a finished audit anew.",

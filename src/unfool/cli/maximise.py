@@ -4,25 +4,25 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from .shared import ModelOptions, OutputOptions, class_number, data_for, folder_for, opened
+from .shared import ModelOptions, OutputOptions, data_for, folder_for, opened
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from ..analysis.fooling import Nearest, Sureness
     from ..model import Model
-    from ..rows import Batch
-    from ..synthesis.base import Synthesised
-
-SURE = 0.9999
+    from ..synthesis.base import Synthesis
+    from .liked import Made
+    from .units import Unit
 
 
 def maximise(
-    method: str,
-    *,
+    *units: str,
+    method: str = "Maximise",
     model: str = "unfool:digits",
     data: str | None = None,
-    only: str | None = None,
+    objective: str | None = None,
+    times: int = 1,
+    images: str | None = None,
     out: Path | None = None,
     real: int = 2000,
     noise: int = 1000,
@@ -30,23 +30,32 @@ def maximise(
     loading: ModelOptions = ModelOptions(),  # noqa: B008  frozen
     output: OutputOptions = OutputOptions(),  # noqa: B008  frozen
 ) -> None:
-    """Make images that a model takes for its classes.
+    """Make the images that classes or units of a model like best.
 
-    Writes each image as an 8-bit PNG (confidence is judged on that file), a grid of all beside the nearest real images,
-    the confidence from start to end as a chart, and all numbers as maximise.json. The control is how often plain noise
-    reaches the same confidence.
+    Writes each image as an 8-bit PNG (what is told is judged on that file), a grid of all beside the best and the
+    nearest real images, how the search went as a chart, and all numbers as maximise.json. The controls are real images
+    and plain noise.
 
     Parameters
     ----------
+    units
+        Names or numbers of classes, layer:channel, layer:channel@y,x for one position, layer:* for all channels;
+        by default every class.
     method
-        A synthesis as text: MapElites, "MapElites(CPPN(), generations=200)", Fooling; unfool methods lists them.
+        A preset (simonyan, yosinski-1 to -4, lucid, maco, ozbulak, plain) or a synthesis as text:
+        "Maximise(Fourier(), steps=512)", "MapElites(CPPN())", Fooling; unfool methods lists them.
     model
         An address, as for unfool audit.
     data
-        Real pictures: their mean is where a method begins, the nearest of them is shown; by default the embedded
-        model's own training set.
-    only
-        Names or numbers of classes, separated by commas; by default every class.
+        Real pictures: their mean is where a method begins, their colours and spectrum what a canvas may have, the best
+        and the nearest of them are shown; by default the embedded model's own training set.
+    objective
+        What scores the units instead of the class's logit, as text: LogProb, "Channel('layer3') - 0.1 *
+        TotalVariation()". Units are then its numbers.
+    times
+        How many images are made of each unit, each from its own random numbers.
+    images
+        A picture, or data as for --data: what DeepDream('layer3'), Invert, Exaggerate and Accentuate begin with.
     out
         The folder for pictures and numbers; by default one in runs/maximise named after what is run.
     real
@@ -56,140 +65,123 @@ def maximise(
     seed
         Where all random numbers come from.
     """
-    from ..runs.begin import chosen, claim
-    from ..spec import call_text, parse
-    from ..synthesis.base import Synthesis
+    from ..synthesis.presets import synthesis_of
 
-    network, address, wanted = loading.load(model), data or _training_set(model), parse(method, Synthesis)
+    wanted = synthesis_of(method)
+    plan = Plan(loading.load(model), wanted, model, data, objective, units, times, real, noise, seed)
+    if wanted.of_images:
+        numbers = of_images(plan, images, out, loading, output)
+    else:
+        numbers = of_units(plan, images, out, loading, output)
+    output.document(numbers)
+
+
+class Plan(NamedTuple):
+    """What is to be made, whatever it is made of."""
+
+    network: "Model"
+    method: "Synthesis"
+    model: str
+    data: str | None
+    objective: str | None
+    units: tuple[str, ...]
+    times: int
+    real: int
+    noise: int
+    seed: int
+
+    def recipe(self, data: str, names: list[str]) -> str:
+        from ..spec import call_text
+
+        told = [repr(self.method), repr(self.model), repr(data), repr(names)]
+        return call_text("Maximise", [*told, repr(self.objective), f"seed={self.seed}"])
+
+    def folder(self, out: Path | None, recipe: str, loading: ModelOptions) -> Path:
+        from ..runs.begin import claim
+
+        settings = (recipe, self.real, loading.told())
+        out = folder_for(out, "maximise", type(self.method).__name__, *settings)
+        claim(out, recipe, self.network)
+        return out
+
+
+def of_units(
+    plan: Plan, images: str | None, out: Path | None, loading: ModelOptions, output: OutputOptions
+) -> dict[str, Any]:
+    """An image for every unit, compared with real ones."""
+    from ..errors import InputError
+    from ..runs.begin import chosen
+    from .liked import made_for, save
+
+    name, network = type(plan.method).__name__, plan.network
+    if images is not None:
+        raise InputError(f"{name} begins with no image", "DeepDream('layer') and Accentuate('layer') do")
+    address = plan.data or _training_set(plan.model)
     source = opened(address)
-    batch = source.batch(chosen(source.ids(), real, seed), network.view, network.classes).readable()
-    labels = _classes(only, network, batch.x)
-    recipe = call_text("Maximise", [repr(wanted), repr(model), repr(address), repr(labels), f"seed={seed}"])
-    out = folder_for(out, "maximise", type(wanted).__name__, recipe, real, loading.told())
-    claim(out, recipe, network)
-    with output.watching() as watch, watch(type(wanted).__name__, 1) as progress:
-        made = wanted(network, labels, start=batch.x.mean(0, keepdim=True), seed=seed)
-        progress(1)
-    shown = _compared(made, network, batch, out)
-    _draw(shown, out)
-    numbers = {"recipe": recipe, "classes": labels} | _told(shown, _control(shown, noise, seed), output)
-    (out / "maximise.json").write_text(json.dumps(numbers, indent=1), encoding="utf-8")
+    batch = source.batch(chosen(source.ids(), plan.real, plan.seed), network.view, network.classes)
+    if not len(batch.readable()):
+        raise InputError(
+            f"none of {address} can be read: {next(iter(batch.errors.values()))}", "see --classes"
+        )
+    batch = batch.readable()
+    found = _units(plan, batch.x[:1])
+    asked = [unit for unit in found for _ in range(plan.times)]
+    for unit in asked:
+        plan.method.aim(unit.objective)  # one that it does not work for is refused before anything is written
+    recipe = plan.recipe(address, [unit.name for unit in asked])
+    out = plan.folder(out, recipe, loading)
+    with output.watching() as watch, watch(name, len(asked)) as progress:
+        made = made_for(asked, plan.method, network, batch, plan.seed, progress)
+    save(made, out)
+    return _written(out, {"recipe": recipe, **_told(made, network, plan.noise, plan.seed, output)}, output)
+
+
+def of_images(
+    plan: Plan, images: str | None, out: Path | None, loading: ModelOptions, output: OutputOptions
+) -> dict[str, Any]:
+    """An image of each image."""
+    from ..errors import InputError
+    from .likened import likened, save, told
+
+    if images is None:
+        raise InputError(f"{type(plan.method).__name__} begins with an image", "give --images FILE")
+    like = opened(images)
+    first = like.batch(like.ids()[:1], plan.network.view).x
+    units = _units(plan, first) if plan.units else []
+    if len(units) > 1:
+        raise InputError(f"{type(plan.method).__name__} works for one unit at a time, not {len(units)}")
+    recipe = plan.recipe(images, [unit.name for unit in units])
+    out = plan.folder(out, recipe, loading)
+    found = likened(plan.method, units, images, plan.network, plan.seed)
+    save(found, plan.network, out)
+    return _written(out, {"recipe": recipe, **told(found, plan.network, output)}, output)
+
+
+def _written(out: Path, numbers: dict[str, Any], output: OutputOptions) -> dict[str, Any]:
+    (out / "maximise.json").write_text(json.dumps(numbers, indent=1, allow_nan=False), encoding="utf-8")
     output.say(f"pictures in {out}")
-    output.document(numbers | {"folder": str(out)})
+    return numbers | {"folder": str(out)}
 
 
-class Compared(NamedTuple):
-    """Made images as their files hold them, how sure the network is of those, and the real images nearest to them."""
+def _told(made: "Made", model: "Model", noise: int, seed: int, output: OutputOptions) -> dict[str, object]:
+    from .fooled import told as fooled
+    from .liked import told as liked
 
-    made: "Synthesised"
-    model: "Model"
-    files: "Tensor"
-    sure: "Tensor"
-    near: "Nearest"
-    batch: "Batch"
-
-    def name(self, k: int) -> str:
-        return self.model.label_name(int(self.made.y[k]))
+    return (liked if made.method.climbs is None else fooled)(made, model, noise, seed, output)
 
 
-def _compared(made: "Synthesised", model: "Model", batch: "Batch", out: Path) -> Compared:
-    from ..analysis.fooling import nearest
+def _units(plan: Plan, like: "Tensor") -> "list[Unit]":
+    """The units by their names, or as numbers of the objective that is given."""
+    from ..objectives import Objective
+    from ..spec import parse
+    from .units import numbered, units_of
 
-    files = _saved(made, out)
-    return Compared(made, model, files, _judged(files, made.y, model), nearest(files, batch.x), batch)
-
-
-def _control(shown: Compared, n: int, seed: int) -> "list[Sureness]":
-    """How sure the network is of plain noise."""
-    from ..analysis.fooling import noise_control
-
-    levels = [0.5, 0.99, SURE, float(shown.sure.median())]
-    return noise_control(shown.model, shown.batch.x[:1], levels, n, seed)
-
-
-def _told(shown: Compared, control: "list[Sureness]", output: OutputOptions) -> dict[str, Any]:
-    """Print what was found, and give it as numbers."""
-    from ..analysis.fooling import usual_distance
-
-    made, sure, near, ids = shown.made, shown.sure, shown.near, shown.batch.ids
-    which, usual = [ids[int(k)] for k in near.which], usual_distance(shown.batch.x)
-    rows = [
-        [shown.name(k), f"{float(sure[k]):.6f}", f"{float(near.distance[k]):.3g}", which[k]]
-        for k in range(len(sure))
-    ]
-    output.table("", ["class", "confidence of the file", "L2 to the nearest real", "which"], rows)
-    many, alike = int((sure >= SURE).sum()), shown.batch.y[near.which] == made.y
-    output.say(f"\n{many} of {len(sure)} at {SURE} or more, median {float(sure.median()):.6f}")
-    output.say(f"a real picture is {usual:.3g} from the nearest other (median of {len(ids)})")
-    output.say(f"the nearest real picture is of the class itself for {int(alike.sum())} of {len(alike)}")
-    for level in control:
-        output.say(f"plain noise at {level.confidence:.7g} or more, for any class: {level.noise}")
-    return {
-        "confidence": sure.tolist(),
-        "confidence_unrounded": made.confidence.tolist(),
-        "sure": many,
-        "nearest": which,
-        "nearest_is_of_the_class": alike.tolist(),
-        "distance": near.distance.tolist(),
-        "usual_distance": usual,
-        "noise": [{"confidence": level.confidence, **level.noise.as_dict()} for level in control],
-        "median_by_step": made.history.double().quantile(0.5, dim=0).tolist(),
-        "cost": made.cost,
-    }
+    if plan.objective is None:
+        return units_of(plan.units, plan.network, like)
+    objective: Objective = parse(plan.objective, Objective)
+    return numbered(plan.units, objective, plan.network, like)
 
 
 def _training_set(model: str) -> str:
     place = data_for(None, model)
     return f"{place}?split=train"
-
-
-def _classes(only: str | None, model: "Model", x: "Tensor") -> list[int]:
-    from ..errors import InputError
-
-    if only is not None:
-        found = [class_number(name.strip(), model) for name in only.split(",") if name.strip()]
-        if not found:
-            raise InputError("--only names no class", "give names or numbers, such as --only 0,3")
-        return [k for k in found if k is not None]
-    return list(range(model(x[:1]).shape[1]))
-
-
-def _saved(made: "Synthesised", out: Path) -> "Tensor":
-    """The images as the files hold them, read back."""
-    import numpy as np
-    import torch
-    from PIL import Image
-
-    from ..views import as_tensor, from_uint8, to_picture, to_uint8
-
-    np.savez_compressed(out / "images.npz", x=to_uint8(made.x).numpy(), y=made.y.numpy())
-    if made.x.ndim != 4 or made.x.shape[1] not in (1, 3):
-        return from_uint8(to_uint8(made.x))
-    paths = [out / "pictures" / f"{int(c)}.png" for c in made.y]
-    paths[0].parent.mkdir(exist_ok=True)
-    for path, image in zip(paths, made.x, strict=True):
-        to_picture(image).save(path)
-    return torch.stack([as_tensor(Image.open(path)) for path in paths])
-
-
-def _judged(files: "Tensor", y: "Tensor", model: "Model") -> "Tensor":
-    """How sure the network is of what the files hold."""
-    import torch
-
-    from ..objectives import pick
-
-    logits = torch.cat([model(some.to(model.device)) for some in files.split(model.capacity)])
-    return pick(logits.softmax(1), y.to(model.device)).cpu()
-
-
-def _draw(shown: Compared, out: Path) -> None:
-    """A grid of the images, the nearest real one beside each, and the way to their confidence."""
-    from ..show.chart import confidence_by_step
-    from ..show.grid import Panel, save_panels
-
-    panels: list[Panel] = []
-    for k, (image, sure) in enumerate(zip(shown.files, shown.sure.tolist(), strict=True)):
-        nearest, far = shown.batch.x[shown.near.which[k]], float(shown.near.distance[k])
-        panels += [(f"{shown.name(k)}: {100 * sure:.2f} %", image), (f"nearest, {far:.2f}", nearest)]
-    save_panels(out / "grid.png", [panels[k : k + 10] for k in range(0, len(panels), 10)], side=96)
-    (out / "curve.svg").write_text(confidence_by_step(shown.made.history, SURE), encoding="utf-8")

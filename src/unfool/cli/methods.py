@@ -45,6 +45,9 @@ def families() -> dict[str, type]:
     from ..regions import Region
     from ..slopes import Slope
     from ..synthesis.base import Synthesis
+    from ..synthesis.canvas import Canvas
+    from ..synthesis.cleaning import Cleaning
+    from ..synthesis.genomes import Encoding
     from ..transforms import Transform
 
     return {
@@ -55,6 +58,9 @@ def families() -> dict[str, type]:
         "regions": Region,
         "slopes": Slope,
         "synthesis": Synthesis,
+        "canvases": Canvas,
+        "cleaning": Cleaning,
+        "encodings": Encoding,
         "transforms": Transform,
     }
 

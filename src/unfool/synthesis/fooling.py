@@ -5,13 +5,15 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from ..objectives import LogProb
 from ..query import Query
 from ..region import l2_norm
 from ..rows import Rng, column
 from ..scores import mean_scores
 from ..spec import Count, Fraction, Positive
 from .base import Drawn, Synthesis
-from .genomes import Encoding, Genomes, Pixels
+from .genomes import Direct, Encoding, Genomes
+from .looks import Looks
 
 
 class Fooling(Synthesis):
@@ -20,6 +22,8 @@ class Fooling(Synthesis):
     Each step is as long as brings the wanted rise of the probability if the network is linear there: ``early`` while it
     is small, ``late`` of what is left to 1.
     """
+
+    climbs = LogProb()
 
     steps: Count = 300
     noise: Positive = 0.1
@@ -31,7 +35,8 @@ class Fooling(Synthesis):
     late: Fraction = 0.1
     """At most this part of what is left to 1."""
 
-    def draw(self, query: Query, start: Tensor, seed: int) -> Drawn:
+    def draw(self, query: Query, looks: Looks, seed: int) -> Drawn:
+        start = looks.start
         x = (start + self.noise * query.rng.normal(start)).clamp(0, 1)
         history: list[Tensor] = []
         for _ in range(self.steps):
@@ -62,13 +67,16 @@ class MapElites(Synthesis):
     together, so that what is found for one depends neither on which are asked for nor on how many. Scores are enough.
     """
 
-    encoding: Encoding = Pixels()
+    climbs = LogProb()
+
+    encoding: Encoding = Direct()
     """How an image is written: value by value, or as a small network of its coordinates."""
     generations: Count = 100
     children: Count = 200
     """How many images are bred, and asked in one pass, in each generation; as many begin."""
 
-    def draw(self, query: Query, start: Tensor, seed: int) -> Drawn:
+    def draw(self, query: Query, looks: Looks, seed: int) -> Drawn:
+        start = looks.start
         query.model.need("scores", query.who)
         rng = Rng.seeded(seed, ("every class",), start.device)
         genomes = self.encoding.first(self.children, start, rng)

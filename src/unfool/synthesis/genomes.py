@@ -28,7 +28,7 @@ class Encoding(Spec, ABC):
         """The images [N, C, *space] in [0, 1]."""
 
 
-class Pixels(Encoding):
+class Direct(Encoding):
     """Value by value: crossover of two parents, then each value mutates on its own (Nguyen et al., 2015)."""
 
     mutated: Fraction = 0.1

@@ -1,0 +1,49 @@
+"""What made images are to be compared with: what real images and plain noise do to the same units."""
+
+from collections.abc import Iterable
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from ..model import Model
+from ..objectives import Objective
+from ..rows import Rng
+
+
+class Best(NamedTuple):
+    """The highest score of each unit over some images, and which image has it."""
+
+    score: Tensor
+    which: Tensor
+
+
+@torch.no_grad()
+def best_of(model: Model, objective: Objective, y: Tensor, x: Tensor | Iterable[Tensor]) -> Best:
+    """The best of the images ``x`` for every unit ``y``: one pass over them for all units together."""
+    y = y.to(model.device)
+    best = torch.full((len(y),), -torch.inf, device=model.device)
+    which, seen = torch.zeros_like(y), 0
+    with model.settled():
+        for some in x.split(model.capacity) if isinstance(x, Tensor) else x:
+            trace = model.trace(some.to(model.device), objective.reads)
+            scores = torch.stack([objective.score(trace, unit.expand(len(some))) for unit in y])  # [N, B]
+            top, place = scores.to(best).max(1)
+            which = torch.where(top > best, place + seen, which)  # of equals the first
+            best, seen = torch.maximum(best, top), seen + len(some)
+    return Best(best.cpu(), which.cpu())
+
+
+def noise_like(x: Tensor, n: int, seed: int, room: int) -> Iterable[Tensor]:
+    """Images of uniform noise in the shape of ``x`` [1, C, *], some at a time."""
+    for some in torch.arange(n).split(room):
+        rng = Rng.seeded(seed, [f"noise {k}" for k in some.tolist()], x.device)
+        yield rng.uniform(x.new_empty(len(some), *x.shape[1:]), 0, 1)
+
+
+def gain(score: Tensor, best: Tensor) -> Tensor:
+    """How many times as high as the best real image a made one scores; NaN where the unit is dead.
+
+    A dead unit is one that no real image brings above zero: there is nothing to divide by.
+    """
+    return torch.where(best > 0, score / best.where(best > 0, 1.0), torch.nan)
