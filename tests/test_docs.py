@@ -40,14 +40,26 @@ def shell_lines() -> list[str]:
     return [line for line in dict.fromkeys(lines) if "unfool:" in line or line.startswith("unfool methods")]
 
 
+FEW = {
+    "directions": "--sample 8",
+    "shortcuts": "--limit 24",  # fewer maps make no clusters
+    "units": "--limit 12",  # it keeps nine of each
+    "templates": "--limit 400",  # some of each class to learn from and to judge on
+    "slices": "--limit 240",
+    "envelope": "--limit 240",
+    "filters": "",
+    "field": "",
+}
+"""Over how few pictures a page's ``unfool inspect`` runs where eight say nothing, or where it has no such option."""
+
+
 def over_few(line: str) -> str:
     """The command over a few pictures: a page may show what takes minutes."""
     verb = line.split()[1]
     if verb not in ("attack", "audit", "explain", "inspect"):
         return line
-    few = "--sample 8" if "inspect directions" in line else "--limit 8"
-    few = "--limit 24" if "inspect shortcuts" in line else few  # fewer maps make no clusters
-    return re.sub(r"--limit \d+", few, line) if "--limit" in line else f"{line} {few}"
+    few = next((few for subject, few in FEW.items() if f"inspect {subject}" in line), "--limit 8")
+    return re.sub(r"--limit \d+", few, line) if "--limit" in line else f"{line} {few}".strip()
 
 
 @pytest.mark.slow
