@@ -214,7 +214,7 @@ def largest_gap(names: list[str], flags: Tensor, where: Tensor, seed: int = 0) -
         return None
     rates = [rate(flags[here]) for here in where]
     worst = max(range(len(rates)), key=lambda k: rates[k].value)
-    best = min(range(len(rates)), key=lambda k: rates[k].value)
+    best = min(reversed(range(len(rates))), key=lambda k: rates[k].value)
     gap = gap_of(rates[worst], rates[best], len(rates))
     stream = torch.Generator().manual_seed(seed)
     weights = where.double() / where.double().sum(1, keepdim=True)

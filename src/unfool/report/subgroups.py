@@ -24,7 +24,7 @@ def subgroups_sentence(found: Subgroups) -> str:
         return f"No group has {LEAST} images: too few to compare."
     name, worst = ranked[0]
     text = (
-        f"Worst group: {name} {worst.name}, error {percent(worst.error.value)} "
+        f"Worst group: {worst.name} ({name}), error {percent(worst.error.value)} "
         f"[{percent(worst.error.low)}, {percent(worst.error.high)}], n = {worst.n}."
     )
     gaps = [a for a in found.attributes if a.error is not None]

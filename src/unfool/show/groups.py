@@ -52,6 +52,8 @@ class Bar(NamedTuple):
 
     name: str
     rates: Sequence[Interval]
+    usual: Sequence[tuple[float, float]]
+    """Where 19 of 20 random groups of those sizes lie."""
 
 
 def bar_chart(groups: Sequence[str], bars: Sequence[Bar], axis: str) -> str:
@@ -62,7 +64,9 @@ def bar_chart(groups: Sequence[str], bars: Sequence[Bar], axis: str) -> str:
         for k, bar in enumerate(bars):
             at = [g - 0.4 + wide * (k + 0.5) for g in range(len(groups))]
             values, lows, highs = (list(part) for part in zip(*bar.rates, strict=True))
-            axes.bar(at, values, wide * 0.92, color=colours(k), label=bar.name, alpha=0.85, linewidth=0)
+            axes.bar(at, values, wide * 0.8, color=colours(k), label=bar.name, linewidth=0)
+            for x, (low, high) in zip(at, bar.usual, strict=True):
+                axes.bar(x, high - low, wide * 0.96, low, color=GREY, alpha=0.2, linewidth=0, zorder=0)
             for x, value, low, high in zip(at, values, lows, highs, strict=True):
                 axes.plot([x, x], [low, high], color=GREY, linewidth=1.2)
                 if len(groups) * len(bars) <= 40:
@@ -70,9 +74,9 @@ def bar_chart(groups: Sequence[str], bars: Sequence[Bar], axis: str) -> str:
                     axes.annotate(
                         text, (x, high), (0, 2), textcoords="offset points", ha="center", fontsize=8
                     )
-        axes.set_xticks(range(len(groups)), [_short(name) for name in groups])
+        axes.set_xticks(range(len(groups)), [_short(name) for name in groups])  # two lines: its name and n
         axes.set(ylabel=axis, ylim=(0, None))
         axes.yaxis.set_major_formatter(lambda v, _: f"{100 * v:.3g} %")
         axes.legend(frameon=False, loc="lower left", bbox_to_anchor=(0, 1), ncols=min(5, len(bars)))
 
-    return drawn(draw, width=max(6.0, 1.2 + 0.42 * len(groups) * len(bars)), height=3.8)
+    return drawn(draw, width=max(6.0, 1.2 + 0.48 * len(groups) * len(bars)), height=4)
