@@ -24,7 +24,14 @@ HEAVY = {
     "onnxruntime": ["zoo/onnx.py"],
     "pydicom": ["data/dicom.py"],
     "skops": ["zoo/sklearn.py"],
-    "sklearn": ["analysis/spray.py", "samples.py", "zoo/classic.py"],
+    "sklearn": [
+        "analysis/drift.py",
+        "analysis/envelope.py",
+        "analysis/slices.py",
+        "analysis/spray.py",
+        "samples.py",
+        "zoo/classic.py",
+    ],
     "timm": ["zoo/timm.py"],
     "torchvision": ["vision.py"],
 }
