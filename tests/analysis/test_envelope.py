@@ -3,6 +3,7 @@
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
@@ -197,3 +198,22 @@ def test_what_cannot_be_done_is_one_sentence(capsys, tmp_path, monkeypatch, argu
     assert hint in err
     assert "Traceback" not in err
     assert not Path("runs").exists()
+
+
+@pytest.mark.slow
+def test_the_record_of_a_decision_says_whether_the_case_is_one_that_the_model_knows(
+    capsys, tmp_path, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)
+    noise = np.random.default_rng(0).integers(0, 256, (1, 8, 8), dtype=np.uint8)
+    np.savez("noise.npz", x=noise)
+    rest = ["--training", "unfool:digits8?split=train", "--method", "Gradient()", "--out"]
+    found = {}
+    for data in ("unfool:digits8", "noise.npz"):
+        assert run(["inspect", "decision", "unfool:digits8", data, *rest, f"out-{len(found)}", "--json"]) == 0
+        found[data] = json.loads(capsys.readouterr().out)
+    assert found["unfool:digits8"]["envelope"]["status"] == "inside"
+    assert found["unfool:digits8"]["envelope"]["n"] == 648
+    assert found["noise.npz"]["envelope"]["status"] == "outside"
+    assert "lies outside what the model knows" in found["noise.npz"]["sentence"]
+    assert "of known images" in found["noise.npz"]["envelope"]["because"]

@@ -16,6 +16,7 @@ from ..borrow import copied
 from ..data.base import Source
 from ..errors import InputError
 from ..maps import spearman
+from ..measures.penultimate import penultimate
 from ..measures.sanity import redrawn
 from ..model import Model
 from ..objectives import Logit
@@ -24,6 +25,7 @@ from ..rows import Batch
 from ..runs.begin import chosen, fingerprint
 from ..spec import Count, Natural, Spec
 from .calibration import Calibrated, calibrate, halves, logits_of
+from .envelope import FEWEST, Status, fit_envelope, judge
 from .rates import Rate, rate
 
 
@@ -86,6 +88,17 @@ class Neighbour(NamedTuple):
     image: Tensor
 
 
+class Known(NamedTuple):
+    """Whether the case is one of those that the network knows, by its operating envelope; or why nobody can say."""
+
+    status: Status | None
+    because: str
+    share: float
+    """Of known images, those that are as far outside."""
+    n: int
+    """How many images that share is of."""
+
+
 class Contributions(NamedTuple):
     """Of a linear model: weight times difference to the mean case, by position. They sum to the score's difference."""
 
@@ -114,6 +127,7 @@ class Record(NamedTuple):
     neighbours: tuple[Neighbour, ...]
     usual: float | None
     """The median distance of a training case to this one."""
+    envelope: Known | None
     groups: dict[str, Rate]
     contributions: Contributions | None
     hashes: dict[str, str]
@@ -151,6 +165,7 @@ def decide(
         _flips(plan, model, one.x, label),
         near,
         usual,
+        None if learned is None else _envelope(model, one.x, learned, held),
         {} if held is None else _groups(model, held, one, label),
         contributions(model, one.x, mean, label),
         hashes,
@@ -227,28 +242,27 @@ def _flips(plan: Decision, model: Model, x: Tensor, label: int) -> tuple[Flip, .
     return tuple(found)
 
 
-def features(model: Model, x: Tensor) -> Tensor:
-    """What the last layer reads: the output of the layer before it, [B, D]; the logits of a black box."""
-    if model.access != "gradients":
-        return logits_of(model, x)
-    leaves = [name for name, module in model.layers.items() if not list(module.children())]
-    if len(leaves) < 2:
-        return x.flatten(1)
-    with torch.no_grad():
-        parts = [model.trace(part, (leaves[-2],))[leaves[-2]].flatten(1) for part in x.split(model.capacity)]
-    return torch.cat(parts).cpu()
-
-
 def _nearest(
     plan: Decision, model: Model, x: Tensor, learned: Batch | None
 ) -> tuple[tuple[Neighbour, ...], float | None]:
     if learned is None:
         return (), None
-    distance = torch.cdist(features(model, x).double(), features(model, learned.x).double())[0]
+    distance = torch.cdist(penultimate(model, x).double(), penultimate(model, learned.x).double())[0]
     order = distance.argsort(stable=True)[: plan.neighbours].tolist()
     names = [model.label_name(int(y)) if y >= 0 else "unknown" for y in learned.y.tolist()]
     near = tuple(Neighbour(learned.ids[k], names[k], float(distance[k]), learned.x[k]) for k in order)
     return near, float(distance.median())
+
+
+def _envelope(model: Model, x: Tensor, learned: Batch, held: Batch | None) -> Known:
+    """Learned from the training data, calibrated on the cases where there are enough of them."""
+    try:
+        known = fit_envelope(model, learned, held if held is not None and len(held) >= FEWEST else None)
+    except InputError as error:
+        return Known(None, f"no envelope: {error}", 0.0, 0)
+    n = known.known.shape[1]
+    said = judge(known, model, x, max(0.01, 1 / (n + 1)), 0.05)
+    return Known(said.status[0], said.reason[0], float(said.together[0]), n)
 
 
 def _groups(model: Model, held: Batch, one: Batch, label: int) -> dict[str, Rate]:
@@ -257,14 +271,17 @@ def _groups(model: Model, held: Batch, one: Batch, label: int) -> dict[str, Rate
     said = logits_of(model, judged.x).argmax(1)
     right = said == judged.y
     found = {"all cases": rate(right), f"where it says {model.label_name(label)}": rate(right[said == label])}
+    every = torch.ones(len(judged), dtype=torch.bool)
+    parts: dict[str, Tensor] = {}
     for name, values in one.groups.items():
-        same = torch.tensor(
-            [v == values[0] for v in judged.groups.get(name, ("",) * len(judged))], dtype=torch.bool
-        )
-        found[f"{name}: {values[0]}"] = rate(right[same])
-        found[f"{name}: {values[0]}, where it says {model.label_name(label)}"] = rate(
-            right[same & (said == label)]
-        )
+        known = judged.groups.get(name, ("",) * len(judged))
+        parts[f"{name}: {values[0]}"] = torch.tensor([v == values[0] for v in known], dtype=torch.bool)
+        every &= parts[f"{name}: {values[0]}"]
+    if len(parts) > 1:
+        parts["; ".join(parts)] = every
+    for name, same in parts.items():
+        found[name] = rate(right[same])
+        found[f"{name}, where it says {model.label_name(label)}"] = rate(right[same & (said == label)])
     return found
 
 

@@ -175,8 +175,9 @@ def _covariate(found: Watch) -> Section:
     return Section(
         "Have the images drifted?",
         f"{c.differing} of {len(c.features)} features are distributed otherwise than in the known images "
-        "(Kolmogorov and Smirnov, corrected by Holm). A logistic regression on the features learns to tell known images "
-        "from new ones on half of them; on the other half chance is 50 %. A stability index above 0.25 is commonly called a shift.",
+        "(Kolmogorov and Smirnov, corrected by Holm). A logistic regression on the features learns to tell known "
+        "images from new ones on half of them; on the other half chance is 50 %. A stability index above 0.25 is "
+        "commonly called a shift.",
         tables=[
             Grid("A classifier that tells known images from new ones", ["", "right", "by chance"], told),
             Grid("The features furthest apart", ["feature", "distance", "p, Holm", "stability index"], rows),
