@@ -21,6 +21,7 @@ QUICK = {
     "decision": ["unfool:digits8", "--cases", "unfool:digits8", "--limit", "100"],
     "envelope": ["unfool:digits8", "--images", "16"],
     "groups": [str(Path(__file__).parents[2] / "examples" / "gender_shades.csv")],
+    "slices": ["--limit", "400"],
     "dimensions": ["--images", "10", "--seeds", "1"],
 }
 
