@@ -47,6 +47,7 @@ def over_few(line: str) -> str:
         return line
     few = "--sample 8" if "inspect directions" in line else "--limit 8"
     few = "--limit 24" if "inspect shortcuts" in line else few  # fewer maps make no clusters
+    few = "--limit 240" if re.search("inspect (slices|envelope)", line) else few  # fewer say nothing
     return re.sub(r"--limit \d+", few, line) if "--limit" in line else f"{line} {few}"
 
 
