@@ -1,6 +1,10 @@
-"""Write the tables of bench/README.md from results.json (``unfool bench --json``), verdict.json and defects.json."""
+"""Write the tables of bench/README.md from results.json (``unfool bench --json``), verdict.json and defects.json.
+
+Other files of ``unfool bench --json`` given by name replace the rows of their networks and tasks in results.json first.
+"""
 
 import json
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -90,7 +94,18 @@ def filled(page: str) -> str:
     return page
 
 
+def taken_in(path: Path) -> None:
+    """Put another run's rows where results.json has those of the same network and task."""
+    held, new = (json.loads(p.read_text()) for p in (HERE / "results.json", path))
+    for kind, rows in new.items():
+        again = {(row["net"], row["task"]) for row in rows}
+        held[kind] = [row for row in held[kind] if (row["net"], row["task"]) not in again] + rows
+    (HERE / "results.json").write_text(json.dumps(held, indent=1) + "\n")
+
+
 def main() -> None:
+    for path in map(Path, sys.argv[1:]):
+        taken_in(path)
     page = HERE / "README.md"
     head = filled(page.read_text().partition(MARK)[0])
     page.write_text(head + MARK + tables())

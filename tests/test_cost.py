@@ -20,7 +20,7 @@ from unfool.attributions.counterfactual import Counterfactual
 from unfool.attributions.fullgrad import FullGrad
 from unfool.attributions.gradient import Gradient, GradientTimesInput, IntegratedGradients
 from unfool.attributions.occlusion import Occlusion
-from unfool.attributions.panels import OcclusionPanels, OtherFills
+from unfool.attributions.panels import NoiseLevels, OcclusionPanels, OtherFills
 from unfool.attributions.relevance import LRP
 from unfool.attributions.rules import Bent, GuidedGradCAM
 from unfool.attributions.wrappers import SmoothGrad, VarGrad
@@ -123,6 +123,7 @@ COSTS: list[tuple[Method, float, float]] = [  # forward and backward passes per 
     (CAM("0.relu"), 1, 0),
     (Occlusion((4,), (4,)), 1 + 4, 0),
     (OcclusionPanels((4,), (4,), layer="0.relu"), 1 + 4, 0),
+    (NoiseLevels(SmoothGrad(samples=3), (0.0, 0.1, 0.3)), 1 + 3 + 1 + 3 + 3, 3 + 1 + 3 + 3),
     (OtherFills(Occlusion((4,), (4,)), ("zero", "mean")), 3 * (1 + 4), 0),
     (ScoreCAM("conv"), 1 + 8, 0),
     (Counterfactual(GradCAM("conv")), 1, 1),

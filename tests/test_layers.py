@@ -16,7 +16,7 @@ LAYERS = (
     "fast partial phantoms region scenes transforms",
     "fills model regions",
     "detections objectives",
-    "tail targets",
+    "landmarks tail targets",
     "query",
     "loop slopes",
     "method",

@@ -10,15 +10,17 @@ import torch
 from torch import Tensor, nn
 
 from oracles import images, same
+from unfool.attributions.base import Attribution
 from unfool.attributions.gradient import Gradient
 from unfool.attributions.wrappers import SmoothGrad
 from unfool.errors import InputError
+from unfool.landmarks import Coordinate, Landmark, Spread
 from unfool.method import Question
 from unfool.model import Model
 from unfool.objectives import Logit, Margin
 from unfool.rows import Batch
 from unfool.runs.work import answered
-from unfool.targets import Coordinate, Landmark, Like, Pixel, Segment, Spread
+from unfool.targets import Like, Pixel, Segment
 
 X = images(2, 1, 5, 6)
 
@@ -118,9 +120,9 @@ def test_targets_add_up():
 
 WRONG = [
     (Segment("mask"), 0, {}, "needs the images' masks"),
-    (Segment("mask"), 0, {"mask": torch.zeros(2, 1, 5, 6)}, "the mask of image 0 of the batch is empty"),
+    (Segment("mask"), 0, {"mask": torch.zeros(2, 1, 5, 6)}, "image 0 of the batch: its mask is empty"),
     (Segment("mask"), 0, {"mask": torch.ones(3, 1, 5, 6)}, "mask must have one row for each of 2 images"),
-    (Segment(), 1, {}, "image 0 of the batch has no position of class 1"),
+    (Segment(), 1, {}, "image 0 of the batch: no position of class 1 to explain"),
     (Pixel(), 1, {}, "class and 2 coordinates"),
     (Pixel(), [0, 5, 0], {}, r"pixels lie in \[5, 6\]"),
     (Like(), 0, {}, "needs what to compare with"),
@@ -212,6 +214,73 @@ def test_one_pixel_of_every_image():
     expected = torch.zeros(2, 5, 6)
     expected[:, 2, 3] = -2
     assert same(found, expected)
+
+
+LEAVING_OUT: list[tuple[Any, int | None, dict[str, str]]] = [
+    (Segment("mask"), 1, {"b": "no position of spot in its mask"}),
+    (2 * Segment("mask") - Logit(), 1, {"b": "no position of spot in its mask"}),
+    (Segment("mask", at=(4, 5)), 1, {"a": "no position of spot there", "b": "no position of spot there"}),
+    (Segment(), 1, {"a": "no position of spot to explain"}),
+    (Segment(), None, {}),
+    (Segment(at=(1, 1)), 1, {"a": "no position of spot there", "c": "no position of spot there"}),
+    (Segment("everywhere"), 1, {}),
+    (Landmark(), 1, {}),
+    (Landmark(least=0.55), 1, {"a": "spot is nowhere as probable as 0.55"}),
+]
+
+
+def three_images() -> tuple[Batch, nn.Module]:
+    """The network finds class 1 where an image is above 0.5: nowhere, in the middle, in a corner.
+
+    By their masks it is at one place of the first and of the third image, and nowhere in the second.
+    """
+    x = torch.full((3, 1, 5, 6), 0.3)
+    x[1, 0, 1, 1], x[2, 0, 4, 5] = 0.9, 1.0
+    mask = torch.zeros(3, 1, 5, 6, dtype=torch.uint8)
+    mask[0, 0, 2, 2], mask[2, 0, 4, 5], mask[1, 0, 0, 0] = 1, 1, 2
+    mask[2, 0, 0, 0] = 2
+    net = nn.Conv2d(1, 2, 1).eval()
+    with torch.no_grad():
+        net.weight.copy_(torch.tensor([0.0, 1.0]).view(2, 1, 1, 1))
+        net.bias.copy_(torch.tensor([0.0, -0.5]))
+    return Batch(("a", "b", "c"), x, torch.full((3,), -1), mask), net
+
+
+@pytest.mark.parametrize(("objective", "target", "errors"), LEAVING_OUT, ids=str)
+@pytest.mark.parametrize("method", [Gradient(), SmoothGrad(samples=2, sigma=0.0)], ids=repr)
+def test_a_run_goes_on_without_images_that_lack_what_is_asked_about(
+    method: Attribution, objective: Any, target: int | None, errors: dict[str, str]
+):
+    """Each with its reason, whichever pass comes first; the others are as if they had come alone."""
+    batch, net = three_images()
+    model = Model(net, classes=("rest", "spot"))
+    part = answered(method, Question(model, target=target, objective=objective), batch)
+    assert part.errors == errors
+    for k, i in enumerate(batch.ids):
+        heat = part.columns["heat"][k]
+        assert heat.isnan().all() if i in errors else torch.isfinite(heat).all()
+    rest = torch.tensor([i not in errors for i in batch.ids])
+    alone = method.columns(Question(model, target=target, objective=objective), batch[rest])
+    assert torch.equal(part.columns["heat"][rest], alone["heat"])
+
+
+def test_what_lacks_costs_no_look_of_its_own():
+    """One pass an image where nothing lacks, as of any class; else the first one again for the rest."""
+    batch, net = three_images()
+    seen: list[int] = []
+
+    class Counted(nn.Module):
+        def forward(self, x: Tensor) -> Tensor:
+            seen.append(len(x))
+            return net(x)
+
+    question = Question(Model(Counted().eval()), target=1, objective=Segment())
+    answered(Gradient(), question, batch[torch.tensor([1, 2])])
+    assert seen == [2]
+    seen.clear()
+    assert answered(Gradient(), question, batch).errors.keys() == {"a"}
+    assert seen == [3, 2]
+    assert answered(Gradient(), question, batch[torch.tensor([0])]).columns == {}
 
 
 def test_a_run_leaves_out_images_whose_mask_is_empty():

@@ -70,6 +70,7 @@ from .attributions.gradient import IntegratedGradients as IntegratedGradients
 from .attributions.masking import RISE as RISE
 from .attributions.masking import MeaningfulPerturbation as MeaningfulPerturbation
 from .attributions.occlusion import Occlusion as Occlusion
+from .attributions.panels import NoiseLevels as NoiseLevels
 from .attributions.panels import OcclusionPanels as OcclusionPanels
 from .attributions.panels import OtherFills as OtherFills
 from .attributions.relevance import LRP as LRP
@@ -89,6 +90,7 @@ from .attributions.surrogate import KernelSHAP as KernelSHAP
 from .attributions.wrappers import SmoothGrad as SmoothGrad
 from .attributions.wrappers import SmoothGradSquared as SmoothGradSquared
 from .attributions.wrappers import VarGrad as VarGrad
+from .boxes import box_masks as box_masks
 from .data.address import open_data as open_data
 from .detections import detector as detector
 from .errors import AccessError as AccessError
@@ -99,6 +101,9 @@ from .errors import RunConflict as RunConflict
 from .errors import SpecError as SpecError
 from .errors import UnfoolError as UnfoolError
 from .errors import UnknownName as UnknownName
+from .landmarks import Coordinate as Coordinate
+from .landmarks import Landmark as Landmark
+from .landmarks import Spread as Spread
 from .measures.deletion import Deletion as Deletion
 from .measures.deletion import Insertion as Insertion
 from .measures.faithful import ConfidenceDrop as ConfidenceDrop
@@ -113,7 +118,6 @@ from .measures.landmarks import LandmarkMass as LandmarkMass
 from .measures.photographed import Photographed as Photographed
 from .measures.places import Overlap as Overlap
 from .measures.places import Pointing as Pointing
-from .measures.places import box_masks as box_masks
 from .measures.predict import Predict as Predict
 from .measures.road import ROAD as ROAD
 from .measures.sanity import LayersRandomised as LayersRandomised
@@ -162,13 +166,10 @@ from .synthesis.genomes import Encoding as Encoding
 from .synthesis.genomes import Pixels as Pixels
 from .targets import Box as Box
 from .targets import Channel as Channel
-from .targets import Coordinate as Coordinate
-from .targets import Landmark as Landmark
 from .targets import Like as Like
 from .targets import Neuron as Neuron
 from .targets import Pixel as Pixel
 from .targets import Segment as Segment
-from .targets import Spread as Spread
 from .targets import TotalVariation as TotalVariation
 from .transforms import Camera as Camera
 from .transforms import Jitter as Jitter

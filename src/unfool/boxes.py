@@ -3,6 +3,8 @@
 import torch
 from torch import Tensor
 
+from .errors import InputError
+
 
 def overlap(a: Tensor, b: Tensor) -> Tensor:
     """Intersection over union of boxes whose leading dimensions broadcast: [*, 4] x2 -> [*]."""
@@ -29,3 +31,14 @@ def bounds(inside: Tensor) -> Tensor:
     first = [side.long().argmax(1) for side in sides]
     last = [side.shape[1] - side.flip(1).long().argmax(1) for side in sides]
     return torch.stack([*first, *last], 1) * sides[0].any(1, keepdim=True)
+
+
+def box_masks(boxes: Tensor, space: tuple[int, ...]) -> Tensor:
+    """Boxes [B, 4] as (left, top, right, bottom) in pixels, filled: [B, 1, H, W] bool."""
+    if boxes.ndim != 2 or boxes.shape[1] != 4:
+        raise InputError(f"boxes are (left, top, right, bottom) for each image, not {list(boxes.shape)}")
+    left, top, right, bottom = (t[:, None, None] for t in boxes.T)
+    rows = torch.arange(space[0], device=boxes.device)[None, :, None] + 0.5
+    columns = torch.arange(space[1], device=boxes.device)[None, None] + 0.5
+    inside = (columns > left) & (columns < right) & (rows > top) & (rows < bottom)
+    return inside[:, None]

@@ -1,12 +1,12 @@
 """What every door checks of what it is given: one clear sentence each."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from .errors import InputError
+from .errors import InputError, Lacking
 
 
 def checked_images(x: Any) -> Tensor:
@@ -66,3 +66,14 @@ def row_ids(ids: Sequence[Any] | None, n: int) -> Sequence[Any]:
     if len(ids) != n:
         raise InputError(f"ids must be one per image, {n}, not {len(ids)}")
     return ids
+
+
+def check_all_there(lacking: Mapping[str, Tensor], y: Tensor, names: Sequence[str]) -> None:
+    """Raise where images lack what is asked about: rows [B] bool by the reason, where {} stands for the class."""
+    told: dict[int, str] = {}
+    for reason, rows in lacking.items():
+        for k, number in zip(rows.nonzero()[:, 0].tolist(), y[rows].tolist(), strict=True):
+            name = names[number] if number < len(names) else f"class {number}"
+            told.setdefault(k, reason.format(name))
+    if told:
+        raise Lacking(told)

@@ -24,9 +24,10 @@ class Detections(nn.Module):
         self.net = net
 
     def forward(self, x: Tensor) -> Tensor:
-        told = self.net(list(x))
+        images = list(x)
+        told = self.net(images)
         most = max([1, *(len(row["scores"]) for row in told)])
-        return torch.stack([self._filled(row, image, most) for row, image in zip(told, x, strict=True)])
+        return torch.stack([self._filled(row, image, most) for row, image in zip(told, images, strict=True)])
 
     def _filled(self, row: dict[str, Tensor], image: Tensor, most: int) -> Tensor:
         parts = (row["boxes"].T, row["scores"][None], row["labels"].to(image)[None])

@@ -4,6 +4,7 @@ UnfoolError                  the root; ``.hint`` says the way out
  ├ SpecError   (ValueError)    a text that cannot be read, or an option with a value it cannot have
  ├ UnknownName (LookupError)   a method, model, layer, class or column nobody has
  ├ InputError  (ValueError)    images or targets of the wrong shape, type, range or number
+ │   └ Lacking                 images that lack what is asked about
  ├ AccessError (RuntimeError)  a method that needs more than the model gives
  ├ DataError   (OSError)       a file that is missing, broken, or not what it says
  ├ MissingExtra (ImportError)  an optional package that is not installed
@@ -28,6 +29,17 @@ class SpecError(UnfoolError, ValueError):
 
 class InputError(UnfoolError, ValueError):
     """Images or targets of the wrong shape, type, range or number."""
+
+
+class Lacking(InputError):
+    """Images of a batch that lack what is asked about; ``reasons`` says why, by the image's place in the batch."""
+
+    def __init__(self, reasons: dict[int, str]):
+        row, reason = min(reasons.items())
+        super().__init__(
+            f"image {row} of the batch: {reason}", "leave that image out, or name another target"
+        )
+        self.reasons = reasons
 
 
 class AccessError(UnfoolError, RuntimeError):

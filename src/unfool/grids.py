@@ -1,7 +1,7 @@
 """How a layer's output lies over the image: channels first, channels last, or a row of tokens."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Container, Iterator, Mapping
 from itertools import product
 from typing import NamedTuple
 
@@ -11,6 +11,8 @@ MOST_PREFIX = 16
 """How many tokens without a place (class, distillation, registers) may stand before the grid."""
 SLACK = 1.2
 """How far the sides of a grid may be from the proportions of the image: a factor."""
+SPARE = 1
+"""How many positions convolutions may add at the edges or leave out there, more in one dimension than in the other."""
 
 
 class Grid(NamedTuple):
@@ -35,6 +37,34 @@ class Grid(NamedTuple):
         out = t.clone()
         out[:, self.prefix :] = maps.flatten(2).transpose(1, 2)
         return out
+
+
+def grids_of(
+    shapes: Mapping[str, tuple[int, ...]], space: tuple[int, ...], convolutions: Container[str] = ()
+) -> dict[str, Grid]:
+    """The grids of all outputs that have one, by name and in order; where ``convolutions`` keep the image's proportions
+    to the end, of those alone that keep them too.
+
+    What works across positions gives rows of channels, an attention tables of heads and tokens: they do not lie over
+    the image, though their numbers may be those of a grid.
+    """
+    grids = {name: grid for name, shape in shapes.items() if (grid := grid_of(shape, space))}
+    fits = {name: _fits(grid, len(shapes[name]), space) for name, grid in grids.items()}
+    last = next((name for name in reversed(grids) if name in convolutions), None)
+    if not (any(fits.values()) if last is None else fits[last]):
+        return grids
+    return {name: grid for name, grid in grids.items() if fits[name]}
+
+
+def _fits(grid: Grid, dims: int, space: tuple[int, ...]) -> bool:
+    """Whether a grid is what patches or steps of one size leave of the image in its last two dimensions."""
+    if len(space) == 1:
+        return True
+    near = list(zip(grid.sides[-2:], space[-2:], strict=True))
+    if dims == 3:  # patches of tokens, which may be cut off at the end
+        return any(all(a in (b // p, -(-b // p)) for a, b in near) for p in range(1, max(space) + 1))
+    fewest = [b / (a + SPARE) for a, b in near]
+    return all(a <= SPARE or max(fewest) < b / (a - SPARE) for a, b in near)
 
 
 def grid_of(shape: tuple[int, ...], space: tuple[int, ...], sides: tuple[int, ...] = ()) -> Grid | None:

@@ -9,14 +9,16 @@ import torch
 from torch import Tensor
 
 from .answers import Spent
-from .detections import finds_boxes
+from .checks import as_numbers, checked_labels
+from .detections import finds_boxes, labels_of
 from .errors import InputError
 from .model import Model
-from .objectives import Objective, label_of
+from .objectives import Logit, Objective, Output, label_of
 from .query import Query
 from .regions import Mask, Region
 from .rows import Batch, Rng, stable_number
 from .spec import Count, Spec
+from .targets import Box
 
 Columns = dict[str, Tensor]
 
@@ -46,6 +48,26 @@ class Question(NamedTuple):
         y = batch.victims if finds_boxes(model) else self.labels(batch)
         return Query(model, objective, y.to(model.device), rng, who=who, spent=spent)
 
+    def explaining(self, x: Tensor, ids: Sequence[Any], who: str) -> Query:
+        """A question about what is to be explained of images: by default a class's logit, of a detector a box."""
+        model, objective = self.model, self.objective
+        if objective is None:
+            objective = Box() if finds_boxes(model) else Logit()
+        elif finds_boxes(model) and isinstance(objective, Output) and not isinstance(objective, Box):
+            raise InputError(
+                f"{objective!r} is about scores of classes, {model.name} tells boxes", "use Box()"
+            )
+        x = x.to(model.device)
+        y = None if self.target is None else targets_of(self.target, x, objective, model)
+        rng = Rng.seeded(self.seed, ids, model.device)
+        fixed = {name: _one_per_image(name, t, x) for name, t in self.given.items()}
+        return Query(model, objective, y, rng, images=x, who=who, fixed=fixed)
+
+    def about(self, batch: Batch) -> "Question":
+        """The same question, whose objective may read the batch's masks and first boxes."""
+        given = dict(self.given) | ({} if batch.masks is None else {"mask": batch.masks})
+        return self._replace(given=given if batch.objects is None else given | {"box": batch.victims[:, :4]})
+
     def mask(self, batch: Batch) -> Tensor | None:
         """Where changes may be: the masks of the data, where the region is a :class:`Mask` that asks for them."""
         return batch.masks if isinstance(self.within, Mask) else None
@@ -57,6 +79,21 @@ class Question(NamedTuple):
         if (batch.y >= 0).all():
             return batch.y
         return batch.y.where(batch.y >= 0, label_of(self.model(batch.x)).to(batch.y.device))
+
+
+def targets_of(target: Any, x: Tensor, objective: Objective, model: Model) -> Tensor:
+    """What an objective's ``y`` is for each image."""
+    if objective.numbers is None:
+        y = as_numbers(target, "targets").to(model.device).long()
+        return y.expand(len(x), -1) if y.ndim == 1 else y
+    labels = checked_labels(target, x, labels_of(model) if "output" in objective.reads else None, "targets")
+    return labels.to(model.device)
+
+
+def _one_per_image(name: str, t: Tensor, x: Tensor) -> Tensor:
+    if t.ndim == 0 or len(t) not in (1, len(x)):
+        raise InputError(f"{name} must have one row for each of {len(x)} images, not {list(t.shape)}")
+    return t.detach().to(x.device).expand(len(x), *t.shape[1:])
 
 
 def checked_model(model: Any, boxes: bool = False) -> None:

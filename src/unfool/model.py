@@ -12,14 +12,15 @@ from typing import Any, Literal, TypeVar
 
 import torch
 from torch import Tensor, nn
+from torch.nn.modules.conv import _ConvNd as Convolution  # pyright: ignore[reportPrivateUsage]
 
 from .blackbox import BlackBox
 from .borrow import borrowed, trains
 from .dress import Dress
 from .errors import AccessError, InputError, UnfoolError, UnknownName
 from .fast import inference_copy
-from .grids import Grid, grid_of
-from .hooks import Enough, hooked, observed_calls
+from .grids import Grid, grids_of
+from .hooks import Call, Enough, hooked, observed_calls
 from .outputs import Outputs, as_logits, as_scores, mean_logits, told_outputs
 from .partial.changed import Changed, plain
 from .views import View
@@ -71,6 +72,8 @@ class Model:
         self._dress = Dress.of(net, mean, std, box, device)
         self.device = self._dress.device
         self.width: int | None = len(self.classes) or None
+        self.maps: bool | None = None
+        """Whether it answers with maps of scores; None until it has answered."""
         if trains(net):
             warnings.warn(
                 f"{self.name} is in training mode; it is judged in evaluation mode and put back", stacklevel=2
@@ -198,7 +201,8 @@ class Model:
         return as_logits(out, self.outputs)
 
     def _count(self, logits: Tensor) -> Tensor:
-        """Note how many classes there are; a list of names that does not fit is an error."""
+        """Note what the answer is like; a list of names that does not fit is an error."""
+        self.maps = logits.ndim > 2
         if self.width is None:
             self.width = logits.shape[1]
         if logits.ndim == 2 and self.width != logits.shape[1]:
@@ -251,17 +255,19 @@ class Model:
     def spatial_layers(self, x: Tensor) -> dict[str, Grid]:
         """Every layer whose output has positions in images like ``x``, in the order in which they finish."""
         if x.shape[1:] not in self._spatial:
-            names = {module: name for name, module in self.layers.items()}
             pair = torch.cat([x[:1], x[:1]])  # what has not two rows is no layer's output for an image
             with self.settled():
-                calls = self._made(lambda: observed_calls(lambda: self._run(pair), names))
-            made = [(names[call.module], call.made) for call in calls]
-            shapes = [(name, t.shape) for name, t in made if isinstance(t, Tensor) and t.shape[:1] == (2,)]
-            grids = [(name, grid_of(tuple(shape), tuple(x.shape[2:]))) for name, shape in shapes]
-            self._spatial[x.shape[1:]] = dict(  # a layer used twice stands where it was used last
-                reversed([(name, grid) for name, grid in reversed(grids) if grid])
-            )
+                calls = self._made(lambda: observed_calls(lambda: self._run(pair), self.layers.values()))
+            self._spatial[x.shape[1:]] = self._grids(calls, tuple(x.shape[2:]))
         return self._spatial[x.shape[1:]]
+
+    def _grids(self, calls: Sequence[Call], space: tuple[int, ...]) -> dict[str, Grid]:
+        names, made = {module: name for name, module in self.layers.items()}, dict[str, Any]()
+        for call in calls:  # a module used twice counts by its first use
+            made.setdefault(names[call.module], call.made)
+        shapes = {name: tuple(t.shape) for name, t in made.items() if isinstance(t, Tensor)}
+        convolutions = {name for name, module in self.layers.items() if isinstance(module, Convolution)}
+        return grids_of({name: s for name, s in shapes.items() if s[:1] == (2,)}, space, convolutions)
 
     def last_spatial_layer(self, x: Tensor) -> str:
         """The last of them."""

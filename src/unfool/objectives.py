@@ -6,6 +6,7 @@ Objectives add up: ``Channel('layer2') - 0.1 * TotalVariation()``.
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
+from dataclasses import fields
 from typing import ClassVar
 
 import torch
@@ -25,6 +26,8 @@ class Objective(Spec, ABC):
 
     numbers: ClassVar[int | None] = 1
     """How many whole numbers per row ``y`` is; None: an objective's own affair."""
+    probable: ClassVar[bool] = False
+    """Whether its score is a probability."""
 
     @property
     @abstractmethod
@@ -49,6 +52,19 @@ class Objective(Spec, ABC):
         del trace, y
         return {}
 
+    def lacking(self, trace: Trace, y: Tensor) -> Mapping[str, Tensor]:
+        """Which images have nothing that could be scored, [B] bool by the reason, where {} stands for the class.
+
+        Read off what is fixed: what was there in the unchanged image is asked about, come what may.
+        """
+        del trace, y
+        return {}
+
+    def place(self, trace: Trace, y: Tensor, space: tuple[int, ...]) -> Tensor | None:
+        """Where in images of ``space`` that is which was fixed, [B, 1, *space] bool; None where it has no place."""
+        del trace, y, space
+        return None
+
     def usual(self, trace: Trace) -> Tensor:
         """What ``y`` is where nobody says: the predicted class."""
         return label_of(trace["output"])
@@ -68,25 +84,42 @@ class Objective(Spec, ABC):
         return scaled(self, -1.0)
 
 
-class Scaled(Objective):
+class Composed(Objective, ABC):
+    """An objective made of others: what they read and fix, and what they may lack."""
+
+    @property
+    def parts(self) -> tuple[Objective, ...]:
+        """The others; the first says what is usual."""
+        values = (getattr(self, field.name) for field in fields(self))
+        return tuple(value for value in values if isinstance(value, Objective))
+
+    @property
+    def reads(self) -> tuple[str, ...]:
+        return tuple(dict.fromkeys(name for part in self.parts for name in part.reads))
+
+    @property
+    def fixes(self) -> tuple[str, ...]:
+        return tuple(dict.fromkeys(name for part in self.parts for name in part.fixes))
+
+    def fixed(self, trace: Trace, y: Tensor) -> Trace:
+        return {name: t for part in self.parts for name, t in part.fixed(trace, y).items()}
+
+    def lacking(self, trace: Trace, y: Tensor) -> Mapping[str, Tensor]:
+        return {reason: rows for part in self.parts for reason, rows in part.lacking(trace, y).items()}
+
+    def place(self, trace: Trace, y: Tensor, space: tuple[int, ...]) -> Tensor | None:
+        found = (part.place(trace, y, space) for part in self.parts)
+        return next((place for place in found if place is not None), None)
+
+    def usual(self, trace: Trace) -> Tensor:
+        return self.parts[0].usual(trace)
+
+
+class Scaled(Composed):
     """An objective times a number; written ``2 * Logit()``."""
 
     inner: Objective
     factor: float
-
-    @property
-    def reads(self) -> tuple[str, ...]:
-        return self.inner.reads
-
-    @property
-    def fixes(self) -> tuple[str, ...]:
-        return self.inner.fixes
-
-    def fixed(self, trace: Trace, y: Tensor) -> Trace:
-        return self.inner.fixed(trace, y)
-
-    def usual(self, trace: Trace) -> Tensor:
-        return self.inner.usual(trace)
 
     def score(self, trace: Trace, y: Tensor) -> Tensor:
         return self.factor * self.inner.score(trace, y)
@@ -99,32 +132,16 @@ class Scaled(Objective):
 
 
 def scaled(objective: Objective, factor: float) -> Objective:
-    return (
-        Scaled(objective.inner, factor * objective.factor)
-        if isinstance(objective, Scaled)
-        else Scaled(objective, factor)
-    )
+    if isinstance(objective, Scaled):
+        return Scaled(objective.inner, factor * objective.factor)
+    return Scaled(objective, factor)
 
 
-class Sum(Objective):
+class Sum(Composed):
     """Two objectives added; written ``a + b``."""
 
     left: Objective
     right: Objective
-
-    @property
-    def reads(self) -> tuple[str, ...]:
-        return tuple(dict.fromkeys((*self.left.reads, *self.right.reads)))
-
-    @property
-    def fixes(self) -> tuple[str, ...]:
-        return (*self.left.fixes, *self.right.fixes)
-
-    def fixed(self, trace: Trace, y: Tensor) -> Trace:
-        return {**self.left.fixed(trace, y), **self.right.fixed(trace, y)}
-
-    def usual(self, trace: Trace) -> Tensor:
-        return self.left.usual(trace)
 
     def score(self, trace: Trace, y: Tensor) -> Tensor:
         return self.left.score(trace, y) + self.right.score(trace, y)
@@ -240,7 +257,7 @@ class Between(Output):
         return mean_scores(trace["output"]).topk(2, 1).indices.flip(1)
 
 
-class Goal(Objective, ABC):
+class Goal(Composed, ABC):
     """An objective that knows when an attack has succeeded."""
 
     loss: Objective = CrossEntropy()
@@ -248,13 +265,6 @@ class Goal(Objective, ABC):
     @property
     def reads(self) -> tuple[str, ...]:
         return tuple(dict.fromkeys((*self.loss.reads, "output")))
-
-    @property
-    def fixes(self) -> tuple[str, ...]:
-        return self.loss.fixes
-
-    def fixed(self, trace: Trace, y: Tensor) -> Trace:
-        return self.loss.fixed(trace, y)
 
     def by(self, loss: Objective) -> "Goal":
         """The same goal, climbed by another loss."""

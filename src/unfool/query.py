@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from .answers import Answer, AtLayer, Frame, Spent
-from .checks import checked_labels
+from .checks import check_all_there, checked_labels
 from .derivatives import derivatives, each_derivative, exact, there
 from .detections import labels_of
 from .errors import InputError
@@ -81,26 +81,30 @@ class Query:
     def _settle(self) -> None:
         """Look at the images once, for what is not known of them yet."""
         if self.images is None:
-            raise InputError(
-                f"{self.objective!r} has to see the images first", f"{self.who} does not show them"
-            )
+            raise InputError(f"{self.objective!r} has to see images first, {self.who} shows none")
         self._note(self.images, self.look(self.images, self._reads()))
 
     def _note(self, x: Tensor, trace: dict[str, Tensor]) -> Tensor:
         """The score of a pass; the first over the query's own images also settles what they decide."""
         if x is self.images and "output" in trace:
-            if self._y is None:
-                still = {name: t.detach() for name, t in trace.items()}
-                self._y = self.objective.usual({**still, **(self._fixed or {})})
-            if self._unsettled():
-                given = self._fixed or {}
-                still = {**given, **{name: t.detach() for name, t in trace.items()}}
-                self._fixed = {**given, **self.objective.fixed(still, self._y)}
-        score = self.objective.score({**trace, **self.fixed}, self.y)
+            self._learn(trace)
+        seen = {**trace, **self.fixed}
+        if first := self.score is None and x is self.images:
+            check_all_there(self.objective.lacking(seen, self.y), self.y, self.model.classes)
+        score = self.objective.score(seen, self.y)
         score = score.to(torch.promote_types(score.dtype, torch.float32))
-        if self.score is None and x is self.images:
+        if first:
             self.score = score.detach()
         return score
+
+    def _learn(self, trace: dict[str, Tensor]) -> None:
+        """What a first look decides where nobody has said it: the class, and what the objective fixes."""
+        given = self._fixed or {}
+        still = {name: t.detach() for name, t in {**given, **trace}.items()}
+        if self._y is None:
+            self._y = self.objective.usual(still)
+        if self._unsettled():
+            self._fixed = {**given, **self.objective.fixed(still, self._y)}
 
     def _with(
         self,
@@ -182,9 +186,8 @@ class Query:
     @torch.no_grad()
     def ask(self, x: Tensor) -> Answer:
         """The score of each image, and whether it is done."""
-        self.model.need("scores", self.who)
-        trace = self.look(self._changed(x, self.through), self._reads())
-        return Answer(self._note(x, trace), self.objective.reached(trace, self.y))
+        score, trace = self.ask_and_read(x, ())
+        return Answer(score, self.objective.reached(trace, self.y))
 
     @torch.no_grad()
     def ask_and_read(self, x: Tensor, reads: Sequence[str]) -> tuple[Tensor, dict[str, Tensor]]:

@@ -47,3 +47,21 @@ def pick(scores: Tensor, y: Tensor) -> Tensor:
             f"there are {scores.shape[1]} classes or channels, {int(y.max())} is not one of them"
         ) from None
     return chosen.flatten(1).mean(1) if chosen.ndim > 1 else chosen
+
+
+def map_of(output: Tensor, who: object) -> Tensor:
+    """What a network answers, where that is a map of scores."""
+    if output.ndim < 3:
+        raise InputError(
+            f"{who!r} asks for a map of scores, the network gives {list(output.shape)}", "use Logit()"
+        )
+    return output
+
+
+def chosen(scores: Tensor, y: Tensor) -> Tensor:
+    """Class ``y``'s map: [B, K, *space] -> [B, *space]."""
+    if int(y.max()) >= scores.shape[1]:
+        raise InputError(
+            f"there are {scores.shape[1]} classes or channels, {int(y.max())} is not one of them"
+        )
+    return scores[torch.arange(len(y), device=y.device), y]

@@ -37,13 +37,17 @@ def holds(mask: Tensor, y: Tensor) -> Tensor:
     return mask == column(y, mask) if of_classes(mask) else mask
 
 
-def region_of(mask: Tensor, y: Tensor, empty: str) -> Tensor:
-    """Where a mask holds for class ``y``: [B, *space]."""
-    here = holds(mask, y)
-    if not here.flatten(1).any(1).all():
-        row = int((~here.flatten(1).bool().any(1)).nonzero()[0])
-        raise InputError(empty.format(row, int(y[row])), "leave that image out, or name another target")
-    return here
+def spread(region: Tensor, space: tuple[int, ...]) -> Tensor:
+    """A region [B, *positions] over images of ``space``: larger or smaller, and the same in each frame it has not.
+
+    [B, 1, *space] bool.
+    """
+    own = space[len(space) - region.ndim + 1 :]
+    if len(own) != region.ndim - 1:
+        raise InputError(f"a region of {list(region.shape[1:])} does not fit images of {list(space)}")
+    region = fitting(region, region.new_zeros(len(region), *own, dtype=torch.float32))
+    missing = [1] * (len(space) - len(own))
+    return region.view(len(region), 1, *missing, *own).expand(-1, 1, *space)
 
 
 def part_at(mask: Tensor, at: tuple[int, ...]) -> Tensor:

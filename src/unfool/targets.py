@@ -1,18 +1,19 @@
-"""What an explanation may be about beside a class: a layer's unit, a region, a pixel, a landmark, a likeness."""
+"""What an explanation may be about beside a class: a layer's unit, a region, a pixel, a box, a likeness."""
 
+from collections.abc import Mapping
 from typing import ClassVar, Literal
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from .boxes import overlap
+from .boxes import box_masks, overlap
 from .detections import BOX, LABEL, SCORE
 from .errors import InputError
 from .objectives import Objective, Output, Trace
-from .scores import pick
-from .segments import fitting, holds, part_at, region_of
-from .spec import Fraction, Natural, Positive
+from .scores import chosen, map_of, pick
+from .segments import fitting, holds, of_classes, part_at, spread
+from .spec import Fraction
 
 
 class Channel(Objective):
@@ -76,36 +77,35 @@ class Segment(Output):
 
     @property
     def fixes(self) -> tuple[str, ...]:
-        own = (f"{self!r}",)
-        return {"predicted": own, "mask": ("mask", *own * bool(self.at)), "everywhere": ()}[self.where]
+        return () if self.where == "everywhere" else (f"{self!r}",)
 
     def fixed(self, trace: Trace, y: Tensor) -> Trace:
         if self.where == "mask" and "mask" not in trace:
             raise InputError(f"{self!r} needs the images' masks", "give mask=…, or where='predicted'")
-        scores = _map_of(trace["output"], self)
+        scores = map_of(trace["output"], self)
         classes = scores.argmax(1) if self.where == "predicted" else fitting(trace["mask"], scores[:, 0])
         return {f"{self!r}": part_at(classes, self.at) if self.at else classes}
 
-    def lacking(self, output: Tensor, y: Tensor, mask: Tensor | None) -> Tensor:
-        """In which images there is no such region: [B] bool."""
+    def lacking(self, trace: Trace, y: Tensor) -> Mapping[str, Tensor]:
         if self.where == "everywhere":
-            return torch.zeros_like(y, dtype=torch.bool)
-        (region,) = self.fixed({"output": output} | ({} if mask is None else {"mask": mask}), y).values()
-        return ~holds(region, y).flatten(1).any(1)
+            return {}
+        region = trace[f"{self!r}"]
+        where = "there" if self.at else "to explain" if self.where == "predicted" else "in its mask"
+        reason = f"no position of {{}} {where}" if self.at or of_classes(region) else "its mask is empty"
+        return {reason: ~holds(region, y).flatten(1).any(1)}
+
+    def place(self, trace: Trace, y: Tensor, space: tuple[int, ...]) -> Tensor | None:
+        return None if self.where == "everywhere" else spread(holds(trace[f"{self!r}"], y).bool(), space)
 
     def usual(self, trace: Trace) -> Tensor:
-        scores = _map_of(trace["output"], self)
+        scores = map_of(trace["output"], self)
         count = F.one_hot(scores.argmax(1).flatten(1), scores.shape[1]).sum(1)
         return torch.cat([count[:, :1].clamp_max(0), count[:, 1:]], 1).argmax(1)
 
     def score(self, trace: Trace, y: Tensor) -> Tensor:
-        scores = _chosen(_map_of(trace["output"], self), y)
-        if self.where == "everywhere":
-            here = torch.ones_like(scores)
-        elif self.where == "mask" and not self.at:
-            here = region_of(fitting(trace["mask"], scores), y, "the mask of image {} of the batch is empty")
-        else:
-            here = region_of(trace[f"{self!r}"], y, "image {} of the batch has no position of class {} there")
+        scores = chosen(map_of(trace["output"], self), y)
+        everywhere = self.where == "everywhere"
+        here = torch.ones_like(scores) if everywhere else holds(trace[f"{self!r}"], y)
         here = here.to(scores)
         total = (scores * here).flatten(1).sum(1)
         return total if self.whole else total / here.flatten(1).sum(1).clamp_min(1)
@@ -117,7 +117,7 @@ class Pixel(Output):
     numbers: ClassVar[int | None] = None
 
     def score(self, trace: Trace, y: Tensor) -> Tensor:
-        scores = _map_of(trace["output"], self)
+        scores = map_of(trace["output"], self)
         if y.ndim != 2 or y.shape[1] != scores.ndim - 1:
             raise InputError(
                 f"a target of Pixel() is a class and {scores.ndim - 2} coordinates for each image, not {list(y.shape)}"
@@ -128,63 +128,6 @@ class Pixel(Output):
                 f"pixels lie in {list(scores.shape[2:])} and classes below {scores.shape[1]}, not {y.tolist()}"
             )
         return scores[(torch.arange(len(y), device=y.device), *y.unbind(1))]
-
-
-class Landmark(Output):
-    """The score of heat map ``y`` at the landmark it finds in the unchanged image.
-
-    ``around`` positions about the peak are averaged in each direction: with 0 it is the peak alone.
-    """
-
-    around: Natural = 0
-
-    @property
-    def fixes(self) -> tuple[str, ...]:
-        return (f"{self!r}",)
-
-    def fixed(self, trace: Trace, y: Tensor) -> Trace:
-        heat = _map_of(trace["output"], self)
-        return {f"{self!r}": peak_of(heat.flatten(0, 1)).unflatten(0, heat.shape[:2])}
-
-    def score(self, trace: Trace, y: Tensor) -> Tensor:
-        heat = _chosen(_map_of(trace["output"], self), y)
-        near = torch.ones_like(heat, dtype=torch.bool)
-        peak = _chosen(trace[f"{self!r}"], y)
-        for d, place in enumerate(peak.unbind(1)):
-            line = torch.arange(heat.shape[d + 1], device=heat.device).view(-1, *[1] * (heat.ndim - d - 2))
-            near = near & ((line - place.view(-1, *[1] * (heat.ndim - 1))).abs() <= self.around)
-        return (heat * near).flatten(1).sum(1) / near.flatten(1).sum(1)
-
-
-class Coordinate(Output):
-    """Where landmark ``y`` is along one axis: the mean position under the softmax of its heat map, in positions.
-
-    What moves a landmark, rather than what makes it sure.
-    """
-
-    axis: int = -1
-    sharpness: Positive = 1.0
-    """What the heat map is multiplied by first."""
-
-    def score(self, trace: Trace, y: Tensor) -> Tensor:
-        weights, heat = _softmax(_chosen(_map_of(trace["output"], self), y), self.sharpness)
-        return (weights * _positions(heat, self.axis)).flatten(1).sum(1)
-
-
-class Spread(Output):
-    """How far from sure landmark ``y`` is: the standard deviation of positions under the softmax of its heat map."""
-
-    sharpness: Positive = 1.0
-    """What the heat map is multiplied by first."""
-
-    def score(self, trace: Trace, y: Tensor) -> Tensor:
-        weights, heat = _softmax(_chosen(_map_of(trace["output"], self), y), self.sharpness)
-        square = torch.zeros(len(heat), dtype=heat.dtype, device=heat.device)
-        for axis in range(heat.ndim - 1):
-            at = _positions(heat, axis)
-            middle = (weights * at).flatten(1).sum(1).view(-1, *[1] * (heat.ndim - 1))
-            square = square + (weights * (at - middle).square()).flatten(1).sum(1)
-        return square.clamp_min(1e-12).sqrt()
 
 
 class Like(Objective):
@@ -223,6 +166,7 @@ class Box(Output):
     That one is the surest of its class in the unchanged image, or the ``box`` that comes with the image.
     """
 
+    probable: ClassVar[bool] = True
     where: Literal["found", "given"] = "found"
     least: Fraction = 0.5
     """The least intersection over union of the two."""
@@ -243,10 +187,19 @@ class Box(Output):
             raise InputError(f"{self!r} needs the images' boxes", "give box=… [B, 4], or where='found'")
         told = _boxes_of(trace["output"], self)
         score = told[:, SCORE].where(told[:, LABEL] == y[:, None], -1)
-        if (score.amax(1) < 0).any():
-            row = int((score.amax(1) < 0).nonzero()[0])
-            raise InputError(f"the detector finds no box of class {int(y[row])} in image {row} of the batch")
-        return {f"{self!r}": told[torch.arange(len(told)), BOX, score.argmax(1)]}
+        surest = told[torch.arange(len(told)), BOX, score.argmax(1)]
+        return {f"{self!r}": surest.where(score.amax(1, keepdim=True) >= 0, 0)}
+
+    def lacking(self, trace: Trace, y: Tensor) -> Mapping[str, Tensor]:
+        left, top, right, bottom = trace[self.fixes[0]].unbind(1)
+        empty = (right <= left) | (bottom <= top)
+        if self.where == "given":
+            return {"its box is empty": empty}
+        none = (_boxes_of(trace["output"], self)[:, LABEL] < 0).all(1)
+        return {"the detector finds no box": empty & none, "the detector finds no box of {}": empty}
+
+    def place(self, trace: Trace, y: Tensor, space: tuple[int, ...]) -> Tensor | None:
+        return box_masks(trace[self.fixes[0]], space)
 
     def score(self, trace: Trace, y: Tensor) -> Tensor:
         told = _boxes_of(trace["output"], self)
@@ -260,41 +213,3 @@ def _boxes_of(output: Tensor, who: Objective) -> Tensor:
     if output.ndim != 3 or output.shape[1] != LABEL + 1:
         raise InputError(f"{who!r} asks for boxes, the network gives {list(output.shape)}", "use Logit()")
     return output
-
-
-def peak_of(heat: Tensor) -> Tensor:
-    """The position of each row's largest value: [B, *space] -> [B, dimensions]."""
-    place = torch.unravel_index(heat.flatten(1).argmax(1), heat.shape[1:])
-    return torch.stack(place, 1)
-
-
-def _map_of(output: Tensor, who: Objective) -> Tensor:
-    if output.ndim < 3:
-        raise InputError(
-            f"{who!r} asks for a map of scores, the network gives {list(output.shape)}", "use Logit()"
-        )
-    return output
-
-
-def _chosen(scores: Tensor, y: Tensor) -> Tensor:
-    """Class ``y``'s map: [B, K, *space] -> [B, *space]."""
-    if int(y.max()) >= scores.shape[1]:
-        raise InputError(
-            f"there are {scores.shape[1]} classes or channels, {int(y.max())} is not one of them"
-        )
-    return scores[torch.arange(len(y), device=y.device), y]
-
-
-def _softmax(heat: Tensor, sharpness: float) -> tuple[Tensor, Tensor]:
-    return (heat * sharpness).flatten(1).softmax(1).view_as(heat), heat
-
-
-def _positions(heat: Tensor, axis: int) -> Tensor:
-    """The position along one axis: [*space], broadcast over the others."""
-    dims = heat.ndim - 1
-    if not -dims <= axis < dims:
-        raise InputError(f"the heat map has {dims} axes, there is none of number {axis}")
-    d = axis % dims
-    return torch.arange(heat.shape[d + 1], device=heat.device, dtype=heat.dtype).view(
-        -1, *[1] * (dims - d - 1)
-    )

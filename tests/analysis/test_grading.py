@@ -108,7 +108,8 @@ def test_every_grade_stands_beside_the_baselines_and_has_its_n_and_interval(tmp_
 
 def test_without_masks_the_measures_that_need_them_say_nothing(tmp_path: Path):
     found = report(tmp_path, grading(), masked=False)
-    assert found.silent == ("Pointing", "Overlap")
+    assert found.silent == (Pointing(), Overlap())
+    assert found.reasons == ["Pointing, Overlap left out: no masks of what is explained"]
     assert [line.name for line in found.lines] == ["Deletion(steps=4)"]
 
 

@@ -13,15 +13,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 from torch import nn
 
 from unfool import InputError, Model
 from unfool.analysis.decision import contributions
 from unfool.analysis.edits import Cue, difference, filled, insert, remove
 from unfool.analysis.shortcuts import HARDLY, USES, placed, study
-from unfool.analysis.spray import affinity, laplacian_eigenvalues, otsu, spray
+from unfool.analysis.spray import affinity, laplacian_eigenvalues, spray
 from unfool.cli.main import run
 from unfool.data.address import open_data
+from unfool.measures.places import hot
 from unfool.runs.shortcuts import Shortcuts, run_shortcuts
 from unfool.zoo.address import load
 
@@ -50,12 +52,12 @@ def test_too_few_maps_are_one_sentence():
         spray(torch.rand(5, 1, 4, 4))
 
 
-def test_otsu_parts_two_levels_and_marks_nothing_in_a_constant_map():
+def test_a_hot_region_parts_two_levels_and_marks_nothing_in_a_constant_map():
     heat = torch.zeros(3, 1, 8, 8)
     heat[0, :, 2:4, 2:4] = 5
     heat[1] = 3
     heat[2, :, :4] = -7
-    region = otsu(heat)
+    region = hot(heat)
     assert torch.equal(region[0], heat[0] > 0)
     assert not region[1:].any()
 
@@ -182,6 +184,43 @@ def test_false_positives_go_with_the_tube(capsys, elsewhere):
     assert hit["low"] > told["hot_spots"]["random"]["hit"]["high"]
 
 
+CUE = [
+    "inspect",
+    "shortcuts",
+    "unfool:digits?net=corner",
+    "unfool:digits",
+    "--target",
+    "3",
+    "--limit",
+    "60",
+    "--json",
+]
+
+
+def test_a_cue_from_a_file_is_put_in_where_it_stands(capsys, elsewhere):
+    tag = np.zeros((32, 32, 4), np.uint8)
+    tag[1:5, 1:5] = 255  # the corner network's square; all else is transparent
+    Image.fromarray(tag).save("tag.png")
+    assert run([*CUE, "--cue", "tag.png", "--out", "a"]) == 0
+    assert "Of the given cue" in json.loads(capsys.readouterr().out)["sentence"]
+
+
+@pytest.mark.parametrize(
+    ("shape", "shade", "said"),
+    [
+        ((6, 6), 0, "is black or transparent all over"),
+        ((60, 60), 255, "60, 60] and does not fit into images"),
+    ],
+)
+def test_a_cue_that_cannot_be_put_in_is_one_sentence(capsys, elsewhere, shape, shade, said):
+    Image.fromarray(np.full(shape, shade, np.uint8)).save("cue.png")
+    assert run([*CUE, "--cue", "cue.png", "--out", "a"]) == 2
+    assert said in capsys.readouterr().err
+    Path("none.png").write_text("x")
+    assert run([*CUE, "--cue", "none.png", "--out", "a"]) == 2
+    assert "cannot read none.png: it is no picture" in capsys.readouterr().err
+
+
 def test_hot_spots_need_marked_artefacts(capsys, elsewhere):
     assert run(["inspect", "hotspots", "unfool:digits", "unfool:digits", "--method", "Gradient()"]) == 2
     assert "do not say where the artefact is" in capsys.readouterr().err
@@ -207,6 +246,10 @@ def test_every_number_of_a_record_comes_again_by_the_command_on_it(capsys, elsew
     assert distances == sorted(distances)
     assert distances[-1] < first["median_distance"]
     assert first["contributions"] is None  # not a linear model
+    assert [one["map"] for one in first["evidence"]][-1] == "Counterfactual()"
+    assert all(
+        one["n"] == 3 and -1 <= one["low"] <= one["correlation"] <= one["high"] for one in first["evidence"]
+    )
 
 
 def test_a_record_without_cases_says_that_nothing_is_calibrated(capsys, elsewhere):

@@ -4,6 +4,7 @@ Of the embedded scenes the boxes are known exactly: the share of a map's positiv
 that of a blob in the middle of the image.
 """
 
+import itertools
 from typing import Any
 
 import pytest
@@ -17,12 +18,15 @@ from unfool.attributions.cam import GradCAM, HiResCAM
 from unfool.attributions.gradient import Gradient
 from unfool.attributions.occlusion import Occlusion
 from unfool.attributions.panels import OcclusionPanels
+from unfool.boxes import box_masks
 from unfool.data.address import open_data
 from unfool.detections import detector
 from unfool.errors import InputError
-from unfool.measures.places import box_masks
+from unfool.method import Question
 from unfool.model import Model
 from unfool.objectives import Logit
+from unfool.rows import Batch
+from unfool.runs.work import answered
 from unfool.targets import Box
 from unfool.zoo.address import load
 
@@ -95,8 +99,8 @@ class Empty(nn.Module):
 
 
 WRONG: list[tuple[Model, Any, Any, str]] = [
-    (detector(Empty()), None, None, "finds no box of class 0 in image 0"),
-    (detector(Told([LEFT], [1], "l")), 2, None, "finds no box of class 2 in image 0"),
+    (detector(Empty()), None, None, "image 0 of the batch: the detector finds no box$"),
+    (detector(Told([LEFT], [1], "l")), 2, None, "image 0 of the batch: the detector finds no box of class 2"),
     (detector(Told([LEFT], [1], "l")), 1, Box("given"), "needs the images' boxes"),
     (detector(Told([LEFT], [1], "l")), 1, Logit(), "is about scores of classes"),
     (Model(nn.Sequential(nn.Flatten(), nn.Linear(64, 4))), 1, Box(), "asks for boxes, the network gives"),
@@ -107,6 +111,44 @@ WRONG: list[tuple[Model, Any, Any, str]] = [
 def test_what_does_not_fit_is_one_sentence(model: Model, target: Any, objective: Any, message: str):
     with pytest.raises(InputError, match=message):
         Gradient()(model, images(2, 1, 8, 8), target, objective=objective)
+
+
+class Bright(nn.Module):
+    """Finds one box of class 1 in bright images, and none in dark ones."""
+
+    def forward(self, images: list[Tensor]) -> list[dict[str, Tensor]]:
+        found = [int(image.mean() > 0.5) for image in images]
+        return [
+            {
+                "boxes": torch.tensor([LEFT] * n).view(n, 4),
+                "labels": torch.ones(n).long(),
+                "scores": image.mean()[None][:n],
+            }
+            for n, image in zip(found, images, strict=True)
+        ]
+
+
+@pytest.mark.parametrize(
+    ("objective", "target", "errors"),
+    [
+        (None, None, {"a": "the detector finds no box"}),
+        (Box(), 1, {"a": "the detector finds no box"}),
+        (Box("given"), 1, {"b": "its box is empty"}),
+        (Box(), 2, {"a": "the detector finds no box", "b": "the detector finds no box of class 2"}),
+    ],
+)
+def test_a_run_goes_on_without_images_that_have_no_such_box(
+    objective: Box | None, target: int | None, errors: dict[str, str]
+):
+    x = torch.stack([torch.full((1, 8, 8), shade) for shade in (0.1, 0.9)])
+    objects = torch.tensor([[[0.0, 0, 4, 8, 1]], [[0.0, 0, 0, 0, -1]]])
+    batch = Batch(("a", "b"), x, torch.tensor([-1, -1]), objects=objects)
+    names = ("nothing", "spot") if target == 1 else ()
+    question = Question(detector(Bright(), names), target=target, objective=objective)
+    part = answered(Gradient(), question, batch)
+    assert part.errors == errors
+    if objective is None:
+        assert torch.isfinite(part.columns["heat"][1]).all()
 
 
 @pytest.fixture(scope="module")
@@ -149,3 +191,25 @@ def test_panels_of_a_detector_have_no_classes(scenes: tuple[Model, Tensor, Tenso
     notes = OcclusionPanels()(model, x[:2]).notes
     assert "probability" not in notes
     assert notes["response"].shape == (2, 48, 48)
+
+
+@pytest.mark.parametrize("net", ["wide", "coarse"])
+def test_occlusion_of_a_detector_is_that_of_plain_images(net: str):
+    """The box of the unchanged image is followed, window by window."""
+    model, data = load(f"unfool:scenes?net={net}"), open_data("unfool:scenes")
+    x = data.batch(data.ids()[:3], model.view, model.classes).x
+    mean, asked, first = x.mean((2, 3), keepdim=True), Box(), model.trace(x)
+    y = asked.usual(first)
+    fixed = asked.fixed(first, y)
+    expected = torch.zeros(3, 48, 48)
+    for r, c in itertools.product(range(0, 48, 8), repeat=2):
+        here = (slice(r, r + 8), slice(c, c + 8))
+        hidden = x.clone()
+        hidden[(..., *here)] = mean
+        fall = asked.score({**first, **fixed}, y) - asked.score({**model.trace(hidden), **fixed}, y)
+        expected[(..., *here)] = fall.detach()[:, None, None]
+    found = Occlusion((8,), (8,), "mean")(model, x)
+    assert torch.allclose(found.heat[:, 0], expected, atol=1e-5)
+    assert torch.allclose(found.score, asked.score({**first, **fixed}, y))
+    all_asked = Occlusion((8,), (8,), "mean", coarse=3, refined=1.0)(model, x)
+    assert torch.allclose(all_asked.heat, found.heat, atol=1e-5)

@@ -202,6 +202,62 @@ WRONG = [
 ]
 
 
+class ClassToken(nn.Module):
+    """A block of which a class token alone is read; its keys pass a part of their own, as its attention does."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.patches, self.norm, self.qkv = nn.Conv2d(3, 12, 2, 2), nn.LayerNorm(12), nn.Linear(12, 36)
+        self.keys, self.drop, self.last, self.head = (
+            nn.Identity(),
+            nn.Dropout(),
+            nn.LayerNorm(12),
+            nn.Linear(12, 5),
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        tokens = F.pad(self.patches(x).flatten(2).mT, (0, 0, 1, 0))
+        q, k, v = self.qkv(self.norm(tokens)).unflatten(2, (3, 2, 6)).permute(2, 0, 3, 1, 4)
+        attention = self.drop((q @ self.keys(k).mT).softmax(-1))  # [B, 2, 17, 17]
+        tokens = tokens + (attention @ v).transpose(1, 2).flatten(2)
+        return self.head(self.last(tokens)[:, 0])
+
+
+def test_the_parts_of_an_attention_are_not_taken_for_maps():
+    """Its keys [B, heads, tokens, channels] and weights [B, heads, tokens, tokens] are the last that matter."""
+    torch.manual_seed(0)
+    model = Model(ClassToken().eval())
+    for method in (GradCAM(), HiResCAM(), GradCAM("stages")):
+        found = method(model, X)
+        assert {[*model.layers][k] for k in found.notes["layer"].flatten()} == {"norm"}
+        assert found.heat.shape == (3, 1, 4, 4)
+    with pytest.raises(InputError, match="positions of layer 'last'") as caught:
+        GradCAM("last")(model, X)
+    assert "'norm'" in caught.value.hint
+
+
+class TwoScales(nn.Module):
+    """One norm for tokens of two scales, the coarse ones last."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.fine, self.coarse, self.norm = nn.Conv2d(3, 6, 2, 2), nn.Conv2d(3, 6, 4, 4), nn.LayerNorm(6)
+        self.head = nn.Linear(6, 5)
+
+    def forward(self, x: Tensor) -> Tensor:
+        fine, coarse = (self.norm(f(x).flatten(2).mT) for f in (self.fine, self.coarse))
+        return self.head(fine.mean(1) + coarse.mean(1))
+
+
+def test_a_layer_used_at_two_scales_counts_by_its_first_use():
+    torch.manual_seed(0)
+    model = Model(TwoScales().eval())
+    assert model.spatial_layers(X)["norm"].sides == (4, 4)
+    assert HiResCAM("norm")(model, X).heat.shape == (3, 1, 4, 4)
+    assert HiResCAM()(model, X).heat.abs().max() > 0
+    assert GradCAM("stages")(model, X).heat.shape == (3, 1, 4, 4)
+
+
 @each
 @pytest.mark.parametrize(("layer", "error", "message"), WRONG)
 def test_a_layer_without_positions_is_refused(

@@ -6,14 +6,15 @@ done here one window at a time.
 
 import pytest
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from oracles import images, residual, same
 from unfool.attributions.gradient import Gradient
 from unfool.attributions.masking import RISE
 from unfool.attributions.occlusion import Occlusion
-from unfool.attributions.panels import OcclusionPanels, OtherFills
+from unfool.attributions.panels import NoiseLevels, OcclusionPanels, OtherFills
 from unfool.attributions.windows import Windows
+from unfool.attributions.wrappers import SmoothGrad
 from unfool.errors import InputError
 from unfool.maps import spearman
 from unfool.model import Model
@@ -111,3 +112,17 @@ def test_what_hides_nothing_is_one_sentence():
         OtherFills(Gradient())(Model(residual()), X)
     with pytest.raises(InputError, match="no other fills"):
         OtherFills(fills=())(Model(residual()), X)
+
+
+def test_levels_of_noise_begin_with_the_image_itself_and_share_their_random_numbers():
+    net, x = nn.Sequential(nn.Flatten(), nn.Linear(64, 6), nn.Tanh(), nn.Linear(6, 3)), images(2, 1, 8, 8)
+    net = Model(net.eval())
+    inner = SmoothGrad(samples=4, sigma=0.2)
+    found = NoiseLevels(inner, (0.0, 0.2, 0.5))(net, x)
+    plain, smooth = Gradient()(net, x), inner(net, x)
+    assert found.map.equal(smooth.map)
+    assert torch.allclose(found.notes["noisy"][:, :1], plain.map, atol=1e-6)
+    assert found.notes["noisy"][:, 1:2].equal(smooth.map)  # not other noise: only its level differs
+    assert not torch.allclose(found.notes["noisy"][:, 2:3], smooth.map, atol=1e-4)
+    with pytest.raises(InputError, match="no levels"):
+        NoiseLevels(levels=())(net, x)

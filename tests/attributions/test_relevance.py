@@ -259,6 +259,30 @@ def test_no_share_is_larger_than_its_whole():
     assert plus.heat.abs().sum().item() == pytest.approx(plus.score.abs().item(), rel=1e-6)
 
 
+class TwoSizes(nn.Module):
+    """Reads the image, and then a smaller one made of it, or patches of it one by one."""
+
+    def __init__(self, patches: bool):
+        super().__init__()
+        self.large, self.small, self.patches = nn.Conv2d(3, 4, 3), nn.Conv2d(3, 4, 3), patches
+
+    def forward(self, x: Tensor) -> Tensor:
+        if self.patches:
+            parts = F.unfold(x, 4, stride=4).mT.reshape(-1, 3, 4, 4)
+            return self.large(parts).relu().mean((2, 3)).view(len(x), -1, 4).mean(1)
+        return self.large(x).relu().mean((2, 3)) + self.small(F.avg_pool2d(x, 2)).relu().mean((2, 3))
+
+
+@pytest.mark.parametrize("patches", [False, True])
+def test_an_image_read_at_two_sizes_or_in_parts_has_no_rule_for_pixels(patches: bool):
+    model, x = Model(without_biases(TwoSizes(patches))), images(2, 3, 8, 8, dtype=torch.float64)
+    with pytest.raises(InputError, match="not the image") as caught:
+        LRP()(model, x, 0)
+    assert "first=Epsilon()" in caught.value.hint
+    found = LRP(EXACT)(model, x, 0)
+    assert torch.allclose(found.heat.flatten(1).sum(1), found.score)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["resnet18", "vgg11_bn", "densenet121", "mobilenet_v2"])
 def test_networks_of_torchvision_conserve(name: str):

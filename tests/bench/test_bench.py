@@ -13,12 +13,15 @@ from unfool.errors import InputError
 
 
 def test_times_are_ratios_to_the_faster_neighbour(monkeypatch):
-    ticks = itertools.accumulate([0, 2, 0, 6, 0, 3, 0] * 10)
+    """The first call warms up and is not counted, but of what takes long, where it is the first round."""
+    ticks = itertools.accumulate([0, 2, 0, 9, 0, 3, *[0, 2, 0, 200, 0, 3], *[0, 2, 0, 6, 0, 3]])
     monkeypatch.setattr("unfool.bench.timing.perf_counter", lambda: next(ticks))
     calls = []
-    found = in_passes(lambda: calls.append("f"), {"a": lambda: calls.append("a")}, 1, cuda=False)
-    assert calls == ["f", "f", "f", "a", "f"]
+    actions = {"a": lambda: calls.append("a"), "long": lambda: calls.append("long")}
+    found = in_passes(lambda: calls.append("f"), actions, 1, cuda=False)
+    assert calls == ["f", "f", "a", "f", "f", "long", "f", "f", "a", "f"]
     assert found["a"].middle == 3.0
+    assert found["long"].middle == 100.0
 
 
 def test_who_is_not_installed_is_left_out():

@@ -36,6 +36,8 @@ def test_a_page_on_series_with_films(tmp_path: Path):
     salient, random = (deletion["left"][order][-1] for order in ("salient", "random"))
     assert salient["mean"] < random["mean"]
     assert salient["low"] <= salient["mean"] <= salient["high"]
+    (badge,) = found["badges"].values()  # of one series: fewer than two make no badge
+    assert badge["verdict"] == "unknown"
     for name in ("report.html", "deletion.svg", "profile-1.svg", "series-1.png"):
         assert (out / name).exists()
     (film,) = (out / "films").iterdir()
@@ -63,12 +65,15 @@ def test_landmarks_and_their_appendix(tmp_path: Path):
         "3 copies",
         "no layer was chosen",
         "above half of that probability",
+        "Sanity check: ✗ ignores training",  # it sees 15x15 pixels: random networks there are zero elsewhere, too
+        "n = 6)",  # three landmarks of two images
     ):
         assert part in text
     found = json.loads((out / "inspect.json").read_text())
     assert [point["name"] for point in found["landmarks"]] == ["large ring", "small ring", "apex"]
     assert all(point["mass"]["mean"] > 0.9 and point["found"]["n"] == 6 for point in found["landmarks"])
     assert len(found["shown"]) == 2
+    assert found["badge"]["verdict"] == "fail"
 
 
 def test_explaining_a_map_of_scores(tmp_path: Path):
@@ -92,6 +97,18 @@ def test_what_may_be_explained_of_a_map_of_scores(objective: str, tmp_path: Path
         run(["explain", "Gradient", "unfool:cine", "--model", "unfool:cine", *flags, "--out", str(tmp_path)])
         == 0
     )
+
+
+def test_one_position_is_named_and_marked(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    flags = ["--model", "unfool:cine", "--objective", "Pixel()", "--target", "1,20,22", "--limit", "1"]
+    assert run(["explain", "Gradient", "unfool:cine", *flags, "--out", str(tmp_path)]) == 0
+    assert "LV at (20, 22)" in capsys.readouterr().out
+    with Image.open(next((tmp_path / "pictures").iterdir())) as picture:
+        side, blue = 200 // 40, (0, 114, 178)
+        panel = picture.crop((200 + 2 * 12, 28, 2 * 200 + 2 * 12, 228))  # the second, under its caption
+        marked = [panel.getpixel((side * x + 2, side * y + 2)) for y, x in ((20, 22), (20, 20), (10, 22))]
+    near = [sum(abs(a - b) for a, b in zip(shade[:3], blue, strict=True)) < 40 for shade in marked]
+    assert near == [True, False, False]
 
 
 WRONG = [

@@ -9,6 +9,7 @@ from PIL import Image
 from unfool.attributions.gradient import Gradient
 from unfool.cli.main import run
 from unfool.data.address import open_data
+from unfool.model import Model
 from unfool.objectives import Between
 from unfool.runs.table import Table, read_table
 from unfool.targets import Like
@@ -102,6 +103,13 @@ def test_panels_and_fills(capsys):
     assert f"zero {float(table['alike'][0, 0]):.2f}" in said
 
 
+def test_a_strip_of_noise_levels(capsys):
+    _, table = explained(capsys, "NoiseLevels(SmoothGrad(samples=2), levels=(0, 0.1, 0.5))", "unfool:digits")
+    assert table["noisy"].shape == (3, 3, 32, 32)
+    with Image.open(next(Path("e", "pictures").glob("*.png"))) as picture:
+        assert picture.width > 6 * 224
+
+
 def test_how_far_off_coarse_to_fine_is(capsys):
     said, table = explained(capsys, "Occlusion(window=(3,), stride=(1,), coarse=3)", "unfool:digits")
     assert "windows off by" in said
@@ -121,3 +129,44 @@ WRONG = [
 def test_what_does_not_fit_is_one_sentence(capsys, arguments: list[str], message: str):
     assert run(["explain", "Gradient", "unfool:digits", *arguments, *FEW]) != 0
     assert message in " ".join(capsys.readouterr().err.split())
+
+
+@pytest.mark.parametrize("only", [[], ["--only", "scores"]])
+def test_a_network_is_looked_at_once_only_where_that_decides_what_is_explained(only, monkeypatch):
+    """Not where the objective is given; and what is known is not asked again."""
+    seen: list[int] = []
+    ask = Model.trace
+
+    def counted(self, x, *args, **how):
+        seen.append(len(x))
+        return ask(self, x, *args, **how)
+
+    monkeypatch.setattr(Model, "trace", counted)
+    base = ["explain", "RandomMap", "unfool:digits8", "--model", "unfool:digits8", "--pictures", "1", *only]
+    for out, given, looks in (("a", [], [1, 3]), ("b", ["--objective", "Margin", "--target", "3"], [3])):
+        seen.clear()
+        assert run([*base, *given, "--limit", "3", "--quiet", "--out", out]) == 0
+        assert seen == [n for n in looks for _ in range(1 + len(only) // 2)]  # a veiled one asks the other
+
+
+@pytest.mark.parametrize(
+    ("method", "more", "said"),
+    [
+        ("GradCAM", [], "pool, 4x4 interpolated, "),
+        ("GuidedGradCAM", [], "% positive weights  ReLU 3"),
+        ("Counterfactual", ["--target", "3"], "against 3"),
+        ("Bent", [], "ReLU 3"),
+        ("LRP", [], "Conv 3, Linear 1"),
+        ("Gradient", ["--objective", "Channel('features.4')", "--target", "30"], "features.4[30]"),
+        (
+            "Gradient",
+            ["--objective", "Neuron('features.4', (3, 4))", "--target", "3"],
+            "features.4[3] at (3, 4)",
+        ),
+        ("Gradient", ["--objective", "-1 * Margin()", "--target", "3"], "of 3"),
+    ],
+)
+def test_what_was_explained_is_said_in_words(capsys, monkeypatch, method: str, more: list[str], said: str):
+    monkeypatch.setenv("COLUMNS", "200")
+    told, _ = explained(capsys, method, "unfool:digits", *more)
+    assert said in told

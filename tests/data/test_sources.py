@@ -268,3 +268,28 @@ def test_a_file_that_has_changed_or_is_another_of_the_same_name_is_read_again(tm
         assert len(open_data("d.npz").ids()) == n
     np.savez("d.npz", x=np.zeros((7, 8, 8), np.uint8))
     assert len(open_data("d.npz").ids()) == 7
+
+
+def test_a_tag_that_the_data_do_not_have_is_one_sentence():
+    assert open_data("unfool:digits?tag=corner").groups("test/0").keys() == {"tag"}
+    for name in ("digits8", "lesions"):
+        with pytest.raises(DataError, match=f"unfool:{name} has no images with a tag") as caught:
+            open_data(f"unfool:{name}?tag=corner")
+        assert "unfool:digits?tag=corner" in caught.value.hint
+
+
+def test_masks_of_an_npz_are_of_one_thing_or_of_classes_and_must_fit(tmp_path):
+    x, several = np.zeros((2, 1, 3, 4, 5), np.float32), np.zeros((2, 4, 5), np.uint8)
+    several[0, 1, 1], several[1, 2, 2] = 1, 2
+    np.savez(tmp_path / "classes.npz", x=x, masks=several)
+    masks = open_data(str(tmp_path / "classes.npz")).batch(["0", "1"]).masks
+    assert masks is not None
+    assert not masks.is_floating_point()
+    assert masks.unique().tolist() == [0, 1, 2]
+    np.savez(tmp_path / "one.npz", x=x, masks=255 * (several > 0).astype(np.uint8))
+    masks = open_data(str(tmp_path / "one.npz")).batch(["0", "1"]).masks
+    assert masks is not None
+    assert masks.dtype == torch.bool
+    np.savez(tmp_path / "small.npz", x=x, masks=several[:, :3])
+    with pytest.raises(DataError, match=r"masks \[2, 3, 5\] do not fit images \[2, 1, 3, 4, 5\]"):
+        open_data(str(tmp_path / "small.npz")).ids()

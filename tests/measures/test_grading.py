@@ -14,6 +14,7 @@ from unfool.attributions.base import Attribution
 from unfool.attributions.baselines import BASELINES, RandomMap
 from unfool.attributions.cam import GradCAM
 from unfool.attributions.gradient import Gradient, GradientTimesInput
+from unfool.boxes import box_masks
 from unfool.errors import InputError
 from unfool.fills import blank
 from unfool.measures import imputing
@@ -21,7 +22,7 @@ from unfool.measures.deletion import Deletion, Insertion
 from unfool.measures.faithful import ConfidenceDrop, ConfidenceIncrease, Infidelity, Sensitivity
 from unfool.measures.grading import Grades, Measure
 from unfool.measures.imputing import imputed
-from unfool.measures.places import Overlap, Pointing, box_masks, otsu
+from unfool.measures.places import Overlap, Pointing, otsu
 from unfool.measures.road import ROAD
 from unfool.measures.steady import Stability
 from unfool.method import Question

@@ -15,13 +15,13 @@ from unfool.analysis.landmarks import representative
 from unfool.attributions.gradient import Gradient
 from unfool.data.address import open_data
 from unfool.errors import InputError
+from unfool.landmarks import Landmark
 from unfool.measures.landmarks import LandmarkMass, located
 from unfool.method import Question
 from unfool.model import Model
 from unfool.phantoms import heart
 from unfool.rows import Batch
 from unfool.runs.table import Table
-from unfool.targets import Landmark
 from unfool.views import from_uint8
 from unfool.zoo.address import load
 

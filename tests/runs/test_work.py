@@ -10,7 +10,7 @@ from safetensors import safe_open
 from unfool.errors import DataError, RunConflict
 from unfool.rows import Batch
 from unfool.runs.table import read_table, write_parquet
-from unfool.runs.work import Part, answered, atomically, work
+from unfool.runs.work import Part, answered, atomically, claim_folder, work
 
 IDS = tuple(f"s{k}" for k in range(10))
 
@@ -69,6 +69,19 @@ def test_another_recipe_is_refused(tmp_path):
     with pytest.raises(RunConflict, match=r"holds another run: PGD\(\)") as caught:
         work("FGSM()", tmp_path, IDS, squares)
     assert "--out" in caught.value.hint
+
+
+def test_a_run_that_failed_before_its_first_part_does_not_keep_its_folder(tmp_path):
+    claim_folder(tmp_path, "GradCAM('nope')")
+    with pytest.raises(RunConflict):  # a recipe alone may be somebody's own
+        claim_folder(tmp_path, "GradCAM()")
+    (tmp_path / "manifest.json").write_text("{}")
+    work("GradCAM()", tmp_path, IDS, squares)
+    assert (tmp_path / "recipe.txt").read_text() == "GradCAM()\n"
+    assert not (tmp_path / "manifest.json").exists()  # the run's own weights are noted anew
+    (tmp_path / "manifest.json").write_text("{}")
+    with pytest.raises(RunConflict):
+        work("FGSM()", tmp_path, IDS, squares)
 
 
 def test_a_folder_that_cannot_be_made_is_one_sentence(tmp_path):

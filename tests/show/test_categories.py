@@ -38,3 +38,14 @@ def test_numbers_without_a_zero_go_from_white_to_dark():
     assert shade(picture, 0, 0) == POSITIVE[0]
     assert shade(picture, 0, 1) == POSITIVE[-1]
     assert between(torch.full((2, 2), 0.7)).isfinite().all()
+
+
+def test_names_too_long_for_two_columns_stand_one_below_the_other_and_are_not_cut():
+    labels = torch.zeros(16, 16, dtype=torch.long)
+    labels[:4] = 1
+    short, long = (
+        label_map(labels, 0, {0: name, 1: "b"}, 128) for name in ("a", "a dog of a very rare breed")
+    )
+    assert short.shape[1] == 128 + 6 + 18  # one line of both
+    assert long.shape[1] >= 128 + 6 + 3 * 18  # the long name's lines, then the other
+    assert (long[:, 128 + 6 :, -1] > 0.9).all()  # nothing runs into the edge

@@ -36,6 +36,15 @@ def test_a_colour_means_the_same_in_every_frame():
     assert float((alone - 0.5).abs().max()) == pytest.approx(away[2], abs=1e-6)
 
 
+def test_a_frame_without_negatives_is_drawn_as_those_that_have_some():
+    """Purple and orange in one film: orange in all of it, not the browns of a map without signs."""
+    signed = heat()
+    signed[0, 1, 2, 3] = -0.1
+    third = frames_of(SERIES, signed)[2][:, 2, 3]
+    assert not third.equal(frames_of(SERIES, heat())[2][:, 2, 3])
+    assert third.equal(overlay(SERIES[:, 2], signed[:, 2], top_of(signed), signed=True)[:, 2, 3])
+
+
 def test_an_empty_map_stays_empty():
     assert top_of(torch.zeros(1, 4, 6, 7)) == 0
     assert all(torch.equal(frame, torch.full((3, 6, 7), 0.5)) for frame in frames_of(SERIES, 0 * heat()))
@@ -107,3 +116,16 @@ def test_the_appendix_is_a_pdf_and_a_picture_and_always_the_same():
     for tint in ((213, 94, 0), (0, 114, 178)):  # each landmark in its own colour
         assert (np.abs(picture - tint).max(2) < 12).any()
     assert files == page()
+
+
+def test_every_frame_of_a_film_carries_the_badge():
+    plain, signed = films_frames(""), films_frames("pass")
+    assert {a.height + 22 for a in plain} == {b.height for b in signed}
+    for frame in signed:
+        assert (0, 110, 80) in {shade for _, shade in frame.getcolors(1 << 16)}
+
+
+def films_frames(verdict: str) -> list[Image.Image]:
+    return film_of(
+        SERIES, heat(), [0.0, 0.1, 0.9, 0.0], "Gradient, LV", verdict, "ok" * bool(verdict), side=60
+    )

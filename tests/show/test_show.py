@@ -10,10 +10,13 @@ from PIL import Image
 from tests.oracles import images
 
 from unfool.errors import DataError
+from unfool.show.boxes import boxes_over
 from unfool.show.chart import accuracy_curves, distributions, dots, logits_along
-from unfool.show.grid import panel_row, save_panels
+from unfool.show.grades import badged
+from unfool.show.grid import caption_font, panel_row, save_panels, wrapped
 from unfool.show.heat import SIGNED, map_picture, overlay, scaled
 from unfool.show.image import class_colours, data_uri, drawable, enlarged, png
+from unfool.show.lines import Series, lines
 
 
 def test_zero_is_white_and_the_signs_are_mirrored():
@@ -81,6 +84,43 @@ def test_panels_lie_side_by_side_with_captions(tmp_path):
     save_panels(tmp_path / "new" / "p.png", [[("image", images(1, 8, 8))], [("map", images(3, 8, 8))]])
     with Image.open(tmp_path / "new" / "p.png") as picture:
         assert picture.height > 2 * 224
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["net.features.14.conv.1.0: no positive evidence", "x" * 90, "image", "", "a caption far too long " * 4],
+)
+def test_captions_are_broken_and_never_cut(text):
+    font = caption_font()
+    lines = wrapped(text, 224, font)
+    assert "".join(lines).replace(" ", "") == text.replace(" ", "")
+    assert all(font.getlength(line) <= 224 for line in lines)
+    plain, row = (panel_row([("image", images(1, 8, 8)), (t, images(1, 8, 8))]) for t in ("map", text))
+    assert row.height - plain.height == 15 * (max(1, len(lines)) - 1)
+
+
+def test_a_badge_is_never_cut():
+    text = "\u2717 rank corr. 0.76 > 0.5"
+    narrow, wide = (badged(images(1, 64, 64), "fail", text, side) for side in (130, 256))
+    assert wide.shape[1:] == (256 + 22, 256)
+    assert narrow.shape[1:] == (128 + 22 + 15, 128)  # two lines
+    ink = [int((one[:, side:].amin(0) > 0.5).sum()) for one, side in ((narrow, 128), (wide, 256))]
+    assert abs(ink[0] - ink[1]) < 0.05 * ink[1]  # as many white pixels
+
+
+def test_places_may_have_names():
+    names = ["one", "a longer second"]
+    drawn = lines([Series("a", [0, 1], [0.2, 0.4])], "", "share", ticks=[0, 1], names=names)
+    assert ">one<" in drawn
+    assert ">second<" in drawn
+
+
+def test_of_boxes_that_overlap_the_surest_is_on_top_and_no_score_is_cut():
+    image, boxes = torch.zeros(3, 64, 64), torch.tensor([[10.0, 20, 40, 50], [14.0, 22, 44, 52]])
+    first = boxes_over(image, boxes, [0.9, 0.6], [0, 1])
+    assert first.equal(boxes_over(image, boxes.flip(0), [0.6, 0.9], [1, 0]))
+    beyond, inside = (boxes_over(image, torch.tensor([[x, 20.0, 40, 50]]), [0.9], [0]) for x in (-4.0, 0.0))
+    assert beyond[:, 44:58].equal(inside[:, 44:58])  # the band with the score, over the box
 
 
 def test_a_picture_that_cannot_be_written_is_one_sentence(tmp_path):

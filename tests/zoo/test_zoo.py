@@ -1,6 +1,7 @@
 """Networks by address: with their own preparation, their own names, and weights that run nothing."""
 
 import io
+import subprocess
 import sys
 import zipfile
 
@@ -244,6 +245,32 @@ def test_a_detector_of_another_width_is_trained_when_asked_for_and_always_the_sa
     again = build_detector("narrow").state_dict()
     for key, value in first.net.net.state_dict().items():
         torch.testing.assert_close(value, again[key], atol=2e-3, rtol=2e-3)  # kept in half precision
+
+
+def test_a_timm_network_nobody_has_names_those_near_it(tmp_path):
+    timm = pytest.importorskip("timm", reason="timm is not installed")
+    near = {
+        "timm:resnett18": "resnet18",
+        "timm:resnet18@random": "resnet18",
+        "timm:resnet18.a1_in9k": "resnet18.a1_in1k",
+    }
+    for address, hint in near.items():
+        with pytest.raises(UnknownName, match="no timm network is called") as caught:
+            load(address)
+        assert hint in caught.value.hint
+    save_file(timm.create_model("test_vit").state_dict(), tmp_path / "w.safetensors")
+    model = load(f"timm:test_vit?weights={tmp_path / 'w.safetensors'}")
+    assert model(torch.rand(1, 3, 160, 160)).shape == (1, 1000)
+    assert model.view is not None
+    assert model.view.crop == 160
+
+
+def test_timm_loads_beside_a_torch_that_torchvision_was_not_built_for():
+    """In a process of its own: here that has been seen to."""
+    pytest.importorskip("timm", reason="timm is not installed")
+    ask = "from unfool.zoo.address import load; load('timm:resnett18')"
+    ran = subprocess.run([sys.executable, "-c", ask], capture_output=True, text=True, check=False)
+    assert "no timm network is called 'resnett18'" in ran.stderr.splitlines()[-1]
 
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")

@@ -1,6 +1,7 @@
 """What a map says of a series: its profile over time, and what is left of the answer once frames go."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import NamedTuple
 
 import torch
@@ -11,7 +12,9 @@ from ..method import Method, Question
 from ..model import Model
 from ..rows import Batch
 from ..runs.table import Table
+from ..targets import Segment
 from .rates import Mean, mean_of
+from .sanity import Badge, badges
 
 ORDERS = ("salient", "random", "least")
 
@@ -77,6 +80,18 @@ def shown_series(methods: Sequence[Method], question: Question, batch: Batch) ->
         )
         for k, id in enumerate(batch.ids)
     ]
+
+
+def series_badges(
+    methods: Sequence[Method], question: Question, batch: Batch, shown: list[Series]
+) -> list[Badge]:
+    """A badge for each method from the series shown; a network drawn anew is asked about the trained one's region."""
+    question = question._replace(target=torch.tensor([one.target for one in shown]))
+    if isinstance(question.objective, Segment) and question.objective.where == "predicted":
+        here = [one.here for one in shown if one.here is not None]
+        batch = replace(batch, masks=torch.stack(here)[:, None])
+        question = question._replace(objective=replace(question.objective, where="mask", at=()))
+    return badges(methods, question, batch)
 
 
 def signals_of(model: Model, x: Tensor, scores: Tensor) -> Mapping[str, Tensor]:

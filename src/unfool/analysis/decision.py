@@ -10,6 +10,7 @@ from ..attacks.nearest import DDN, FMN
 from ..attacks.noise import RandomNoise
 from ..attributions.base import Attribution
 from ..attributions.cam import GradCAM
+from ..attributions.counterfactual import Counterfactual
 from ..attributions.gradient import Gradient
 from ..attributions.occlusion import Occlusion
 from ..borrow import copied
@@ -19,14 +20,14 @@ from ..maps import spearman
 from ..measures.penultimate import penultimate
 from ..measures.sanity import redrawn
 from ..model import Model
-from ..objectives import Logit
 from ..regions import L2, Linf
 from ..rows import Batch
 from ..runs.begin import chosen, fingerprint
 from ..spec import Count, Natural, Spec
 from .calibration import Calibrated, calibrate, halves, logits_of
-from .envelope import FEWEST, Status, fit_envelope, judge
+from .known import Known, known_case
 from .rates import Rate, rate
+from .sanity import ANEW, Badge, Sanity, badge
 
 
 class Decision(Spec):
@@ -59,12 +60,23 @@ class Evidence(NamedTuple):
     low: float
     high: float
 
+    n: int
+    """How many networks with weights drawn anew there were."""
+
+    @property
+    def badge(self) -> Badge:
+        """By rank correlation with their maps, on this one image."""
+        found = Sanity(self.name, self.correlation, self.low, self.high, self.n)
+        return badge(self.name, [(ANEW, found)], "no weights to draw anew")
+
     @property
     def status(self) -> str:
-        """By rank correlation with maps of networks with weights drawn anew, on this one image."""
-        if self.correlation <= 0.3:
-            return "depends on what was learned"
-        return "depends on it weakly" if self.correlation <= 0.5 else "hardly depends on what was learned"
+        return {
+            "pass": "depends on what was learned",
+            "weak": "depends on it weakly",
+            "fail": "hardly depends on what was learned",
+            "unknown": "not known",
+        }[self.badge.verdict]
 
 
 class Flip(NamedTuple):
@@ -86,17 +98,6 @@ class Neighbour(NamedTuple):
     label: str
     distance: float
     image: Tensor
-
-
-class Known(NamedTuple):
-    """Whether the case is one of those that the network knows, by its operating envelope; or why nobody can say."""
-
-    status: Status | None
-    because: str
-    share: float
-    """Of known images, those that are as far outside."""
-    n: int
-    """How many images that share is of."""
 
 
 class Contributions(NamedTuple):
@@ -122,7 +123,8 @@ class Record(NamedTuple):
     calibrated: float | None
     calibration: Calibrated | None
     evidence: tuple[Evidence, ...]
-    against: Tensor | None
+    against: Evidence | None
+    """What would change its mind."""
     flips: tuple[Flip, ...]
     neighbours: tuple[Neighbour, ...]
     usual: float | None
@@ -165,7 +167,7 @@ def decide(
         _flips(plan, model, one.x, label),
         near,
         usual,
-        None if learned is None else _envelope(model, one.x, learned, held),
+        None if learned is None else known_case(model, one.x, learned, held),
         {} if held is None else _groups(model, held, one, label),
         contributions(model, one.x, mean, label),
         hashes,
@@ -202,22 +204,24 @@ def _methods(plan: Decision, model: Model, x: Tensor) -> list[Attribution]:
 
 
 def _evidence(plan: Decision, model: Model, x: Tensor, label: int) -> tuple[Evidence, ...]:
-    found: list[Evidence] = []
+    return tuple(_one(plan, model, x, label, method) for method in _methods(plan, model, x))
+
+
+def _one(plan: Decision, model: Model, x: Tensor, label: int, method: Attribution) -> Evidence:
     empty = [redrawn(model, k) for k in range(plan.draws)] if model.access == "gradients" else []
-    for method in _methods(plan, model, x):
-        heat = method(model, x, label, seed=plan.seed).map
-        others = [method(net, x, label, seed=plan.seed).map for net in empty]
-        alike = [float(spearman(heat.abs(), other.abs())[0]) for other in others] or [float("nan")]
-        first = others[0][0] if others else torch.zeros_like(heat[0])
-        found.append(Evidence(repr(method), heat[0], first, sum(alike) / len(alike), min(alike), max(alike)))
-    return tuple(found)
+    heat = method(model, x, label, seed=plan.seed).map
+    others = [method(net, x, label, seed=plan.seed).map for net in empty]
+    alike = [float(spearman(heat.abs(), other.abs())[0]) for other in others] or [float("nan")]
+    first = others[0][0] if others else torch.zeros_like(heat[0])
+    mean = sum(alike) / len(alike)
+    return Evidence(repr(method), heat[0], first, mean, min(alike), max(alike), len(others))
 
 
-def _against(plan: Decision, model: Model, x: Tensor, label: int) -> Tensor | None:
-    """What speaks against the decision: Grad-CAM of the negative score (Selvaraju et al., 2017)."""
+def _against(plan: Decision, model: Model, x: Tensor, label: int) -> Evidence | None:
+    """What speaks against the decision."""
     if model.access != "gradients" or not model.spatial_layers(x):
         return None
-    return GradCAM()(model, x, label, objective=-Logit(), seed=plan.seed).map[0]
+    return _one(plan, model, x, label, Counterfactual())
 
 
 def _flips(plan: Decision, model: Model, x: Tensor, label: int) -> tuple[Flip, ...]:
@@ -252,17 +256,6 @@ def _nearest(
     names = [model.label_name(int(y)) if y >= 0 else "unknown" for y in learned.y.tolist()]
     near = tuple(Neighbour(learned.ids[k], names[k], float(distance[k]), learned.x[k]) for k in order)
     return near, float(distance.median())
-
-
-def _envelope(model: Model, x: Tensor, learned: Batch, held: Batch | None) -> Known:
-    """Learned from the training data, calibrated on the cases where there are enough of them."""
-    try:
-        known = fit_envelope(model, learned, held if held is not None and len(held) >= FEWEST else None)
-    except InputError as error:
-        return Known(None, f"no envelope: {error}", 0.0, 0)
-    n = known.known.shape[1]
-    said = judge(known, model, x, max(0.01, 1 / (n + 1)), 0.05)
-    return Known(said.status[0], said.reason[0], float(said.together[0]), n)
 
 
 def _groups(model: Model, held: Batch, one: Batch, label: int) -> dict[str, Rate]:

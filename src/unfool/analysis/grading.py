@@ -33,7 +33,7 @@ class Line(NamedTuple):
 
     @property
     def name(self) -> str:
-        return repr(self.measure).removesuffix("()")
+        return _name(self.measure)
 
     @property
     def arrow(self) -> str:
@@ -46,17 +46,36 @@ class Report(NamedTuple):
     plan: Grading
     n: int
     lines: tuple[Line, ...]
-    silent: tuple[str, ...]
+    silent: tuple[Measure, ...]
     """Measures that had nothing to say of any image, such as those that need masks."""
     layers: tuple[Layers, ...]
     relabelled: Sanity | None
     badge: Badge
     scan: Scan | None = None
     """Where the method is made at several layers: which one is best."""
+    scored: str = ""
+    """Whose scores count where it is not the probability of a class."""
 
     @property
     def methods(self) -> list[str]:
         return [repr(method) for method in self.plan.methods]
+
+    @property
+    def reasons(self) -> list[str]:
+        """One sentence for each kind of measure that had nothing to say."""
+        probable = [one for one in self.silent if one.probabilities and self.scored]
+        masked = [one for one in self.silent if one.masks]
+        kinds = {
+            f"about probabilities, which the score of {self.scored} is not": probable,
+            "no masks of what is explained": masked,
+            "nothing to say of any image": [one for one in self.silent if one not in (*probable, *masked)],
+        }
+        names = {why: ", ".join(_name(one) for one in found) for why, found in kinds.items()}
+        return [f"{told} left out: {why}" for why, told in names.items() if told]
+
+
+def _name(measure: Measure) -> str:
+    return repr(measure).removesuffix("()")
 
 
 def graded(found: Tables) -> Report:
@@ -64,7 +83,7 @@ def graded(found: Tables) -> Report:
     plan, own = found.plan, repr(found.plan.method)
     lines = [_line(measure, found.graded, own) for measure in plan.measures]
     spoken = tuple(line for line in lines if line.grades[0].mean.n)
-    silent = tuple(line.name for line in lines if not line.grades[0].mean.n)
+    silent = tuple(line.measure for line in lines if not line.grades[0].mean.n)
     layers = _layers(found, own)
     relabelled = None if found.relabelled is None else sanity_of(own, found.relabelled)
     compared = [("all weights drawn anew", layers[0].steps[-1])] if layers else []
@@ -78,6 +97,7 @@ def graded(found: Tables) -> Report:
         relabelled,
         badge(own, compared, "" if layers else "a black box has no weights to draw anew"),
         found.scanned and scan_of(found.scanned),
+        found.scored,
     )
 
 
@@ -112,7 +132,9 @@ def numbers(report: Report) -> dict[str, Any]:
         "recipe": repr(report.plan),
         "n": report.n,
         "measures": [_told(line) for line in report.lines],
-        "silent": list(report.silent),
+        "scored": report.scored,
+        "silent": [_name(one) for one in report.silent],
+        "why_silent": report.reasons,
         "layers": report.scan and report.scan.as_dict(),
         "sanity": {
             "badge": report.badge.as_dict(),

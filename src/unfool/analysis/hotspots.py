@@ -8,6 +8,7 @@ from torch import Tensor
 from ..attributions.gradient import Gradient
 from ..data.base import Source
 from ..errors import InputError
+from ..measures.places import hot
 from ..method import Method
 from ..model import Model
 from ..rows import Batch, stable_number
@@ -16,7 +17,6 @@ from ..runs.hotspots import Found, Hotspots
 from ..scores import mean_scores
 from .edits import Edit, predicted, remove
 from .rates import Mean, Rate, mean_of, rate
-from .spray import otsu
 
 
 class Spot(NamedTuple):
@@ -144,7 +144,7 @@ def _evidence(method: Method, heat: Tensor) -> Tensor:
 def _spot(name: str, heat: Tensor, near: Tensor) -> Spot:
     strongest = heat.flatten(1).argmax(1)
     hit = near.flatten(1).gather(1, strongest[:, None])[:, 0]
-    region = otsu(heat).flatten(1)
+    region = hot(heat).flatten(1)
     on = (region & near.flatten(1)).double().sum(1) / region.sum(1).clamp_min(1)
     return Spot(name, rate(hit), mean_of(on.tolist()))
 

@@ -5,12 +5,16 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from ..landmarks import peak_of
 from ..measures.landmarks import LandmarkMass, Places
+from ..measures.sanity import likeness, redrawn
 from ..method import Question
 from ..phantoms import centres
 from ..rows import Batch, stable_number
 from ..runs.table import Table
+from ..targets import Pixel
 from .rates import Mean, Rate, mean_of, rate
+from .sanity import ANEW, Badge, badge, measured
 
 
 class Point(NamedTuple):
@@ -90,6 +94,23 @@ def representative(table: Table, n: int, seed: int) -> dict[str, str]:
         chosen.setdefault(ids[row], why)
     others = sorted((i for i in ids if i not in chosen), key=lambda i: stable_number(seed, "shown", i))
     return chosen | dict.fromkeys(others[: max(0, n - len(chosen))], "random")
+
+
+def landmarks_badge(measure: LandmarkMass, question: Question, batch: Batch, draws: int = 3) -> Badge:
+    """Whether maps of the landmarks depend on what was learned; networks drawn anew are asked at the same positions."""
+    name, model = repr(measure.inner), question.model
+    if model.access != "gradients":
+        return Badge(name, None, "no weights to draw anew")
+    scores, empty = model(batch.x), [redrawn(model, k) for k in range(draws)]
+    rows = list[dict[str, Tensor]]()
+    for k in range(1, scores.shape[1]):
+        at = peak_of(scores[:, k])
+        aim = torch.cat([torch.full_like(at[:, :1], k), at], 1).cpu()
+        rows.append(likeness(measure.inner, question._replace(target=aim, objective=Pixel()), batch, empty))
+    told = {name: torch.cat([row[name] for row in rows]) for name in ("rank_correlation", "blank")}
+    return badge(
+        name, [(f"{ANEW}, at the same positions", measured(name, told["rank_correlation"], told["blank"]))]
+    )
 
 
 def examples_of(

@@ -5,6 +5,9 @@ from typing import Literal, NamedTuple
 
 from torch import Tensor
 
+from ..measures.sanity import likeness, redrawn
+from ..method import Method, Question
+from ..rows import Batch
 from ..runs.table import Table
 
 PASS, FAIL = 0.3, 0.5
@@ -89,6 +92,21 @@ class Badge(NamedTuple):
         colour = {"pass": "green", "weak": "amber", "fail": "red", "unknown": "grey"}[self.verdict]
         told = {"verdict": self.verdict, "badge": colour, "text": self.text, "against": self.against}
         return {**told, "pass_up_to": PASS, "fail_above": FAIL, "worst": worst}
+
+
+ANEW = "networks with weights drawn anew"
+
+
+def badges(methods: Sequence[Method], question: Question, batch: Batch, draws: int = 3) -> list[Badge]:
+    """A badge for each method, from the few images that are shown and networks with all weights drawn anew."""
+    if question.model.access != "gradients":
+        return [Badge(repr(method), None, "no weights to draw anew") for method in methods]
+    empty, found = [redrawn(question.model, k) for k in range(draws)], list[Badge]()
+    for method in methods:
+        told = likeness(method, question, batch, empty)
+        one = measured(repr(method), told["rank_correlation"], told["blank"])
+        found.append(badge(repr(method), [(ANEW, one)]))
+    return found
 
 
 def badge(method: str, compared: Sequence[tuple[str, Sanity]], why_not: str = "") -> Badge:

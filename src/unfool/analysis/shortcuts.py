@@ -7,6 +7,7 @@ from torch import Tensor
 
 from ..data.base import Source
 from ..errors import InputError
+from ..measures.places import hot
 from ..model import Model
 from ..rows import Batch, stable_number
 from ..runs.begin import ids_where
@@ -14,7 +15,7 @@ from ..runs.shortcuts import Shortcuts, class_ids
 from ..runs.table import Table
 from .edits import Cue, Edit, insert, predicted, remove
 from .rates import Rate, rate
-from .spray import Clusters, fingerprints, otsu, spray
+from .spray import Clusters, fingerprints, spray
 
 Verdict = Literal["the model uses it", "the model hardly uses it (false alarm)", "undecided: too few images"]
 USES, HARDLY, UNDECIDED = Verdict.__args__
@@ -83,7 +84,7 @@ def _of_cluster(
     rows, rest = clusters.members(k), (clusters.label != k).nonzero()[:, 0]
     size = heat.flatten(1).norm(dim=1).clamp_min(1e-12).view(-1, *[1] * (heat.ndim - 1))
     mean = (heat / size)[rows].mean(0)
-    region = otsu((mean - (heat / size)[rest].mean(0))[None])[0]
+    region = hot((mean - (heat / size)[rest].mean(0))[None])[0]
     points = fingerprints(heat, plan.side)
     near = (points[rows] @ points[rows].mean(0)).argsort(descending=True)
     held = own[rows]
@@ -148,7 +149,7 @@ def placed(picture: Tensor, x: Tensor, seed: int, copies: int = 64) -> Cue:
     sides = tuple(picture.shape[1:])
     if picture.shape[0] != channels + 1 or any(a > b for a, b in zip(sides, space, strict=True)):
         raise InputError(
-            f"the cue is {list(picture.shape)}, with its mask, and does not fit into images of {list(x.shape[1:])}",
+            f"the cue is {[len(picture) - 1, *sides]} and does not fit into images of {list(x.shape[1:])}",
             "a picture of the images' kind, as large as they are or smaller",
         )
     if sides == space:

@@ -101,20 +101,3 @@ def _view(points: NDArray[np.float64], seed: int) -> NDArray[np.float32]:
 
     wide: Any = min(30.0, (len(points) - 1) / 3)
     return np.asarray(TSNE(perplexity=wide, init="pca", random_state=seed).fit_transform(points), np.float32)
-
-
-def otsu(heat: Tensor, bins: int = 256) -> Tensor:
-    """The region above the threshold that parts the values best (Otsu, 1979): [B, 1, *] -> bool, empty where constant.
-
-    Values are cut at 0 first: what speaks against is no hot spot.
-    """
-    flat = heat.flatten(1).double().clamp_min(0)
-    low, high = flat.amin(1, keepdim=True), flat.amax(1, keepdim=True)
-    place = ((flat - low) / (high - low).clamp_min(1e-30) * bins).long().clamp(0, bins - 1)
-    count = torch.zeros(len(flat), bins, dtype=torch.float64).scatter_add(1, place, torch.ones_like(flat))
-    below = count.cumsum(1)
-    total = (count * torch.arange(bins)).cumsum(1)
-    above = below[:, -1:] - below
-    apart = total / below.clamp_min(1) - (total[:, -1:] - total) / above.clamp_min(1)
-    best = (below * above * apart.square()).argmax(1, keepdim=True)
-    return ((place > best) & (high > low)).view(heat.shape)

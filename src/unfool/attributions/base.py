@@ -7,19 +7,15 @@ from typing import Any, NamedTuple, final
 import torch
 from torch import Tensor
 
-from ..checks import as_numbers, checked_images, checked_labels, row_ids
-from ..detections import finds_boxes, labels_of, told
+from ..checks import checked_images, row_ids
 from ..errors import InputError
 from ..maps import resize, strongest_channel
-from ..method import Columns, Method, Question, checked_model
+from ..method import Columns, Method, Question, checked_model, targets_of
 from ..model import Model
-from ..objectives import Logit, Objective, Output
+from ..objectives import Objective
 from ..query import Query
-from ..rows import Batch, Rng
-from ..targets import Box, Segment
-
-EMPTY = "its mask is empty"
-"""Why a run leaves an image out whose score would be that of its mask."""
+from ..rows import Batch
+from ..targets import Box
 
 
 class Explained(NamedTuple):
@@ -68,36 +64,23 @@ class Attribution(Method, ABC):
         network's tensors, one row per image: the ``mask`` of ``Segment('mask')``, the ``reference`` of ``Like()``, the
         ``box`` of ``Box('given')``. A detector is asked about its surest box.
         """
-        query, x, home = self._question(model, x, target, objective, given, seed, ids)
+        question = Question(model, target=target, seed=seed, objective=objective, given=given or {})
+        query, x, home = self._asked(question, x, ids)
         with model.settled():
             heat = self.explain(query, x).detach()
             if query.score is None:
                 query.ask(x)
         return self._explained(heat, x, query, home, seed)
 
-    def _question(
-        self,
-        model: Model,
-        x: Tensor,
-        target: Any,
-        objective: Objective | None,
-        given: Mapping[str, Tensor] | None,
-        seed: int,
-        ids: Sequence[Any] | None,
+    def _asked(
+        self, question: Question, x: Tensor, ids: Sequence[Any] | None
     ) -> tuple[Query, Tensor, torch.device]:
         """What is asked, the images where the model is, and where they came from."""
-        checked_model(model, boxes=True)
-        x = checked_images(x)
-        objective = objective or (Box() if finds_boxes(model) else Logit())
-        if finds_boxes(model) and isinstance(objective, Output) and not isinstance(objective, Box):
-            raise InputError(
-                f"{objective!r} is about scores of classes, {model.name} tells boxes", "use Box()"
-            )
-        home, x = x.device, x.to(model.device)
-        y = None if target is None else _checked(target, x, objective, model)
-        rng = Rng.seeded(seed, row_ids(ids, len(x)), model.device)
-        fixed = {name: _one_per_image(name, t, x) for name, t in (given or {}).items()}
-        return Query(model, objective, y, rng, images=x, who=type(self).__name__, fixed=fixed), x, home
+        checked_model(question.model, boxes=True)
+        home = checked_images(x).device
+        query = question.explaining(checked_images(x), row_ids(ids, len(x)), type(self).__name__)
+        assert query.images is not None
+        return query, query.images, home
 
     def _explained(self, heat: Tensor, x: Tensor, query: Query, home: torch.device, seed: int) -> Explained:
         seen = resize(strongest_channel(heat), tuple(x.shape[2:]))
@@ -124,8 +107,9 @@ class Attribution(Method, ABC):
 
         ``targets`` has one entry per target, each what ``target`` may be: ``[3, 8]`` are two classes of all images.
         """
-        query, x, home = self._question(model, x, None, objective, given, seed, ids)
-        ys = [_checked(target, x, query.objective, model) for target in targets]
+        question = Question(model, seed=seed, objective=objective, given=given or {})
+        query, x, home = self._asked(question, x, ids)
+        ys = [targets_of(target, x, query.objective, model) for target in targets]
         if not ys:
             raise InputError("there are no targets", "give at least one: [0]")
         asked = query.each(ys)
@@ -138,49 +122,13 @@ class Attribution(Method, ABC):
         return tuple(self._explained(heat, x, one, home, seed) for heat, one in found)
 
     @final
-    def left_out(self, question: Question, batch: Batch) -> dict[str, str]:
-        if finds_boxes(question.model):
-            return self._without_a_box(question, batch)
-        asked = () if question.objective is None else question.objective.fixes
-        if "mask" not in asked or batch.masks is None:
-            return self._without_the_class(question, batch)
-        empty = ~batch.masks.flatten(1).bool().any(1)
-        return {i: EMPTY for i, nothing in zip(batch.ids, empty.tolist(), strict=True) if nothing}
-
-    def _without_the_class(self, question: Question, batch: Batch) -> dict[str, str]:
-        """Images that have nothing of the class whose region is asked about."""
-        objective, model = question.objective, question.model
-        if question.target is None or not isinstance(objective, Segment):
-            return {}
-        scores = model(batch.x)
-        mask = None if batch.masks is None else batch.masks.to(scores.device)
-        lacking = objective.lacking(scores, question.labels(batch).to(scores.device), mask).tolist()
-        names = [model.label_name(int(y)) for y in question.labels(batch)]
-        told = zip(batch.ids, names, lacking, strict=True)
-        return {i: f"no position of {name} to explain" for i, name, empty in told if empty}
-
-    def _without_a_box(self, question: Question, batch: Batch) -> dict[str, str]:
-        """Images in which a detector finds nothing to explain."""
-        if question.objective not in (None, Box()):
-            return {}
-        found = [labels.tolist() for _, _, labels in told(question.model, batch.x)]
-        wanted = question.target
-        boxless = (not labels or (wanted is not None and int(wanted) not in labels) for labels in found)
-        return {
-            i: "the detector finds no such box" for i, lacks in zip(batch.ids, boxless, strict=True) if lacks
-        }
-
-    @final
     def columns(self, question: Question, batch: Batch) -> Columns:
-        given = dict(question.given) | ({} if batch.masks is None else {"mask": batch.masks})
-        if batch.objects is not None:
-            given["box"] = batch.victims[:, :4]
         found = self(
             question.model,
             batch.x,
             question.target,
             objective=question.objective,
-            given=given,
+            given=question.about(batch).given,
             seed=question.seed,
             ids=batch.ids,
         )
@@ -191,19 +139,6 @@ class Attribution(Method, ABC):
             "target": found.target,
             "raw_min": low,
             "raw_max": high,
+            "computed": torch.tensor(found.heat.shape[2:]).repeat(len(found.heat), 1),
             **found.notes,
         }
-
-
-def _checked(target: Any, x: Tensor, objective: Objective, model: Model) -> Tensor:
-    if objective.numbers is None:
-        y = as_numbers(target, "targets").to(model.device).long()
-        return y.expand(len(x), -1) if y.ndim == 1 else y
-    labels = checked_labels(target, x, labels_of(model) if "output" in objective.reads else None, "targets")
-    return labels.to(model.device)
-
-
-def _one_per_image(name: str, t: Tensor, x: Tensor) -> Tensor:
-    if t.ndim == 0 or len(t) not in (1, len(x)):
-        raise InputError(f"{name} must have one row for each of {len(x)} images, not {list(t.shape)}")
-    return t.detach().to(x.device).expand(len(x), *t.shape[1:])

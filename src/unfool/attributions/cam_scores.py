@@ -114,7 +114,7 @@ class ScoreCAM(LayerMap):
     def _seen(self, x: Tensor, maps: Tensor, live: Live) -> Iterator[Tensor]:
         """The images through each live channel, brought to [0, 1] and to their size."""
         rows = torch.arange(len(x), device=x.device)[:, None]
-        for some in live.order.split(TOGETHER, 1):
+        for some in live.order.split(TOGETHER, 1) if live.order.numel() else ():
             masks = resize(maps[rows, some], tuple(x.shape[2:]))
             low, high = (t.view(*some.shape, *[1] * (x.ndim - 2)) for t in masks.flatten(2).aminmax(dim=2))
             span = high - low

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm as BatchNorm  # pyright: ignore[reportPrivateUsage]
 from torch.nn.modules.conv import _ConvNd as Convolution  # pyright: ignore[reportPrivateUsage]
+from torch.nn.modules.dropout import _DropoutNd as Dropout  # pyright: ignore[reportPrivateUsage]
 
 from ..answers import AtLayer
 from ..derivatives import derivatives, exact, there
@@ -18,6 +19,8 @@ SEVERAL = 3
 """With fewer convolutions than this a network is not said to be made of them."""
 SEARCHED = ("stages", "all")
 """What stands for several layers."""
+INNER = (nn.Linear, nn.Identity, nn.Softmax, Dropout)
+"""What an attention is made of: queries, keys and values, of which each tells only a part, and its weights."""
 NORMS = (nn.LayerNorm, nn.GroupNorm, BatchNorm)
 
 
@@ -38,13 +41,19 @@ def connected_layer(query: Query, x: Tensor) -> str:
     if "output" in query.objective.reads and not query.model.spatial_layers(x)[last].last:
         return last  # of maps with channels first nothing is ever cut off but by the network's own hand
     found = connected_layers(query, x)
-    return found[-1] if found else last
+    return last if last in found or not found else _telling(query, found)[-1]
+
+
+def _telling(query: Query, layers: list[str]) -> list[str]:
+    """Those that are no inner part of an attention, where there are others: its weights do not lie over the image."""
+    found = [name for name in layers if not isinstance(query.model.layers[name], INNER)]
+    return found or layers
 
 
 def _stages(query: Query, x: Tensor) -> tuple[str, ...]:
     """The last connected layer of each size."""
     grids = query.model.spatial_layers(x)
-    last = {grids[name].sides: name for name in _connected(query, x)}
+    last = {grids[name].sides: name for name in _telling(query, _connected(query, x))}
     return tuple(name for name in grids if name in last.values())
 
 
@@ -55,7 +64,7 @@ def _all(query: Query, x: Tensor) -> tuple[str, ...]:
         of_kind = [name for name in found if isinstance(query.model.layers[name], kind)]
         if len(of_kind) >= SEVERAL:
             return tuple(of_kind)
-    return tuple(found)
+    return tuple(_telling(query, found))
 
 
 def _connected(query: Query, x: Tensor) -> list[str]:
@@ -135,7 +144,7 @@ def laid_out(
     if not idle and not grad.any() and (found := connected_layers(query, x)) and layer not in found:
         order = [*query.model.spatial_layers(x)]
         behind = order[order.index(layer) :] if layer in order else []
-        near = ([name for name in found if name not in behind] or found)[-1]
+        near = _telling(query, [name for name in found if name not in behind] or found)[-1]
         raise InputError(
             f"the score does not depend on the positions of layer {layer!r}",
             f"the nearest that has a way to it is {near!r}",

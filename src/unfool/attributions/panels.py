@@ -1,4 +1,4 @@
-"""All that hiding one window after the other tells, from one pass each; and what the fill has to do with it."""
+"""All that hiding one window after the other tells, from one pass each; and what fill and noise do."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -14,11 +14,13 @@ from ..maps import resize, spearman, strongest_channel
 from ..partial.changed import plain
 from ..query import Query
 from ..scores import label_of, mean_scores
+from ..spec import Fraction
 from .base import Attribution
 from .cam import place_of
 from .layers import connected_layer, grid_at
 from .occlusion import Occlusion
 from .windows import Windowed
+from .wrappers import Noisy, SmoothGrad
 
 
 class OcclusionPanels(Windowed):
@@ -133,6 +135,32 @@ class OtherFills(Attribution):
         if not self.fills:
             raise InputError("there are no other fills", 'give some: fills=("mean", "zero")')
         return [replace(inner, fill=fill) for fill in self.fills]
+
+
+class NoiseLevels(Attribution):
+    """Any map of noisy copies at several levels of noise, beginning without any (Smilkov et al., 2017).
+
+    The map is that of ``inner`` as it is. ``noisy`` are its maps at each level in turn, made with the same random
+    numbers, as many copies each; at level 0 stands the map of the image itself.
+    """
+
+    inner: Noisy = SmoothGrad()
+    """What is asked at each level: SmoothGrad(), SmoothGradSquared() or VarGrad()."""
+    levels: tuple[Fraction, ...] = (0.0, 0.05, 0.1, 0.2, 0.3, 0.5)
+    """Spreads of the noise, as shares of each image's own range."""
+
+    def explain(self, query: Query, x: Tensor) -> Tensor:
+        if not self.levels:
+            raise InputError("there are no levels of noise", "give some: levels=(0, 0.1, 0.2)")
+        twins = [query.rng.twin() for _ in self.levels]
+        heat, found = self.inner.explain(query, x), list[Tensor]()
+        for level, rng in zip(self.levels, twins, strict=True):
+            again = query.about(query.model)
+            again.rng = rng
+            asked = replace(self.inner, sigma=level) if level else self.inner.inner
+            found.append(_seen(asked.explain(again, x), x))
+        query.notes["noisy"] = torch.cat(found, 1)
+        return heat
 
 
 def _seen(heat: Tensor, x: Tensor) -> Tensor:

@@ -96,7 +96,13 @@ class Propagating(Mode):
         op = Operator(apply, weight, called.number(2, "bias"), called.name in BY_OUTPUT, self.box)
         y = called()
         share = self.linear if called.name == "linear" else self.convolution
-        share = self.first if reads_image(x) else share
+        if reads_image(x):
+            share = self.first
+            if self.box and self.box[0].shape != (
+                1,
+                *x.shape[1:],
+            ):  # parts of it, or another size than the first
+                raise no_image(x)
         self.count("Linear" if called.name == "linear" else "Conv")
         return self.shared(op, x, y, share)
 
@@ -118,6 +124,14 @@ class Propagating(Mode):
         weight = op.weight * scale.view(-1, *[1] * (op.weight.ndim - 1))
         again = Called(called.function, (y, *called.args[1:]), called.named)()
         return self.shared(op._replace(weight=weight, bias=bias), x, again, share)
+
+
+def no_image(given: Tensor) -> InputError:
+    """The error where pixels cannot have a rule of their own, as what is first reads something else."""
+    return InputError(
+        f"what reads the image is given {list(given.shape)}, not the image",
+        "LRP(first=Epsilon()) works there",
+    )
 
 
 def unchanged(called: Called) -> Tensor:
@@ -228,10 +242,7 @@ class LRP(Attribution):
         heat = ((x - query.model.zero(x)) * slope).sum(1, keepdim=True)
         for relevance in mode.kept:
             if relevance.shape[2:] != x.shape[2:]:
-                raise InputError(
-                    f"what reads the image is given {list(relevance.shape)}, not images of {list(x.shape)}",
-                    "LRP(first=Epsilon()) works there",
-                )
+                raise no_image(relevance)
             heat = heat + relevance.sum(1, keepdim=True)
         return heat
 

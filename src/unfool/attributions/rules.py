@@ -14,7 +14,7 @@ from ..maps import resize
 from ..query import Query
 from .activations import SMOOTH, Called, activation_of, followed, passing
 from .base import Attribution
-from .cam import GradCAM
+from .cam import GradCAM, place_of, share_positive
 from .gradient import Gradient
 from .layers import connected_layer, laid_out
 from .modes import Clock, Mode, Rule, following
@@ -133,6 +133,8 @@ class GuidedGradCAM(Attribution):
             at, slope = at_and_below(query, layer, x, mode.bending())
         at = laid_out(query, layer, at, x)
         weights, maps = at.grad.mean(tuple(range(2, x.ndim)), keepdim=True), at.activation
+        query.notes["positive"] = share_positive(weights)
+        query.notes["layer"] = torch.full((len(x),), place_of(query, layer), device=x.device)
         return multiplied(slope, (weights * maps).sum(1, keepdim=True).relu())
 
 

@@ -29,17 +29,28 @@ def seconds(action: Action, cuda: bool) -> float:
     return perf_counter() - begun
 
 
-def in_passes(forward: Action, actions: Mapping[str, Action], rounds: int, cuda: bool) -> dict[str, Timed]:
-    """Every action timed ``rounds`` times after one call to warm up, each beside forward passes of its own.
+LONG = 50
+"""What takes more forward passes than this has warmed itself up."""
 
-    The pass is timed before and after the action, and the faster of the two counts. What is timed once is so long that
-    it warms itself up.
+
+def in_passes(forward: Action, actions: Mapping[str, Action], rounds: int, cuda: bool) -> dict[str, Timed]:
+    """Every action timed ``rounds`` times after a call to warm up, each beside forward passes of its own.
+
+    The pass is timed before and after the action, and the faster of the two counts. Of what is long the first call is
+    the first round.
     """
-    for action in (forward, *actions.values()) if rounds > 1 else (forward, forward):
-        action()
+    forward()
     found: dict[str, list[float]] = {name: [] for name in actions}
+
+    def timed(name: str) -> float:
+        before, own, after = (seconds(a, cuda) for a in (forward, actions[name], forward))
+        return own / min(before, after)
+
+    for name in actions:
+        first = timed(name)
+        found[name] += [first] if first > LONG else []
     for _ in range(rounds):
-        for name, action in actions.items():
-            before, own, after = (seconds(a, cuda) for a in (forward, action, forward))
-            found[name].append(own / min(before, after))
+        for name, ratios in found.items():
+            if len(ratios) < rounds:
+                ratios.append(timed(name))
     return {name: Timed(median(ratios), min(ratios), max(ratios)) for name, ratios in found.items()}

@@ -9,6 +9,7 @@ from cyclopts import Parameter
 from .maps import check_writing, write_maps
 from .pictures import Shown, run_over
 from .shared import ModelOptions, OutputOptions, folder_for, opened, target_numbers
+from .words import beside, explained, layers, met, span
 
 if TYPE_CHECKING:
     from ..analysis.sanity import Badge
@@ -20,7 +21,7 @@ def explain(
     *,
     model: str = "unfool:digits",
     target: str | None = None,
-    objective: str | None = None,
+    objective: Annotated[str | None, Parameter(allow_leading_hyphen=True)] = None,
     reference: str | None = None,
     out: Path | None = None,
     limit: int | None = None,
@@ -83,10 +84,9 @@ def explain(
 
     network = loading.load(model, boxes=True)
     aims = target_numbers(target, network)
-    of_maps = gives_maps(network, opened(data))
-    asked = parse(objective, Objective) if objective else Segment() if of_maps else None
-    if reference is not None and objective is None:
-        asked = Like()
+    asked = parse(objective, Objective) if objective else None if reference is None else Like()
+    if asked is None and gives_maps(network, opened(data)):
+        asked = Segment()
     recipe = Recipe(
         parse(method, Attribution),
         model,
@@ -98,7 +98,7 @@ def explain(
         seed=seed,
         objective=asked,
     )
-    if len(aims) > 1 and (grade or asked is None or asked.numbers is not None):
+    if len(aims) > 1 and (asked is None or asked.numbers is not None):
         raise InputError(
             f"{target} is more than one class", "explain one, or a pair by --objective 'Between()'"
         )
@@ -114,7 +114,7 @@ def explain(
 
         found = grade_run(recipe, network, measures or (), relabelled, folder, loading, output)
         badge, numbers = found.badge, {"grade": clean(told(found))}
-    drawn = map_panels if of_maps else panels
+    drawn = map_panels if gives_maps(network, opened(data)) else panels
     shown.draw(lambda shown, k: drawn(shown, k, badge))
     if write is not None:
         numbers["written"] = write_maps(write, shown)
@@ -128,18 +128,21 @@ def panels(shown: Shown, k: int, badge: "Badge | None" = None) -> list[tuple[str
     The maps carry their badge where there is one.
     """
     from ..show.grades import badged
-    from ..show.heat import map_picture, overlay
+    from ..show.heat import NOTHING, map_picture, overlay
 
     image, row, table = shown.batch.x[k], shown.rows[k], shown.table
     heat = table["heat"][row][0]
     label = explained(shown, row)
     found = [(f"{label}: {span(shown, row)}", map_picture(heat))]
-    found.append((beside(shown, row) or "overlay", overlay(image, heat)))
-    if badge is not None:
-        found = [(text, badged(picture, badge.verdict, badge.brief)) for text, picture in found]
-    found = [("image", image), *found]
+    found.append(
+        (", ".join(filter(None, (beside(shown, row), met(shown, row)))) or "overlay", overlay(image, heat))
+    )
+    found = [(f"image{plane(image)}", image), *found]
     if "box" in table.columns:
         found = [(text, boxed(shown, row, picture)) for text, picture in found]
+    if badge is not None:
+        maps = [(text, badged(picture, badge.verdict, badge.brief)) for text, picture in found[1:]]
+        found = [found[0], *maps]
     if "each" in table.columns:
         tops = table["each_max"][row].tolist()
         for name, top, one in zip(layers(shown, row), tops, table["each"][row], strict=True):
@@ -147,20 +150,6 @@ def panels(shown: Shown, k: int, badge: "Badge | None" = None) -> list[tuple[str
     if "classes" in table.columns:
         found += gallery(shown, row, image)
     return found + hiding(shown, row, image)
-
-
-def explained(shown: Shown, row: int) -> str:
-    """What was explained of one row, in words."""
-    from ..objectives import Between
-    from ..targets import Like
-
-    objective, numbers = shown.recipe.objective, shown.table["target"][row].flatten().tolist()
-    if isinstance(objective, Like):
-        return f"like {Path(shown.recipe.reference or 'the reference').name}"
-    names = [shown.model.label_name(int(number)) for number in numbers[:2]]
-    if isinstance(objective, Between):
-        return f"{names[1]} against {names[0]}"
-    return names[0] + (f" at {tuple(numbers[1:])}" if len(numbers) > 1 else "")
 
 
 def boxed(shown: Shown, row: int, picture: Any) -> Any:
@@ -172,27 +161,35 @@ def boxed(shown: Shown, row: int, picture: Any) -> Any:
     return boxes_over(picture, table["box"][row][None], [score], [label], least=0.0)
 
 
+def plane(image: Any) -> str:
+    """Which plane of a volume, or frame of a series, a picture shows: the middle one."""
+    return "".join(f", {n // 2 + 1} of {n}" for n in image.shape[1:-2])
+
+
 BEST = 5
 """How many classes a gallery shows."""
 
 
 def gallery(shown: Shown, row: int, image: Any) -> list[tuple[str, Any]]:
     """The maps of the classes with the highest scores, all on one scale."""
-    from ..show.heat import overlay
+    from ..show.heat import overlay, spanned
 
     scores, maps = (shown.table[name][row] for name in ("class_scores", "classes"))
     best = scores.argsort(descending=True, stable=True)[:BEST].tolist()
-    top = float(maps[best].abs().max())
+    top, signed = float(maps[best].abs().max()), bool((maps[best] < 0).any())
     return [
-        (f"{shown.model.label_name(c)}, score {float(scores[c]):.3g}", overlay(image, maps[c], top))
+        (
+            f"{shown.model.label_name(c)}, score {float(scores[c]):.3g}: {spanned(maps[c])}",
+            overlay(image, maps[c], top, signed),
+        )
         for c in best
     ]
 
 
 def hiding(shown: Shown, row: int, image: Any) -> list[tuple[str, Any]]:
-    """What else hiding one window after the other told, and the maps of other fills."""
+    """What else hiding one window after the other told, and the maps of other fills and levels of noise."""
     from ..show.categories import label_map
-    from ..show.heat import between, overlay
+    from ..show.heat import between, overlay, spanned
 
     table, found, columns = shown.table, list[tuple[str, Any]](), shown.table.columns
     if "probability" in columns:
@@ -210,34 +207,16 @@ def hiding(shown: Shown, row: int, image: Any) -> list[tuple[str, Any]]:
         name = [*shown.model.layers][int(table["response_layer"][row])]
         told = f"{name}[{int(table['response_channel'][row])}]: {low:.3g} to {high:.3g}, whole {whole:.3g}"
         found.append((told, between(response)))
+    if "noisy" in columns:
+        noise: Any = shown.recipe.method
+        for level, heat in zip(noise.levels, table["noisy"][row], strict=True):
+            found.append((f"{100 * level:g} % noise: {spanned(heat)}", overlay(image, heat)))
     if "filled" in columns:
         fills: Any = shown.recipe.method
         for fill, alike, heat in zip(fills.fills, table["alike"][row], table["filled"][row], strict=True):
-            found.append((f"{fill}: rank correlation {float(alike):.2f}", overlay(image, heat)))
+            told = f"{fill}: {spanned(heat)}, rank correlation {float(alike):.2f}"
+            found.append((told, overlay(image, heat)))
     return found
-
-
-NOTHING = "no positive evidence"
-
-
-def span(shown: Shown, row: int) -> str:
-    """The map's raw range; of an empty map, that it is one."""
-    low, high = (float(shown.table[name][row]) for name in ("raw_min", "raw_max"))
-    return f"{low:.3g} to {high:.3g}" if low or high else NOTHING
-
-
-def beside(shown: Shown, row: int) -> str:
-    """At which layer a map was made, and which share of its weights is positive."""
-    if "layer" not in shown.table.columns:
-        return ""
-    names, share = layers(shown, row), float(shown.table["positive"][row])
-    place = names[0] if len(names) == 1 else f"{len(names)} layers"
-    return f"{place}, {100 * share:.0f} % positive weights"
-
-
-def layers(shown: Shown, row: int) -> list[str]:
-    names = [*shown.model.layers]
-    return [names[int(place)] for place in shown.table["layer"][row].flatten()]
 
 
 def off_by(shown: Shown, row: int) -> str:
@@ -256,6 +235,8 @@ def alike(shown: Shown, row: int) -> str:
 def report(shown: Shown, output: OutputOptions, numbers: dict[str, "object"]) -> None:
     table = shown.table
     named, columns = "layer" in table.columns, list[tuple[str, Callable[[int], str]]]()
+    if any(name.endswith("_met") for name in table.columns):
+        columns.append(("followed the rule", lambda r: met(shown, r)))
     if "error" in table.columns:
         columns.append(("windows off by", lambda r: off_by(shown, r)))
     if "alike" in table.columns:

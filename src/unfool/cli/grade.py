@@ -45,6 +45,8 @@ def grade_run(
         recipe.limit,
         seed=recipe.seed,
         objective=recipe.objective,
+        targets=recipe.targets,
+        reference=recipe.reference,
     )
     other = None if relabelled is None else loading.load(relabelled)
     with output.watching() as watch:
@@ -70,6 +72,7 @@ def write(report: "Report", folder: Path) -> None:
         for line in report.lines
     ]
     note = f"{report.n} images, bootstrapped 95 % intervals; grey: maps that know nothing of the network"
+    note += f"; scores of {report.scored}" if report.scored else ""
     charts = {"grades": dot_plot(panels, note)} if panels else {}
     if report.layers:
         names = ["the network itself" if name == "" else name for name in report.layers[0].names]
@@ -91,8 +94,10 @@ def say(report: "Report", output: OutputOptions) -> None:
         f"{report.n} images; 95 % of 1000 bootstraps; ↑ up is better, ↓ down; "
         "*: behind the method in paired differences"
     )
-    if report.silent:
-        output.say(f"nothing to say (no masks?): {', '.join(report.silent)}")
+    if report.scored:
+        output.say(f"scores are those of {report.scored}")
+    for reason in report.reasons:
+        output.say(reason)
     if report.scan is not None:
         say_layers(report.scan, output)
     output.say(f"badge: {report.badge.text}, against {report.badge.against}\n")
@@ -122,12 +127,26 @@ def say_layers(scan: "Scan", output: OutputOptions) -> None:
 
 
 def _row(line: "Line") -> list[str]:
-    cells = [f"{one.mean.mean:.2f}{' *' if one.beaten else ''}\n{_span(one.mean)}" for one in line.grades]
+    n = digits(line)
+    cells = [
+        f"{_number(one.mean.mean, n)}{' *' if one.beaten else ''}\n{_span(one.mean, n)}"
+        for one in line.grades
+    ]
     return [folded(line.name, 15), line.arrow, str(line.grades[0].mean.n), *cells]
 
 
-def _span(mean: "Mean") -> str:
-    return f"{mean.low:.2f}–{mean.high:.2f}"
+def _span(mean: "Mean", digits: int = 2) -> str:
+    return f"{_number(mean.low, digits)}–{_number(mean.high, digits)}"
+
+
+def _number(value: float, digits: int) -> str:
+    return f"{round(value, digits) + 0.0:.{digits}f}".replace("-", "−")  # no minus before a zero
+
+
+def digits(line: "Line") -> int:
+    """How many behind the point: two of shares, fewer of scores that run into tens and hundreds."""
+    most = max(abs(end) for one in line.grades for end in (one.mean.low, one.mean.high))
+    return 2 if not most >= 2 else 1 if most < 100 else 0
 
 
 def _ends(mean: "Mean") -> tuple[float, float, float]:

@@ -1,6 +1,7 @@
 """Running a recipe for ``attack``, ``explain`` and ``run``, and drawing what came out."""
 
 from collections.abc import Callable
+from math import ceil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -35,7 +36,8 @@ class Shown(NamedTuple):
 
         for k, row in enumerate(self.rows):
             found = panels(self, k)
-            lines = [found[i : i + WIDEST] for i in range(0, len(found), WIDEST)]
+            wide = ceil(len(found) / ceil(len(found) / WIDEST))  # lines of about the same length
+            lines = [found[i : i + wide] for i in range(0, len(found), wide)]
             save_panels(self.folder / "pictures" / f"{file_name(self.table.ids[row])}.png", lines)
 
     def close(self, output: OutputOptions, numbers: dict[str, Any]) -> None:

@@ -3,6 +3,7 @@
 from typing import TYPE_CHECKING, Any
 
 from .pictures import Shown
+from .words import beside, explained, met, span
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -13,13 +14,15 @@ if TYPE_CHECKING:
 
 
 def gives_maps(model: "Model", source: "Source") -> bool:
-    """Whether a network answers with a map of scores: one look at the first image tells."""
+    """Whether a network answers with a map of scores: if it has not answered yet, a look at the first image tells."""
     from ..detections import finds_boxes
     from ..runs.begin import first_image
 
-    return (
-        not finds_boxes(model) and model(first_image(source, source.ids(), model.view, model)[None]).ndim > 2
-    )
+    if finds_boxes(model):
+        return False
+    if model.maps is None:
+        model(first_image(source, source.ids(), model.view, model)[None])
+    return bool(model.maps)
 
 
 def map_panels(shown: Shown, k: int, badge: "Badge | None" = None) -> list[tuple[str, Any]]:
@@ -30,22 +33,42 @@ def map_panels(shown: Shown, k: int, badge: "Badge | None" = None) -> list[tuple
     from ..show.regions import outlined
 
     image, row = shown.batch.x[k], shown.rows[k]
-    heat, target = shown.table["heat"][row], int(shown.table["target"][row])
-    here = region_shown(shown, k, target)
+    heat, target = shown.table["heat"][row], int(shown.table["target"][row].flatten()[0])
+    at = position(shown, row)
+    here = region_shown(shown, k, target) if at is None else at
     name = shown.model.label_name(target)
-    low, high = (float(shown.table[end][row]) for end in ("raw_min", "raw_max"))
-    told = f"{name}: {low:.3g} to {high:.3g}" if low or high else f"{name}: no evidence"
+    told = f"{explained(shown, row)}: {span(shown, row)}"
     frame = ""
     if image.ndim == 4:
         t = int(profile_of(heat[None])[0].argmax())
         frame = f", {t + 1} of {image.shape[1]}"
         image, heat = image[:, t], heat[:, t]
         here = here[t] if here.ndim == 3 else here
-    found = [(told, map_picture(heat)), ("overlay", overlay(image, heat))]
+    over = ", ".join(filter(None, (beside(shown, row), met(shown, row)))) or "overlay"
+    found = [(told, map_picture(heat)), (over, overlay(image, heat))]
     if badge is not None:
         found = [(text, badged(picture, badge.verdict, badge.brief)) for text, picture in found]
-    given = f"{name} as {'given' if by_mask(shown) else 'predicted'}"
+    given = f"{name} as {'given' if by_mask(shown) else 'predicted'}" if at is None else "the position"
     return [(f"image{frame}", image), (given, outlined(image, here)), *found]
+
+
+def position(shown: Shown, row: int) -> "Tensor | None":
+    """The one position of the answer that was explained, where it was one: bool [*space]."""
+    import torch
+
+    from ..targets import Neuron, Pixel
+
+    objective, numbers = shown.recipe.objective, shown.table["target"][row].flatten().tolist()
+    space = shown.model(shown.batch.x[:1]).shape[2:]
+    if isinstance(objective, Pixel):
+        place = numbers[1:]
+    elif isinstance(objective, Neuron) and objective.layer == "output":
+        place = objective.position or [side // 2 for side in space]
+    else:
+        return None
+    here = torch.zeros(space, dtype=torch.bool)
+    here[tuple(place)] = True
+    return here
 
 
 def by_mask(shown: Shown) -> bool:

@@ -40,6 +40,8 @@ def split_address(address: str) -> tuple[str, dict[str, str]]:
 def _embedded(name: str, options: dict[str, str]) -> Source:
     if name not in NAMES:
         raise UnknownName("embedded data set", f"unfool:{name}", [f"unfool:{known}" for known in NAMES])
+    if "tag" in options and name != "digits":
+        raise DataError(f"unfool:{name} has no images with a tag", f"unfool:digits?tag={options['tag']}")
     shortcut = options.get("shortcut", "1") not in ("0", "false", "no")
     return Embedded(name, options.get("split", "test"), shortcut, options.get("tag"))  # pyright: ignore[reportArgumentType]  checked there
 

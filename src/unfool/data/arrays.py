@@ -46,7 +46,7 @@ class Arrays(Source):
 def _mask(found: dict[str, Any], name: str, row: int, dims: int) -> torch.Tensor | None:
     if name not in found:
         return None
-    mask = torch.from_numpy(np.array(found[name][row])).bool()
+    mask = torch.from_numpy(np.array(found[name][row]))
     return mask if mask.ndim == dims else mask[None]
 
 
@@ -78,7 +78,20 @@ def _arrays(path: str) -> dict[str, Any]:
     if "y" in found and (found["y"].ndim != 1 or found["y"].dtype.kind not in "iuUb"):
         kind = f"{found['y'].dtype} {list(found['y'].shape)}"
         raise DataError(f"{path}: y must be one class number or name per image, not {kind}")
-    return found | {"x": _channels_first(found["x"])}
+    x = _channels_first(found["x"])
+    masks = {name: _masks(path, name, found[name], x) for name in ("masks", "artefacts") if name in found}
+    return found | {"x": x} | masks
+
+
+def _masks(path: str, name: str, values: Any, x: Any) -> Any:
+    """Masks as bool, or where there are several numbers beside 0 as those: maps of classes."""
+    k = min(2, x.ndim - 2, values.ndim - 1)
+    if values.shape[values.ndim - k :] != x.shape[x.ndim - k :]:
+        raise DataError(
+            f"{path}: {name} {list(values.shape)} do not fit images {list(x.shape)}", "one each, as large"
+        )
+    several = name == "masks" and values.dtype.kind in "iu" and len(np.unique(values[values != 0])) > 1
+    return values.astype(np.int64 if several else bool)
 
 
 def _way_out(x: torch.Tensor) -> str:

@@ -55,6 +55,7 @@ class ConfidenceDrop(Measure):
     """
 
     better: ClassVar[Literal["higher", "lower"]] = "lower"
+    probabilities: ClassVar[bool] = True
 
     def grade(self, asked: Asked) -> Tensor:
         before = asked.before.double()
@@ -63,6 +64,8 @@ class ConfidenceDrop(Measure):
 
 class ConfidenceIncrease(Measure):
     """1 where the network is surer of only what the map marks than of the image (Chattopadhay et al., 2018)."""
+
+    probabilities: ClassVar[bool] = True
 
     def grade(self, asked: Asked) -> Tensor:
         return (asked.kept > asked.before).double()

@@ -70,9 +70,6 @@ class FrameDeletion(Method):
             "random": left[:, 2:].mean(1),
         }
 
-    def left_out(self, question: Question, batch: Batch) -> dict[str, str]:
-        return self.inner.left_out(question, batch)
-
     def _checked(self, frames: int) -> None:
         if not self.frames or any(not 0 < n <= frames for n in self.frames):
             raise InputError(

@@ -8,15 +8,17 @@ from typing import Any, ClassVar, Literal, NamedTuple, final
 import torch
 from torch import Tensor
 
-from ..checks import checked_images, checked_labels, row_ids
+from ..checks import checked_images, row_ids
+from ..detections import finds_boxes
 from ..errors import InputError
 from ..maps import resize, strongest_channel
 from ..method import Columns, Method, Question, checked_model
 from ..model import Model
-from ..objectives import Logit, Objective, label_of
+from ..objectives import Between, Objective, label_of
 from ..query import Query
-from ..rows import Batch, Rng, stable_number
+from ..rows import Batch, Rng, column, stable_number
 from ..scores import pick
+from ..segments import holds, of_classes, spread
 from ..spec import Spec
 
 
@@ -41,7 +43,6 @@ class Asked:
     def __init__(
         self,
         query: Query,
-        x: Tensor,
         maps: Maps,
         masks: Tensor | None = None,
         explain: Explain | None = None,
@@ -49,16 +50,30 @@ class Asked:
         logits: Tensor,
         whole: bool = False,
     ):
-        self.query, self.x, self.maps, self.masks, self.logits = query, x, maps, masks, logits
+        assert query.images is not None
+        self.query, self.x, self.maps, self.masks, self.logits = query, query.images, maps, masks, logits
         self._explain = explain
         self.whole = whole
         """Whether the objective's own score counts rather than the probability of a class."""
         self._blank: dict[str, Tensor] = {}
 
     @property
+    def probable(self) -> bool:
+        """Whether what counts is a probability."""
+        return not self.whole or self.query.objective.probable
+
+    @property
     def label(self) -> Tensor:
         """What the network takes the images for."""
-        return label_of(self.logits)
+        return self.taken_for(self.logits)
+
+    def taken_for(self, logits: Tensor) -> Tensor:
+        """What it takes images with those answers for: their classes, largest regions or surest boxes."""
+        return self.query.objective.usual({**self.query.fixed, "output": logits})
+
+    def still(self, x: Tensor) -> Tensor:
+        """Which of the changed images it takes for the same: [B] bool."""
+        return (self.taken_for(self.query.logits(x)) == self.label).view(len(x), -1).all(1)
 
     def rng(self, who: object) -> Rng:
         """Random numbers of a measure's own: the same whatever else is measured."""
@@ -79,7 +94,9 @@ class Asked:
     @cached_property
     def before(self) -> Tensor:
         """What the network says of the images as they are."""
-        return self.sure(self.query, self.x) if self.whole else probability(self.logits, self.query.y)
+        if self.whole:
+            return self.query.ask(self.x).score if self.query.score is None else self.query.score
+        return probability(self.logits, self.query.y)
 
     @cached_property
     def score(self) -> Tensor:
@@ -145,6 +162,8 @@ class Measure(Spec, ABC):
     better: ClassVar[Literal["higher", "lower"]] = "higher"
     masks: ClassVar[bool] = False
     """Whether it needs to be told where the thing is."""
+    probabilities: ClassVar[bool] = False
+    """Whether it is about probabilities alone: scores without a scale of their own tell it nothing."""
     remakes: ClassVar[bool] = False
     """Whether it makes maps of changed images: it needs the method itself."""
 
@@ -169,13 +188,12 @@ class Measure(Spec, ABC):
 
         ``target`` is the class explained, by default the predicted one; ``masks`` [B, 1, *space] say where it is.
         """
-        checked_model(model)
+        checked_model(model, boxes=True)
         x = checked_images(x).to(model.device)
         with model.settled():
-            y = None if target is None else checked_labels(target, x, model.width, "targets")
             unknown = torch.full((len(x),), -1)
             batch = Batch(tuple(map(str, row_ids(ids, len(x)))), x, unknown, masks)
-            question = Question(model, target=y, seed=seed, objective=objective)
+            question = Question(model, target=target, seed=seed, objective=objective)
             asked = asked_of(question, batch, heat, type(self).__name__)
             value = self.checked(asked)
         return Graded(value.cpu(), dict(asked.query.cost))
@@ -184,33 +202,41 @@ class Measure(Spec, ABC):
         """The grade, where what it needs is there."""
         if self.masks and asked.masks is None:
             raise InputError(f"{type(self).__name__} needs masks", "data with masks, or masks=…")
+        if self.probabilities and not asked.probable:
+            raise InputError(
+                f"{type(self).__name__} is about probabilities, the score of {asked.query.objective!r} is none",
+                "Deletion(), Insertion() and ROAD() take any score",
+            )
         return self.grade(asked).double()
 
 
 def asked_of(question: Question, batch: Batch, inner: Any, who: str) -> Asked:
-    """What measures are given: the maps of ``inner``, a method or maps that are there, for fixed classes."""
-    model, x = question.model, batch.x.to(question.model.device)
-    rng = Rng.seeded(question.seed, batch.ids, model.device)
-    fixed = {} if batch.masks is None else {"mask": batch.masks.to(model.device)}
-    objective = question.objective or Logit()
-    looking = Query(model, objective, None, rng, images=x, who=who, fixed=fixed)
-    logits = looking.logits(x)
-    y = label_of(logits) if question.target is None else torch.as_tensor(question.target).to(model.device)
-    y = y.expand(len(x))
-    query = looking.instead(objective, y)
+    """What measures are given: the maps of ``inner``, a method or maps that are there, of what stays the same.
+
+    That is the class, and whatever the objective fixes: a region, a peak, a box.
+    """
+    query = question.about(batch).explaining(batch.x, batch.ids, who)
+    assert query.images is not None
+    whole, x = question.objective is not None or finds_boxes(question.model), query.images
+    if whole:
+        logits = query.ask_and_read(x, ("output",))[1]["output"]
+    else:
+        logits = query.logits(x)
+        query = query.instead(query.objective, label_of(logits) if question.target is None else None)
+    y, fixed = query.y, query.fixed
 
     def explain(model: Model, changed: Tensor) -> Maps:
-        found = inner(model, changed, y, objective=objective, given=fixed, seed=question.seed, ids=batch.ids)
+        asked = {"objective": query.objective, "given": fixed, "seed": question.seed, "ids": batch.ids}
+        found = inner(model, changed, y, **asked)
         _spend(query, found.cost)
         return Maps(found.heat.to(model.device), found.map.to(model.device))
 
-    masks = None if batch.masks is None else _right_masks(batch, y)
-    given: Any = {"logits": logits, "whole": question.objective is not None}
+    given: Any = {"masks": _place(query, batch, logits), "logits": logits, "whole": whole}
     if isinstance(inner, Tensor):
-        return Asked(query, x, Maps.of(_fitting(inner, x), tuple(x.shape[2:])), masks, None, **given)
+        return Asked(query, Maps.of(_fitting(inner, x), tuple(x.shape[2:])), **given)
     if not hasattr(inner, "explain"):
         raise InputError(f"{who} grades an attribution or its map, not {inner!r}", "such as GradCAM()")
-    return Asked(query, x, explain(model, x), masks, explain, **given)
+    return Asked(query, explain(question.model, x), explain=explain, **given)
 
 
 def _spend(query: Query, cost: Mapping[str, int]) -> None:
@@ -224,22 +250,27 @@ def _fitting(heat: Tensor, x: Tensor) -> Tensor:
     return heat.detach().to(x.device, x.dtype)
 
 
-def _right_masks(batch: Batch, y: Tensor) -> Tensor:
-    """The masks of the class that is explained, which is the label's; empty where another class is explained."""
-    assert batch.masks is not None
-    masks = batch.masks.to(y.device) > 0
-    if masks.shape[2:] != batch.x.shape[2:] or len(masks) != len(batch.x):
+def _place(query: Query, batch: Batch, logits: Tensor) -> Tensor | None:
+    """Where what is explained is, [B, 1, *space]: what the objective fixes, else the data's masks of its class."""
+    y, space = query.y, tuple(batch.x.shape[2:])
+    own = query.objective.place({**query.fixed, "output": logits}, y, space)
+    if own is not None or batch.masks is None:
+        return own
+    masks = batch.masks.to(y.device)
+    if len(masks) != len(batch.x) or masks.shape[2:] != space[len(space) - masks.ndim + 2 :]:
         raise InputError(
             f"masks {list(masks.shape)} do not fit images {list(batch.x.shape)}", "one mask each, as large"
         )
+    about = y if y.ndim == 1 else y[:, int(isinstance(query.objective, Between))]
+    if logits.ndim > 2 and of_classes(masks):
+        return spread(holds(masks[:, 0], about), space)
     known = batch.y.to(y.device)
-    same = (known < 0) | (known == y)
-    return masks.any(1, keepdim=True) & same.view(-1, *[1] * (masks.ndim - 1))
+    return spread(masks.bool().any(1), space) & column((known < 0) | (known == about), batch.x)
 
 
 def _graded(one: Measure, asked: Asked) -> Tensor:
-    """A grade, or nothing for each row where the data have no masks and it needs them."""
-    if one.masks and asked.masks is None:
+    """A grade, or nothing for each row where there are no masks or probabilities and it needs them."""
+    if (one.masks and asked.masks is None) or (one.probabilities and not asked.probable):
         return torch.full((len(asked.x),), torch.nan, dtype=torch.float64)
     return one.checked(asked)
 

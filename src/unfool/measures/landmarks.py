@@ -6,12 +6,12 @@ import torch
 from torch import Tensor
 
 from ..errors import InputError
+from ..landmarks import Landmark, peak_of
 from ..method import Columns, Method, Question
 from ..phantoms import centres
 from ..rows import Batch
 from ..segments import part_at
 from ..spec import Fraction, Positive
-from ..targets import Landmark, peak_of
 
 STEP, CAP = 0.01, 0.988
 

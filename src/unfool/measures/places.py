@@ -5,7 +5,7 @@ from typing import Annotated, ClassVar, Literal
 import torch
 from torch import Tensor
 
-from ..errors import InputError
+from ..rows import column
 from ..spec import Bound, Fraction, Natural
 from .grading import Asked, Measure
 
@@ -52,12 +52,18 @@ class Overlap(Measure):
         return iou.where(shown(masks) & shown(marked), torch.nan)
 
     def _marked(self, asked: Asked) -> Tensor:
-        unit, flat = unit_range(asked.maps.seen.clamp_min(0))
-        least = otsu(unit) if self.threshold is None else torch.full_like(unit[:, 0], self.threshold)
-        marked = (unit > least[:, None]) & ~flat[:, None]
-        if self.cutoff:
-            marked &= (asked.before >= self.cutoff)[:, None]
-        return marked.view_as(asked.maps.seen)
+        marked = hot(asked.maps.seen, self.threshold)
+        return marked & column(asked.before >= self.cutoff, marked) if self.cutoff else marked
+
+
+def hot(heat: Tensor, threshold: float | None = None) -> Tensor:
+    """Where a map's positive part, spread over [0, 1], is above a threshold, by default Otsu's: [B, 1, *] bool.
+
+    Nowhere, where it is the same everywhere.
+    """
+    unit, flat = unit_range(heat.clamp_min(0))
+    least = otsu(unit) if threshold is None else torch.full_like(unit[:, 0], threshold)
+    return ((unit > least[:, None]) & ~flat[:, None]).view_as(heat)
 
 
 def there(asked: Asked) -> Tensor:
@@ -102,14 +108,3 @@ def nearest(place: Tensor, masks: Tensor) -> Tensor:
     grid = torch.stack(torch.meshgrid(*axes, indexing="ij")).flatten(1)  # [dims, P]
     square = (grid[:, None] - grid[:, place][:, :, None]).square().sum(0)  # [B, P]
     return square.sqrt().where(masks.flatten(1), torch.inf).amin(1)
-
-
-def box_masks(boxes: Tensor, space: tuple[int, int]) -> Tensor:
-    """Boxes [B, 4] as (left, top, right, bottom) in pixels, filled: [B, 1, H, W] bool."""
-    if boxes.ndim != 2 or boxes.shape[1] != 4:
-        raise InputError(f"boxes are (left, top, right, bottom) for each image, not {list(boxes.shape)}")
-    left, top, right, bottom = (t[:, None, None] for t in boxes.T)
-    rows = torch.arange(space[0], device=boxes.device)[None, :, None] + 0.5
-    columns = torch.arange(space[1], device=boxes.device)[None, None] + 0.5
-    inside = (columns > left) & (columns < right) & (rows > top) & (rows < bottom)
-    return inside[:, None]

@@ -12,7 +12,6 @@ from ..hooks import observed_calls
 from ..maps import spearman
 from ..method import Columns, Method, Question
 from ..model import Model
-from ..objectives import label_of
 from ..rows import Batch, stable_number
 from ..spec import Count, Natural
 
@@ -53,41 +52,76 @@ class LayersRandomised(Method):
     def columns(self, question: Question, batch: Batch) -> Columns:
         question = settled(question, batch)
         steps = steps_down(question.model, batch.x)
-        heat, found = _heat(self.inner, question, batch), list[Columns]()
+        heat, found = _map(self.inner, question, batch), list[Columns]()
         for k in range(len(steps)):
             first = 0 if self.order == "cascading" else k
             gone = {name for step in steps[first : k + 1] for name in step.weights}
             models = (redrawn(question.model, draw, gone) for draw in range(self.draws))
             found.append(
-                _compared(heat, [_heat(self.inner, question._replace(model=m), batch) for m in models])
+                _compared(heat, [_map(self.inner, question._replace(model=m), batch) for m in models])
             )
         return {name: torch.stack([one[name] for one in found], 1) for name in ("rank_correlation", "blank")}
 
 
 def settled(question: Question, batch: Batch) -> Question:
-    """The question about fixed classes: the target, or what the trained network takes the images for."""
-    if question.target is not None:
+    """The question about what the trained network finds: the target or predicted classes, their regions or boxes."""
+    query = question.about(batch).explaining(batch.x, batch.ids, "Randomised")
+    if question.target is not None and not query.objective.fixes:
         return question
-    return question._replace(target=label_of(question.model(batch.x)).cpu())
+    assert query.images is not None
+    with question.model.settled():
+        query.ask(query.images)
+    given = {name: t.cpu() for name, t in query.fixed.items()}
+    return question._replace(objective=query.objective, target=query.y.cpu(), given=given)
 
 
 def likeness(inner: Method, question: Question, batch: Batch, others: Sequence[Model]) -> Columns:
     """The mean rank correlation of a network's maps with those of other ones, and where its own are blank."""
-    heat = _heat(inner, question, batch)
-    return _compared(heat, [_heat(inner, question._replace(model=model), batch) for model in others])
+    heat = _map(inner, question, batch)
+    return _compared(heat, [_map(inner, question._replace(model=model), batch) for model in others])
 
 
-def _compared(heat: Tensor, others: Sequence[Tensor]) -> Columns:
+class _Map(NamedTuple):
+    """The absolute values of a map."""
+
+    heat: Tensor
+    fixed: bool
+    """Whether it is about a region, a landmark or a box that was settled beforehand."""
+    gone: Tensor
+    """Images in which this network has nothing there, such as a random detector no box: nothing to compare."""
+
+
+def _map(inner: Method, question: Question, batch: Batch) -> _Map:
+    found = inner.columns(question, batch)
+    heat = found["heat"].abs()
+    fixed = question.objective is not None and bool(question.objective.fixes)
+    gone = (found["score"] == 0) & (heat.flatten(1) == 0).all(1)
+    return _Map(heat, fixed, gone & fixed)
+
+
+def _compared(one: _Map, others: Sequence[_Map]) -> Columns:
     """The mean over the other networks; ``blank`` where the map itself shows nothing, so that there is none to keep.
 
-    A map that goes blank with the weights has changed: its correlation is 0.
+    A map that goes blank with the weights has changed: its correlation is 0. Where all other networks have nothing to
+    compare with, the image does not count either.
     """
-    correlation = torch.stack([spearman(heat, other) for other in others]).mean(0)
-    return {"rank_correlation": correlation.float(), "blank": (heat.flatten(1) == 0).all(1)}
+    each = torch.stack([_alike(one, other).masked_fill(other.gone, torch.nan) for other in others])
+    correlation = each.nanmean(0)
+    blank = (one.heat.flatten(1) == 0).all(1) | correlation.isnan()
+    return {"rank_correlation": correlation.nan_to_num(0.0).float(), "blank": blank}
 
 
-def _heat(inner: Method, question: Question, batch: Batch) -> Tensor:
-    return inner.columns(question, batch)["heat"].abs()
+def _alike(one: _Map, other: _Map) -> Tensor:
+    """The rank correlation of maps: [B].
+
+    Of a region or a box that is the same for both, over the positions where either map is not zero: what the score
+    cannot depend on is zero in any network, and alike for no merit.
+    """
+    if not one.fixed:
+        return spearman(one.heat, other.heat)
+    either = ((one.heat != 0) | (other.heat != 0)).flatten(1)
+    pairs = zip(one.heat.flatten(1), other.heat.flatten(1), either, strict=True)
+    return torch.cat([spearman(a[None, here], b[None, here]) for a, b, here in pairs])
 
 
 class Part(NamedTuple):

@@ -24,15 +24,14 @@ class Stability(Measure):
     """The size of a change in Linf; what leaves [0, 1] is cut off."""
 
     def grade(self, asked: Asked) -> Tensor:
-        rng, query = asked.rng("Stability"), asked.query
-        label = asked.label
-        total = torch.zeros(len(label), dtype=torch.float64, device=label.device)
+        rng = asked.rng("Stability")
+        total = torch.zeros(len(asked.x), dtype=torch.float64, device=asked.x.device)
         count = torch.zeros_like(total)
         for _ in range(self.draws):
             x = nearby(asked, rng.uniform(asked.x), self.eps)
             after = asked.again(x).seen
             low, high = after.flatten(1).aminmax(dim=1)
-            counts = (query.labels(x) == label) & (low < high) & ~asked.empty
+            counts = asked.still(x) & (low < high) & ~asked.empty
             total += spearman(asked.maps.seen, after).where(counts, 0.0)
             count += counts
         return total / count.where(count > 0, torch.nan)

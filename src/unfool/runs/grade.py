@@ -8,6 +8,7 @@ from typing import NamedTuple
 from ..attributions.baselines import BASELINES
 from ..attributions.cam import LayerMap
 from ..data.base import Source
+from ..detections import finds_boxes
 from ..measures.deletion import Deletion, Insertion
 from ..measures.faithful import ConfidenceDrop, ConfidenceIncrease, Infidelity, Sensitivity
 from ..measures.grading import Grades, Measure
@@ -20,7 +21,10 @@ from ..model import Model
 from ..objectives import Objective
 from ..rows import Batch
 from ..spec import Count, Natural, Spec
+from ..targets import Box
 from .begin import Watch, at_once, chosen, claim, first_image, ids_where, unwatched
+from .local import question_of
+from .recipe import Recipe
 from .table import Table, read_table
 from .work import Part, answered, work
 
@@ -49,6 +53,17 @@ class Grading(Spec):
     """How many images the checks against networks that know nothing look at."""
     seed: Natural = 0
     objective: Objective | None = None
+    targets: tuple[Natural, ...] = ()
+    """Several numbers instead of one target, such as the pair of classes of ``Between()``."""
+    reference: str | None = None
+    """The address of a picture that ``Like()`` compares with."""
+
+    @property
+    def recipe(self) -> Recipe:
+        """What is graded, as a run of its own."""
+        asked = {"target": self.target, "targets": self.targets, "reference": self.reference}
+        how = {"limit": self.limit, "seed": self.seed, "objective": self.objective}
+        return Recipe(self.method, self.model, self.data, **asked, **how)  # pyright: ignore[reportArgumentType]
 
     @property
     def methods(self) -> tuple[Method, ...]:
@@ -85,6 +100,8 @@ class Tables(NamedTuple):
     relabelled: Table | None
     scanned: Scanned | None = None
     """Where the method is made at several layers."""
+    scored: str = ""
+    """The objective whose scores count; empty where it is the probability of a class."""
 
 
 def run_grading(
@@ -99,7 +116,7 @@ def run_grading(
     claim(folder, repr(plan), model)
     ids = chosen(source.ids(), plan.limit, plan.seed)
     image = first_image(source, ids, model.view, model)
-    question = Question(model, target=plan.target, seed=plan.seed, objective=plan.objective)
+    question = question_of(plan.recipe, model, source)
 
     def do(name: str, text: str, some: list[str], rows: Callable[[Batch], Part]) -> Table:
         place, many = folder / "parts" / name, min(32, at_once(image))
@@ -123,8 +140,11 @@ def run_grading(
     }
     first = graded[repr(plan.method)]
     usable = ids_where(ids, first.readable)[: plan.sanity]
+    scored = "" if plan.objective is None else repr(plan.objective)
+    if finds_boxes(model):
+        scored = scored or repr(Box())
     if model.access != "gradients":
-        return Tables(plan, graded, (), None, None, None)
+        return Tables(plan, graded, (), None, None, None, scored=scored)
 
     def scanned() -> Scanned | None:
         if not isinstance(plan.method, LayerMap) or not plan.by_layer or not usable:
@@ -155,6 +175,7 @@ def run_grading(
             lambda b: Part(alike(b.readable()), {}, b.groups),
         ),
         scanned(),
+        scored,
     )
 
 

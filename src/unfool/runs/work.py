@@ -13,7 +13,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
-from ..errors import DataError, RunConflict
+from ..errors import DataError, Lacking, RunConflict
 from ..method import Columns, Method, Question
 from ..rows import Batch
 
@@ -62,7 +62,7 @@ def write_part(path: Path, ids: Sequence[str], part: Part) -> None:
 
 
 def claim_folder(folder: Path, recipe: str) -> None:
-    """Write the recipe where there is none; another one's folder is refused."""
+    """Write the recipe where there is none; a folder in which another one has left results is refused."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -73,7 +73,17 @@ def claim_folder(folder: Path, recipe: str) -> None:
     if not written.exists():
         atomically(written, lambda draft: draft.write_text(f"{recipe}\n"))
     if (held := written.read_text().strip()) != recipe:
+        if _only_begun(folder):  # and stopped by an error: nothing is lost
+            (folder / "manifest.json").unlink()
+            atomically(written, lambda draft: draft.write_text(f"{recipe}\n"))
+            return
         raise RunConflict(f"{folder} holds another run: {held}", OTHER_FOLDER)
+
+
+def _only_begun(folder: Path) -> bool:
+    """Whether a run has left its two notes and nothing else."""
+    files = [path.name for path in folder.rglob("*") if path.is_file()]
+    return sorted(files) == ["manifest.json", "recipe.txt"]
 
 
 def whole(part: Path) -> bool:
@@ -103,12 +113,21 @@ def atomically(path: Path, write: Callable[[Path], Any]) -> None:
 
 
 def answered(method: Method, question: Question, batch: Batch) -> Part:
-    """A method's columns for a batch; rows that could not be read or are left out are blank and say why."""
+    """A method's columns for a batch; rows that could not be read or are left out are blank and say why.
+
+    So are those that turn out to lack what is asked about: the others are asked again without them.
+    """
     errors = method.left_out(question, batch) | batch.errors
-    usable = torch.tensor([i not in errors for i in batch.ids], dtype=torch.bool)
-    if not usable.any():
-        return Part({}, errors, batch.groups)
-    columns = method.columns(question, batch[usable])
+    while True:
+        usable = torch.tensor([i not in errors for i in batch.ids], dtype=torch.bool)
+        if not usable.any():
+            return Part({}, errors, batch.groups)
+        some = batch[usable]
+        try:
+            columns = method.columns(question, some)
+            break
+        except Lacking as lacks:
+            errors |= {some.ids[k]: reason for k, reason in lacks.reasons.items()}
     spread = {name: _spread(values.cpu(), usable) for name, values in columns.items()}
     return Part(spread, errors, batch.groups)
 

@@ -62,8 +62,10 @@ def _row(axes: Sequence[Axes], row: Row, names: Sequence[str]) -> None:
         _over(axes[1 + k], row.maps[1 + k], tint)
         for one in (axes[0], axes[1 + k]):
             _mark(one, row.places[k], row.truth[k], tint)
-        axes[1 + k].set_xlabel(f"p = {float(row.probability[k]):.2f}", fontsize=6.5, labelpad=2)
+        told = f"p = {float(row.probability[k]):.2f}, up to {float(row.maps[1 + k].abs().max()):.2g}"
+        axes[1 + k].set_xlabel(told, fontsize=6.5, labelpad=2)
     _over(axes[-1], row.maps[0], colours(CONTROL))
+    axes[-1].set_xlabel(f"up to {float(row.maps[0].abs().max()):.2g}", fontsize=6.5, labelpad=2)
 
 
 def _over(axes: Axes, heat: Tensor, tint: tuple[float, float, float]) -> None:

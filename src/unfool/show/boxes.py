@@ -25,14 +25,17 @@ def boxes_over(
     factor = large.shape[-1] / image.shape[-1]
     picture, font = to_picture(large), ImageFont.load_default(size=13)
     draw = ImageDraw.Draw(picture)
-    for box, score, label in zip(boxes.tolist(), scores, labels, strict=True):
+    found = sorted(zip(scores, labels, boxes.tolist(), strict=True), key=lambda one: one[0])
+    for score, label, box in found:  # the surest last: on top
         if score < least:
             continue
         left, top, right, bottom = (factor * edge for edge in box)
         shade = PALETTE[(label + 3) % len(PALETTE)]
         draw.rectangle((left, top, right, bottom), outline=shade, width=3)
         told, above = f"{score:.2f}", max(0.0, top - 16)
-        draw.rectangle((left, above, left + font.getlength(told) + 4, above + 16), fill=shade)
+        wide = font.getlength(told) + 4
+        left = min(max(0.0, left), picture.width - wide)
+        draw.rectangle((left, above, left + wide, above + 16), fill=shade)
         draw.text((left + 2, above), told, fill="white", font=font)
     return as_tensor(np.asarray(picture))
 

@@ -6,7 +6,7 @@ from PIL import Image, ImageDraw
 from torch import Tensor
 
 from ..views import as_tensor, to_picture
-from .grid import caption_font
+from .grid import caption_font, wrapped
 from .image import PALETTE, enlarged
 
 OWN, OTHERS = (235, 235, 230), (60, 60, 60)
@@ -40,14 +40,19 @@ def _middle(labels: Tensor) -> Tensor:
 
 
 def _with_legend(picture: Image.Image, lines: list[tuple[tuple[int, int, int], str]]) -> Image.Image:
-    """Squares of each colour with their texts, in two columns below a picture."""
-    high = -(-len(lines) // 2) * LINE + 6
+    """Squares of each colour with their texts below a picture, in two columns where all of them fit."""
+    font, indent = caption_font(), SQUARE + 5
+    columns = 2 if all(font.getlength(text) <= picture.width // 2 - indent for _, text in lines) else 1
+    told = [wrapped(text, picture.width // columns - indent, font) for _, text in lines]
+    tops = [sum(map(len, told[k % columns : k : columns])) * LINE for k in range(len(lines))]
+    high = 6 + max(top + len(text) * LINE for top, text in zip(tops, told, strict=True))
     sheet = Image.new("RGB", (picture.width, picture.height + high), "white")
     sheet.paste(picture)
     draw = ImageDraw.Draw(sheet)
     draw.rectangle((0, 0, picture.width - 1, picture.height - 1), outline=(170, 170, 170))
-    for k, (shade, text) in enumerate(lines):
-        left, top = k % 2 * picture.width // 2, picture.height + 6 + k // 2 * LINE
+    for k, (shade, _) in enumerate(lines):
+        left, top = k % columns * picture.width // columns, picture.height + 6 + tops[k]
         draw.rectangle((left, top, left + SQUARE, top + SQUARE), fill=shade, outline=(120, 120, 120))
-        draw.text((left + SQUARE + 5, top - 1), text, fill=(40, 40, 40), font=caption_font())
+        for i, line in enumerate(told[k]):
+            draw.text((left + indent, top - 1 + i * LINE), line, fill=(40, 40, 40), font=font)
     return sheet

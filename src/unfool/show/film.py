@@ -10,7 +10,8 @@ from torch import Tensor
 from ..errors import DataError
 from ..maps import strongest_channel
 from ..views import to_picture
-from .grid import caption_font
+from .grades import badged
+from .grid import LEADING, caption_font, wrapped
 from .heat import overlay
 from .image import PALETTE, colour, enlarged
 
@@ -28,29 +29,42 @@ def top_of(heat: Tensor) -> float:
 def frames_of(series: Tensor, heat: Tensor) -> list[Tensor]:
     """Each frame with its map over it: series [C, T, H, W] and heat [C', T, H, W] -> T x [3, H, W]."""
     heat = strongest_channel(heat[None])[0]
-    top = top_of(heat)
-    return [overlay(series[:, t], heat[:, t], top) for t in range(series.shape[1])]
+    top, signed = top_of(heat), bool((heat < 0).any())
+    return [overlay(series[:, t], heat[:, t], top, signed) for t in range(series.shape[1])]
 
 
 def film_of(
-    series: Tensor, heat: Tensor, share: Sequence[float], told: str, side: int = 240
+    series: Tensor,
+    heat: Tensor,
+    share: Sequence[float],
+    told: str,
+    verdict: str = "",
+    badge: str = "",
+    side: int = 240,
 ) -> list[Image.Image]:
-    """The series, the map over it, and under both the profile over time with where one is: a picture a frame."""
+    """The series, the map over it, and under both the profile over time with where one is: a picture a frame.
+
+    Under the map stands its badge where there is one.
+    """
     seen = frames_of(series, heat)
+    seen = [badged(one, verdict, badge, side) if badge else enlarged(one, side) for one in seen]
     return [_frame(colour(series[:, t]), seen[t], share, t, told, side) for t in range(len(seen))]
 
 
 def _frame(plain: Tensor, seen: Tensor, share: Sequence[float], t: int, told: str, side: int) -> Image.Image:
-    left, right = (to_picture(enlarged(one, side)).convert("RGB") for one in (plain, seen))
+    left, right = (to_picture(one).convert("RGB") for one in (enlarged(plain, side), seen))
     wide = left.width + right.width + 3 * GAP
-    tall = LINE + left.height + CHART + 3 * GAP
+    lines, font = wrapped(told, right.width, caption_font()), caption_font()
+    high, over = max(left.height, right.height), LINE + LEADING * (len(lines) - 1)
+    tall = over + high + CHART + 3 * GAP
     picture = Image.new("RGB", (wide + wide % 2, tall + tall % 2), "white")  # films want even sides
-    draw, font = ImageDraw.Draw(picture), caption_font()
+    draw = ImageDraw.Draw(picture)
     draw.text((GAP, GAP // 2), f"frame {t + 1} of {len(share)}", fill=INK, font=font)
-    draw.text((left.width + 2 * GAP, GAP // 2), told, fill=INK, font=font)
-    picture.paste(left, (GAP, LINE + GAP // 2))
-    picture.paste(right, (left.width + 2 * GAP, LINE + GAP // 2))
-    _bars(draw, share, t, (GAP, LINE + left.height + GAP, wide - GAP, tall - GAP))
+    for k, line in enumerate(lines):
+        draw.text((left.width + 2 * GAP, GAP // 2 + LEADING * k), line, fill=INK, font=font)
+    picture.paste(left, (GAP, over + GAP // 2))
+    picture.paste(right, (left.width + 2 * GAP, over + GAP // 2))
+    _bars(draw, share, t, (GAP, over + high + GAP, wide - GAP, tall - GAP))
     return picture
 
 

@@ -1,6 +1,7 @@
 """Grades with their intervals, a method beside what knows nothing of the network; sanity layer by layer; badges."""
 
 import io
+import textwrap
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
@@ -13,7 +14,7 @@ from PIL import Image, ImageDraw
 from torch import Tensor
 
 from .chart import GREY, SETTINGS, Interval, colours
-from .grid import caption_font
+from .grid import LEADING, caption_font, wrapped
 from .image import colour as colour_of
 from .image import enlarged
 
@@ -48,7 +49,7 @@ def dot_plot(panels: Sequence[Panel], note: str = "") -> Chart:
             _dots(axes, panel)
         for axes in grid.flat[len(panels) :]:
             axes.set_visible(False)
-        names = [name[:32] for name, _ in panels[0].rows]
+        names = [textwrap.fill(name, 32) for name, _ in panels[0].rows]
         grid[0, 0].set_yticks(range(len(names)), names)
         grid[0, 0].set_ylim(len(names) - 0.5, -0.5)
         figure.supxlabel(note, fontsize=9, color=GREY)
@@ -118,10 +119,12 @@ BAND = 22
 
 
 def badged(picture: Tensor, verdict: str, text: str, side: int = 224) -> Tensor:
-    """A map's picture with its badge in a band under it: [3, H, W] in [0, 1]."""
+    """A map's picture with its badge in a band under it, in as many lines as it takes: [3, H, W] in [0, 1]."""
     large = enlarged(colour_of(picture), side)
     width = large.shape[2]
-    band = Image.new("RGB", (width, BAND), BADGES[verdict])
-    ImageDraw.Draw(band).text((5, 4), text, fill="white", font=caption_font())
+    told = wrapped(text, width - 10, caption_font())
+    band = Image.new("RGB", (width, BAND + LEADING * (len(told) - 1)), BADGES[verdict])
+    for k, line in enumerate(told):
+        ImageDraw.Draw(band).text((5, 4 + LEADING * k), line, fill="white", font=caption_font())
     strip = torch.from_numpy(np.asarray(band).copy()).permute(2, 0, 1) / 255
     return torch.cat([large, strip.to(large)], 1)

@@ -13,7 +13,7 @@ from ..views import to_picture
 from .image import drawable, enlarged
 
 Panel = tuple[str, Tensor]
-GAP, LINE = 12, 22
+GAP, LINE, LEADING = 12, 22, 15
 FONT = Path(mpl.get_data_path()) / "fonts" / "ttf" / "DejaVuSans.ttf"
 """It has arrows and the letters of many languages, and comes with matplotlib."""
 
@@ -21,12 +21,17 @@ FONT = Path(mpl.get_data_path()) / "fonts" / "ttf" / "DejaVuSans.ttf"
 def panel_row(panels: Sequence[Panel], side: int = 224) -> Image.Image:
     """Captioned images [C, H, W] in one row on white."""
     pictures = [(text, to_picture(enlarged(drawable(image), side)).convert("RGB")) for text, image in panels]
+    font = caption_font()
+    told = [wrapped(text, picture.width, font) for text, picture in pictures]
+    over = LINE + LEADING * (max(map(len, told)) - 1)
     width = sum(p.width for _, p in pictures) + GAP * (len(pictures) + 1)
-    row = Image.new("RGB", (width, max(p.height for _, p in pictures) + LINE + 2 * GAP), "white")
-    draw, font, left = ImageDraw.Draw(row), caption_font(), GAP
-    for text, picture in pictures:
-        draw.text((left, GAP // 2), _fitting(text, picture.width, font), fill=(40, 40, 40), font=font)
-        row.paste(picture, (left, LINE + GAP // 2))
+    row = Image.new("RGB", (width, max(p.height for _, p in pictures) + over + 2 * GAP), "white")
+    draw, left = ImageDraw.Draw(row), GAP
+    for lines, (_, picture) in zip(told, pictures, strict=True):
+        first = over - LINE - LEADING * (len(lines) - 1)  # captions stand on their pictures
+        for k, line in enumerate(lines):
+            draw.text((left, GAP // 2 + first + LEADING * k), line, fill=(40, 40, 40), font=font)
+        row.paste(picture, (left, over + GAP // 2))
         left += picture.width + GAP
     return row
 
@@ -36,13 +41,19 @@ def caption_font() -> ImageFont.FreeTypeFont:
     return ImageFont.truetype(FONT, 12)
 
 
-def _fitting(text: str, width: int, font: ImageFont.FreeTypeFont | ImageFont.ImageFont) -> str:
-    """As much of a caption as fits over its picture."""
-    if font.getlength(text) <= width:
-        return text
-    while text and font.getlength(text + "…") > width:
-        text = text[:-1]
-    return text + "…"
+def wrapped(text: str, width: int, font: ImageFont.FreeTypeFont | ImageFont.ImageFont) -> list[str]:
+    """A caption in lines that fit over its picture, broken between words, and within those that are too long."""
+    lines: list[str] = []
+    for word in text.split(" "):
+        if lines and font.getlength(f"{lines[-1]} {word}") <= width:
+            lines[-1] += f" {word}"
+            continue
+        lines.append("")
+        for letter in word:
+            if font.getlength(lines[-1] + letter) > width:
+                lines.append("")
+            lines[-1] += letter
+    return lines
 
 
 def save_panels(path: Path, rows: Sequence[Sequence[Panel]], side: int = 224) -> None:

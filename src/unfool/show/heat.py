@@ -28,12 +28,24 @@ class Shown(NamedTuple):
     signed: bool
 
 
-def scaled(heat: Tensor, top: float = 0.0) -> Shown:
-    """A map divided by ``top``, or the 99th percentile of its sizes; an all-zero map stays zero, never noise."""
+def scaled(heat: Tensor, top: float = 0.0, signed: bool = False) -> Shown:
+    """A map divided by ``top``, or the 99th percentile of its sizes; an all-zero map stays zero, never noise.
+
+    It is ``signed`` where it has negative values, or maps beside it have.
+    """
     flat = drawable(strongest_channel(heat[None])[0] if heat.ndim > 2 else heat[None])[0]
     scale = top or float(flat.abs().flatten().quantile(0.99)) or float(flat.abs().max())
-    signed = bool((flat < 0).any())
+    signed = signed or bool((flat < 0).any())
     return Shown((flat / (scale or 1.0)).clamp(-1 if signed else 0, 1), scale, signed)
+
+
+NOTHING = "no positive evidence"
+
+
+def spanned(heat: Tensor) -> str:
+    """A map's raw range in words; of an empty map, that it is one."""
+    low, high = (float(t) for t in heat.aminmax())
+    return f"{low:.3g} to {high:.3g}" if low or high else NOTHING
 
 
 def map_picture(heat: Tensor) -> Tensor:
@@ -50,10 +62,13 @@ def between(values: Tensor) -> Tensor:
     return _coloured((flat - low) / (high - low).clamp_min(1e-12), POSITIVE)
 
 
-def overlay(image: Tensor, heat: Tensor, top: float = 0.0) -> Tensor:
-    """A map over its greyed image, the more opaque the stronger: [3, H, W]; ``top`` is the strongest."""
+def overlay(image: Tensor, heat: Tensor, top: float = 0.0, signed: bool = False) -> Tensor:
+    """A map over its greyed image, the more opaque the stronger: [3, H, W].
+
+    Maps side by side share ``top``, the strongest, and whether they are ``signed``: a colour means the same in all.
+    """
     grey = colour(image).mean(0, keepdim=True).expand(3, -1, -1)
-    shown = scaled(heat, top)
+    shown = scaled(heat, top, signed)
     values = resize(shown.values[None, None], tuple(grey.shape[1:]))[0, 0]
     return laid_over(grey, values, shown.signed)
 

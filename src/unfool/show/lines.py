@@ -1,6 +1,7 @@
 """Lines, points and histograms that any subject may draw, each series with its interval."""
 
 import math
+import textwrap
 from collections.abc import Sequence
 from typing import Literal, NamedTuple
 
@@ -40,10 +41,14 @@ def lines(
     log: bool = False,
     share: bool = False,
     ticks: Sequence[float] = (),
+    names: Sequence[str] = (),
     width: float = 7.2,
     height: float = 3.6,
 ) -> str:
-    """Every series with its interval, labelled beside the axes; ``log`` on both axes, ``share`` from 0 to 1."""
+    """Every series with its interval, labelled beside the axes; ``log`` on both axes, ``share`` from 0 to 1.
+
+    ``ticks`` are marked on the first axis, as numbers or by their ``names``.
+    """
 
     def draw(axes: Axes) -> None:
         for k, one in enumerate(series):
@@ -54,7 +59,8 @@ def lines(
         if share:
             axes.set_ylim(-0.02, 1.02)
         if ticks:
-            axes.set_xticks(list(ticks), [f"{t:g}" for t in ticks])
+            told = [textwrap.fill(name, 14) for name in names] or [f"{t:g}" for t in ticks]
+            axes.set_xticks(list(ticks), told)
             axes.minorticks_off()
         axes.legend(frameon=False, loc="center left", bbox_to_anchor=(1.01, 0.5), fontsize=9)
 

@@ -5,16 +5,21 @@ from typing import Any
 
 from ..errors import DataError, MissingExtra, UnknownName
 from ..views import View
+from ..vision import torchvision
 from .found import Found
 
 
 def timm_network(name: str, pretrained: bool) -> Found:
     """A network of timm by its name; without ``pretrained`` the architecture alone, its own weights to follow."""
+    torchvision()  # which timm imports
     try:
         timm: Any = importlib.import_module("timm")
     except ModuleNotFoundError:
         raise MissingExtra("timm", "vision") from None
-    if name.partition(".")[0] not in (known := timm.list_models()):
+    kind, _, tag = name.partition(".")
+    if kind not in (known := timm.list_models()):
+        raise UnknownName("timm network", name, known)
+    if tag and name not in (known := timm.list_pretrained(f"{kind}.*")):
         raise UnknownName("timm network", name, known)
     try:
         net = timm.create_model(name, pretrained=pretrained)

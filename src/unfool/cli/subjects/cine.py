@@ -66,7 +66,7 @@ def cine(
     seed
         Where all random numbers come from.
     """
-    from ...analysis.cine import deleted, shown_series
+    from ...analysis.cine import deleted, series_badges, shown_series
     from ...attributions.base import Attribution
     from ...measures.frames import FrameDeletion, checked_series
     from ...objectives import Objective
@@ -100,9 +100,11 @@ def cine(
     if not ids and images:
         raise InputError(f"none of the series can be used: {next(iter(tables[0].errors.values()))}")
     question = question_of(recipes[0], network, source)
-    shown = shown_series(inner, question, source.batch(ids, network.view, network.classes)) if ids else []
+    batch = source.batch(ids, network.view, network.classes) if ids else None
+    shown = shown_series(inner, question, batch) if batch else []
+    signs = series_badges(inner, question, batch, shown) if batch else []
     results = [deleted(*pair) for pair in zip(measures, tables, strict=True)]
-    seen = Seen(model, repr(recipes), tuple(network.classes), results, shown, overlap)
+    seen = Seen(model, repr(recipes), tuple(network.classes), results, shown, signs, overlap)
     if film != "none":
         films(seen, out, film)
     finish(cine_page(seen), out, output)
@@ -111,10 +113,16 @@ def cine(
 def films(seen: "Seen", out: Path, kind: str) -> None:
     """A film for each series shown and each method."""
     from ...show.film import film_of, write_film
+    from ...show.heat import spanned
 
     for series in seen.series:
         name = seen.classes[series.target] if seen.classes else str(series.target)
-        for one, heat, share in zip(seen.deleted, series.maps, series.profiles, strict=True):
-            told = f"{type(one.method).__name__}, {name}"
+        for one, heat, share, badge in zip(
+            seen.deleted, series.maps, series.profiles, seen.badges, strict=True
+        ):
+            told = f"{type(one.method).__name__}, {name}: {spanned(heat)}"
             file = f"{series.id.replace('/', '_')}-{type(one.method).__name__}.{kind}"
-            write_film(film_of(series.x, heat, share.tolist(), told), out / "films" / file)
+            write_film(
+                film_of(series.x, heat, share.tolist(), told, badge.verdict, badge.brief),
+                out / "films" / file,
+            )

@@ -45,7 +45,7 @@ def landmarks(
     seed
         Where all random numbers come from.
     """
-    from ...analysis.landmarks import examples_of, representative, summary
+    from ...analysis.landmarks import examples_of, landmarks_badge, representative, summary
     from ...attributions.base import Attribution
     from ...measures.landmarks import LandmarkMass, located
     from ...report.subjects.landmarks import Found, appendix_files, landmarks_page, methods_text
@@ -71,8 +71,9 @@ def landmarks(
     batch = source.batch(list(why), network.view, network.classes)
     question = question_of(recipe, network, source)
     examples = examples_of(measure, question, batch, why, located(network(batch.x)))
+    sign = landmarks_badge(measure, question, batch)
     told = summary(tuple(network.classes), table, examples)
-    found = Found(model, place, repr(recipe), measure, told, len(source.ids()), seed)
+    found = Found(model, place, repr(recipe), measure, told, len(source.ids()), seed, sign)
     files = appendix_files(found)
     for kind, content in files.items():
         atomically(out / f"appendix-figure.{kind}", lambda draft, held=content: draft.write_bytes(held))

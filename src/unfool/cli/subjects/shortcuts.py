@@ -107,8 +107,11 @@ def read_cue(path: Path, network: Any) -> Any:
         with Image.open(path) as file:
             drawn = as_tensor(file.convert("RGBA"))
     except (OSError, SyntaxError, ValueError) as error:
-        raise DataError(f"cannot read {path}: {error}", "a picture, such as a .png") from None
+        reason = error.strerror if isinstance(error, OSError) and error.strerror else "it is no picture"
+        raise DataError(f"cannot read {path}: {reason}", "a picture, such as a .png") from None
     colour, alpha = drawn[:3], drawn[3:]
     mask = (alpha > 0.5) & (colour.amax(0, keepdim=True) > 0) if bool((alpha == 1).all()) else alpha > 0.5
+    if not mask.any():
+        raise DataError(f"{path} is black or transparent all over", "what is to be put in must be neither")
     grey = network.view is not None and network.view.channels == 1
     return torch.cat([colour.mean(0, keepdim=True) if grey else colour, mask.float()])

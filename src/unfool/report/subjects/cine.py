@@ -6,10 +6,12 @@ import torch
 
 from ...analysis.cine import ORDERS, Deleted, Series
 from ...analysis.rates import Mean
+from ...analysis.sanity import ANEW, Badge
 from ...maps import strongest_channel
 from ...show.cine import deletions, profiles
-from ...show.film import frames_of
-from ...show.heat import map_picture
+from ...show.film import frames_of, top_of
+from ...show.grades import badged
+from ...show.heat import map_picture, spanned
 from ...show.regions import outlined
 from ...show.sheet import Cell, sheet
 from ..page import Figure, Grid, Page, Section, class_name
@@ -23,6 +25,8 @@ class Seen(NamedTuple):
     classes: tuple[str, ...]
     deleted: list[Deleted]
     series: list[Series]
+    badges: list[Badge]
+    """One for each method; none without series."""
     overlap: bool
     """Whether the answer is a region; else it is a probability."""
 
@@ -42,13 +46,16 @@ def cine_page(seen: Seen) -> Page:
         [_films(seen), _deletion(seen)],
         LIMITS,
         seen.recipe,
-        {"deletion": [numbers(one) for one in seen.deleted], "shown": [one.id for one in seen.series]},
+        {"deletion": [numbers(one) for one in seen.deleted], "shown": [one.id for one in seen.series]}
+        | {"badges": {one.method: one.as_dict() for one in seen.badges}},
     )
 
 
 LIMITS = (
     "A large share in a frame does not say that the frame is needed: what is left once it goes does.",
     "A replaced frame makes a series that the network has never seen; the controls see as many of them.",
+    "A map of a region lies about that region whatever the weights are, which alone makes maps of networks that have "
+    "learned nothing like it: only a green badge says that where it looks was learned.",
     "One scale of colours holds for all frames of a film, not for two films.",
 )
 
@@ -66,6 +73,7 @@ def sentence(seen: Seen) -> str:
     )
 
 
+SIDE = 120
 MOMENTS = 6
 """How many frames of a series a page shows."""
 
@@ -83,7 +91,10 @@ def _films(seen: Seen) -> Section:
                 "the dotted line, equal shares",
             )
         )
-    text = "The whole films are beside this page, one for each series and method."
+    text = (
+        "The whole films are beside this page, one for each series and method. The band under each map says whether it "
+        f"depends on what was learned: its rank correlation with maps of the same region by {ANEW}."
+    )
     return Section("Over time", text, figures)
 
 
@@ -95,15 +106,25 @@ def _strip(seen: Seen, one: Series, k: int) -> Figure:
     middle = one.x[:, int(one.profiles[0].argmax())]
     last = Cell(middle if one.here is None else outlined(middle, one.here), [f"{name} as predicted"])
     rows = [("series", [*plain, last])]
-    for method, heat, share in zip(seen.deleted, one.maps, one.profiles, strict=True):
-        frames = frames_of(one.x, heat)
+    scales = [
+        f"{type(method.method).__name__} from {spanned(heat)}, colour is full at {top_of(heat):.3g}"
+        for method, heat in zip(seen.deleted, one.maps, strict=True)
+    ]
+    for method, heat, share, badge in zip(seen.deleted, one.maps, one.profiles, seen.badges, strict=True):
+        frames = [badged(frame, badge.verdict, badge.brief, SIDE) for frame in frames_of(one.x, heat)]
         cells = [Cell(frames[i], [f"share {100 * float(share[i]):.1f} %"]) for i in t]
         total = strongest_channel(heat[None])[0].abs().sum(1)
-        rows.append((type(method.method).__name__, [*cells, Cell(map_picture(total), ["sum over time"])]))
+        summed = badged(map_picture(total), badge.verdict, badge.brief, SIDE)
+        rows.append(
+            (
+                type(method.method).__name__,
+                [*cells, Cell(summed, ["sum over time", f"up to {total.max():.3g}"])],
+            )
+        )
     return Figure(
         f"series-{k}",
-        sheet([*[""] * MOMENTS, ""], rows, 120),
-        f"{one.id}, explained: {name}.",
+        sheet([*[""] * MOMENTS, ""], rows, SIDE),
+        f"{one.id}, explained: {name}. {'; '.join(scales)}.",
         "the series itself above the maps",
     )
 

@@ -6,9 +6,11 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from ...analysis.decision import Known, Record
+from ...analysis.decision import Evidence, Record
 from ...analysis.groups import LEAST
-from ...show.heat import map_picture, overlay
+from ...analysis.known import Known
+from ...show.grades import badged
+from ...show.heat import map_picture, overlay, spanned
 from ...show.image import enlarged
 from ...show.sheet import Cell, sheet
 from ..page import Figure, Grid, Page, Section, class_name
@@ -110,15 +112,15 @@ def picture(image: Tensor) -> Tensor:
 
 def _why(found: Record) -> Section:
     rows = [
-        [e.name, f"{e.correlation:.2f} ({e.low:.2f} to {e.high:.2f}, n = {found.plan.draws})", e.status]
-        for e in found.evidence
+        [e.name, f"{e.correlation:.2f} ({e.low:.2f} to {e.high:.2f}, n = {e.n})", e.status]
+        for e in every(found)
     ]
     header = ["map", "rank correlation with random networks", ""]
     control = "the same maps of a network with weights drawn anew"
     return Section(
         "Evidence",
-        "Where the score of the decision comes from, and at the right what speaks against it (Grad-CAM of the negative "
-        "score). Orange speaks for, purple against.",
+        "Where the score of the decision comes from: orange speaks for it, purple against. The band says whether a map "
+        f"depends on what was learned.{MIND if found.against is not None else ''}",
         [Figure("evidence", _maps(found), "Above the network's maps.", control)] if rows else (),
         [
             *([Grid("Does the map depend on what was learned?", header, rows)] if rows else []),
@@ -127,20 +129,28 @@ def _why(found: Record) -> Section:
     )
 
 
+def every(found: Record) -> tuple[Evidence, ...]:
+    """All maps, what speaks against the decision last."""
+    return (*found.evidence, *((found.against,) if found.against is not None else ()))
+
+
+SIDE = 168
+"""Wide enough for the words of a badge."""
+
+
+MIND = " Counterfactual() shows what would change the model's mind: Grad-CAM of the negative score."
+
+
 def _maps(found: Record) -> Image.Image:
     image = picture(found.image)
-    titles = ["image", *(e.name for e in found.evidence)]
+    titles = ["image", *(e.name for e in every(found))]
     above, below = [Cell(image, [found.known])], [Cell(image, [""])]
-    for e in found.evidence:
-        span = f"{float(e.heat.min()):.2g} to {float(e.heat.max()):.2g}"
-        above.append(Cell(overlay(image, picture(e.heat)), [span]))
-        below.append(Cell(overlay(image, picture(e.empty)), [f"correlation {e.correlation:.2f}"]))
-    if found.against is not None:
-        told = "" if bool(found.against.any()) else "nothing"
-        titles.append("against it")
-        above.append(Cell(overlay(image, picture(found.against)), [told]))
-        below.append(Cell(torch.ones_like(image), [""]))
-    return sheet(titles, [("network", above), ("random", below)], side=144)
+    for e in every(found):
+        seen = badged(overlay(image, picture(e.heat)), e.badge.verdict, e.badge.brief, SIDE)
+        above.append(Cell(seen, [spanned(e.heat)]))
+        told = [spanned(e.empty), f"correlation {e.correlation:.2f}"] if e.n else ["none", ""]
+        below.append(Cell(overlay(image, picture(e.empty)), told))
+    return sheet(titles, [("network", above), ("random", below)], side=SIDE)
 
 
 def _contributions(found: Record) -> list[Grid]:
@@ -240,8 +250,15 @@ def numbers(found: Record) -> dict[str, object]:
         if calibration is None
         else calibration._asdict() | {"right": calibration.right.as_dict()},
         "evidence": [
-            {"map": e.name, "correlation": e.correlation, "low": e.low, "high": e.high, "status": e.status}
-            for e in found.evidence
+            {
+                "map": e.name,
+                "correlation": e.correlation,
+                "low": e.low,
+                "high": e.high,
+                "status": e.status,
+                "n": e.n,
+            }
+            for e in every(found)
         ],
         "smallest_change": [
             {"norm": f.name, "size": f.size, "found": f.found, "becomes": f.label, "noise": f.noise.as_dict()}

@@ -4,7 +4,7 @@ from PIL import Image
 
 from ...analysis.hotspots import Case, Reviewed
 from ...analysis.rates import Mean, Rate
-from ...show.heat import overlay
+from ...show.heat import overlay, spanned
 from ...show.lines import Series, lines
 from ...show.pixels import circled
 from ...show.sheet import Cell, sheet
@@ -80,7 +80,8 @@ def _row(case: Case) -> list[Cell]:
     told = [f"{100 * p:.0f} %" for p in case.chance]
     marked = case.image.mean(0, keepdim=True)
     maps = [
-        Cell(circled(overlay(marked, heat), hot), []) for heat, hot in zip(case.maps, case.hot, strict=True)
+        Cell(circled(overlay(marked, heat), hot), [spanned(heat)])
+        for heat, hot in zip(case.maps, case.hot, strict=True)
     ]
     changed = bool(case.mask.any())
     return [
@@ -108,8 +109,8 @@ def _spots(found: Reviewed) -> Section:
         ),
         Series("the artefact's share of the image", places, area, style="dashes", colour=6),
     ]
-    axis = ", ".join(f"{k}: {s.name.split('(')[0]}" for k, s in enumerate(found.spots))
-    drawn = lines(series, axis, "share", share=True, ticks=places, width=8.4)
+    names = [s.name.split("(")[0] for s in found.spots]
+    drawn = lines(series, "", "share", share=True, ticks=places, names=names, width=8.8)
     return Section(
         "Hot spots of the false positives",
         f"Of {found.spots[0].hit.n} false positives with the artefact: how often a map's strongest position is on it, "

@@ -8,6 +8,7 @@ from PIL import Image
 
 from ...analysis.landmarks import Point, Summary
 from ...analysis.rates import Mean
+from ...analysis.sanity import Badge
 from ...measures.landmarks import LandmarkMass
 from ...method import Method
 from ...show.appendix import Row, appendix
@@ -25,6 +26,7 @@ class Found(NamedTuple):
     of: int
     """How many images the data have."""
     seed: int
+    badge: Badge
 
     @property
     def names(self) -> list[str]:
@@ -50,6 +52,7 @@ def landmarks_page(found: Found, png: bytes) -> Page:
         LIMITS,
         found.recipe,
         {"n": found.summary.n, "landmarks": [numbers(p) for p in found.summary.points]}
+        | {"badge": found.badge.as_dict()}
         | {"none": found.summary.none._asdict(), "shown": [e.id for e in found.summary.examples]},
     )
 
@@ -57,6 +60,8 @@ def landmarks_page(found: Found, png: bytes) -> Page:
 LIMITS = (
     "A map about the landmark says that the network reads that place, not that it reads it as a person would.",
     "A network with a small field of view cannot look elsewhere: the share near a landmark is then no merit.",
+    "Where a network cannot look its map is zero, learned or not, which alone makes maps of networks that have learned "
+    "nothing like it: only a green badge says that where it looks about a landmark was learned.",
     "The images of the figure were chosen by rank and at random, as it says, before their maps were looked at.",
 )
 
@@ -87,7 +92,8 @@ def caption(found: Found) -> str:
         f"Saliency of {', '.join(found.names)} by {type(found.measure.inner).__name__}, one colour a landmark, for "
         f"{len(found.summary.examples)} of {found.summary.n} images ({why}). Crosses mark detected landmarks{rings}; p "
         'is the highest probability of the heat map. The last column is the control: the same map of "no landmark". '
-        "Each map is divided by its own 99.5th percentile, as the square root; the raw range is not compared."
+        "Each map is divided by its own 99.5th percentile, as the square root; its largest value is under it. "
+        f"{_sanity(found)}"
     )
 
 
@@ -115,9 +121,17 @@ def methods_text(found: Found) -> str:
         f"The distance to the reference was: {errors}." if errors else "",
         f"The share of a map within {measure.reach:g} pixels of its landmark was: {masses}. As controls, the share "
         f"about the other landmarks was {_percent(found, 'elsewhere')}, and that of the map of 'no landmark' about one "
-        f"{100 * found.summary.none.mean:.1f} %.",
+        f"{100 * found.summary.none.mean:.1f} %. {_sanity(found)}",
     ]
     return " ".join(part for part in parts if part)
+
+
+def _sanity(found: Found) -> str:
+    """The badge in words."""
+    badge = found.badge
+    if badge.worst is None:
+        return f"Sanity check: {badge.text}."
+    return f"Sanity check: {badge.text} (rank correlation with maps of {badge.against}, n = {badge.worst.n})."
 
 
 def _first_line(method: Method) -> str:
