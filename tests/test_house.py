@@ -24,7 +24,15 @@ HEAVY = {
     "onnxruntime": ["zoo/onnx.py"],
     "pydicom": ["data/dicom.py"],
     "skops": ["zoo/sklearn.py"],
-    "sklearn": ["analysis/spray.py", "analysis/templates.py", "samples.py", "zoo/classic.py"],
+    "sklearn": [
+        "analysis/drift.py",
+        "analysis/envelope.py",
+        "analysis/slices.py",
+        "analysis/spray.py",
+        "analysis/templates.py",
+        "samples.py",
+        "zoo/classic.py",
+    ],
     "timm": ["zoo/timm.py"],
     "torchvision": ["vision.py"],
 }

@@ -19,6 +19,9 @@ QUICK = {
     "shortcuts": ["unfool:digits?net=corner", "unfool:digits?tag=corner", "--target", "3"],
     "hotspots": ["--limit", "200", "--method", "Gradient()"],
     "decision": ["unfool:digits8", "--cases", "unfool:digits8", "--limit", "100"],
+    "envelope": ["unfool:digits8", "--images", "16"],
+    "groups": [str(Path(__file__).parents[2] / "examples" / "gender_shades.csv")],
+    "slices": ["--limit", "400"],
     "dimensions": ["--images", "10", "--seeds", "1"],
 }
 

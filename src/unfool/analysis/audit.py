@@ -14,8 +14,9 @@ from ..runs.audit import Audit
 from ..runs.recipe import Recipe
 from ..runs.table import Table, read_table
 from ..spec import parse
+from .groups import Subgroups, Told, subgroups
 from .masking import Masking, Signs, diagnose
-from .rates import Rate, Spread, rate, size_text, spread
+from .rates import Mean, Rate, Spread, rate, size_text, spread
 from .sanity import Sanity, sanity_of
 from .verdict import Judged, flipped, judged
 
@@ -77,6 +78,8 @@ class Audited(NamedTuple):
     verdict: Judged | None
     masking: Masking
     groups: dict[str, tuple[Group, ...]]
+    subgroups: Subgroups | None
+    """How well the model does on the groups that were named."""
     sanity: tuple[Sanity, ...]
     cases: tuple[Case, ...]
     passes: dict[str, float]  # images put through the network, per image of the data
@@ -99,6 +102,12 @@ class Audited(NamedTuple):
         wrong = (self.radius == 0).tolist()
         own = ["wrong to begin with" if w else repr(self.audit.strong) for w in wrong]
         return tuple(later.get(i, "" if h else name) for i, h, name in zip(self.ids, held, own, strict=True))
+
+    @property
+    def gap(self) -> Rate:
+        """The largest gap between the errors of two of the groups that were named."""
+        found = Mean(0.0, 0.0, 1.0, 0) if self.subgroups is None else self.subgroups.gap
+        return Rate(found.mean * found.n, found.n, found.low, found.high)
 
     @property
     def median_radius(self) -> Spread:
@@ -130,7 +139,7 @@ def read_audit(folder: Path) -> Audited:
         "class": _class_names(parts["predict"]["y"][fine], classes),
         **_kept(parts["predict"].groups, fine),
     }
-    curve = curves["pgd"][:, [0.0, *audit.grid].index(audit.eps)]
+    curve = _at(curves["pgd"], audit)
     ids = [i for i, keep in zip(parts["predict"].ids, fine.tolist(), strict=True) if keep]
     verdict = judged(folder / "parts" / "verdict", parts["verdict"]) if "verdict" in parts else None
     robust = curve & ~flipped(ids, parts.get("verdict"))
@@ -152,26 +161,42 @@ def read_audit(folder: Path) -> Audited:
         verdict,
         diagnose(_signs(parts, fine, audit, curves, verdict), region_text(audit)),
         {name: _groups(values, curves["pgd"][:, 0], robust, radius) for name, values in members.items()},
+        _subgroups(audit, parts["predict"], members, robust, _at(curves["worst-random"], audit)),
         tuple(sanity_of(repr(method), parts[f"sanity-{k}"]) for k, method in enumerate(audit.attributions)),
         tuple(_cases(audit, parts, _axes(folder))),
         _passes(parts, fine),
     )
 
 
+def _at(curve: Tensor, audit: Audit) -> Tensor:
+    """What is right at the audited radius."""
+    return curve[:, [0.0, *audit.grid].index(audit.eps)]
+
+
+def _subgroups(
+    audit: Audit, said: Table, members: dict[str, list[str]], robust: Tensor, random: Tensor
+) -> Subgroups | None:
+    if not audit.groups:
+        return None
+    fine = said.readable
+    y, label, chances = (said[name][fine] for name in ("y", "label", "probabilities"))
+    told = Told(y, label, chances, robust, random)
+    return subgroups(told, {name: members[name] for name in audit.groups}, audit.positive, audit.seed)
+
+
 def _signs(
     parts: dict[str, Table], fine: Tensor, audit: Audit, curves: dict[str, Tensor], verdict: Judged | None
 ) -> Signs:
-    at = [0.0, *audit.grid].index(audit.eps)
     right = curves["pgd"][:, 0]
     left = {name: ~parts[name]["flipped"][fine][:, 1].bool() for name in ("cross-entropy", "whole-box")}
     return Signs(
         gradients=parts["gradients"]["cross_entropy_gradient"][fine][right],
         gaps=parts["predict"]["gap"][fine],
-        one_step=curves["fgsm"][:, at],
-        many_steps=curves["pgd"][:, at],
+        one_step=_at(curves["fgsm"], audit),
+        many_steps=_at(curves["pgd"], audit),
         cross_entropy=left["cross-entropy"],
-        margin=curves["pgd"][:, at],
-        random=curves["worst-random"][:, at],
+        margin=_at(curves["pgd"], audit),
+        random=_at(curves["worst-random"], audit),
         whole_box=left["whole-box"],
         by_scores=torch.zeros(0) if verdict is None else verdict.by_scores,
         classes=int(parts["logits"]["free"].shape[-1]),

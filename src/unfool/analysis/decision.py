@@ -17,6 +17,7 @@ from ..borrow import copied
 from ..data.base import Source
 from ..errors import InputError
 from ..maps import spearman
+from ..measures.penultimate import penultimate
 from ..measures.sanity import redrawn
 from ..model import Model
 from ..regions import L2, Linf
@@ -24,6 +25,7 @@ from ..rows import Batch
 from ..runs.begin import chosen, fingerprint
 from ..spec import Count, Natural, Spec
 from .calibration import Calibrated, calibrate, halves, logits_of
+from .known import Known, known_case
 from .rates import Rate, rate
 from .sanity import ANEW, Badge, Sanity, badge
 
@@ -127,6 +129,7 @@ class Record(NamedTuple):
     neighbours: tuple[Neighbour, ...]
     usual: float | None
     """The median distance of a training case to this one."""
+    envelope: Known | None
     groups: dict[str, Rate]
     contributions: Contributions | None
     hashes: dict[str, str]
@@ -164,6 +167,7 @@ def decide(
         _flips(plan, model, one.x, label),
         near,
         usual,
+        None if learned is None else known_case(model, one.x, learned, held),
         {} if held is None else _groups(model, held, one, label),
         contributions(model, one.x, mean, label),
         hashes,
@@ -242,24 +246,12 @@ def _flips(plan: Decision, model: Model, x: Tensor, label: int) -> tuple[Flip, .
     return tuple(found)
 
 
-def features(model: Model, x: Tensor) -> Tensor:
-    """What the last layer reads: the output of the layer before it, [B, D]; the logits of a black box."""
-    if model.access != "gradients":
-        return logits_of(model, x)
-    leaves = [name for name, module in model.layers.items() if not list(module.children())]
-    if len(leaves) < 2:
-        return x.flatten(1)
-    with torch.no_grad():
-        parts = [model.trace(part, (leaves[-2],))[leaves[-2]].flatten(1) for part in x.split(model.capacity)]
-    return torch.cat(parts).cpu()
-
-
 def _nearest(
     plan: Decision, model: Model, x: Tensor, learned: Batch | None
 ) -> tuple[tuple[Neighbour, ...], float | None]:
     if learned is None:
         return (), None
-    distance = torch.cdist(features(model, x).double(), features(model, learned.x).double())[0]
+    distance = torch.cdist(penultimate(model, x).double(), penultimate(model, learned.x).double())[0]
     order = distance.argsort(stable=True)[: plan.neighbours].tolist()
     names = [model.label_name(int(y)) if y >= 0 else "unknown" for y in learned.y.tolist()]
     near = tuple(Neighbour(learned.ids[k], names[k], float(distance[k]), learned.x[k]) for k in order)
@@ -272,14 +264,17 @@ def _groups(model: Model, held: Batch, one: Batch, label: int) -> dict[str, Rate
     said = logits_of(model, judged.x).argmax(1)
     right = said == judged.y
     found = {"all cases": rate(right), f"where it says {model.label_name(label)}": rate(right[said == label])}
+    every = torch.ones(len(judged), dtype=torch.bool)
+    parts: dict[str, Tensor] = {}
     for name, values in one.groups.items():
-        same = torch.tensor(
-            [v == values[0] for v in judged.groups.get(name, ("",) * len(judged))], dtype=torch.bool
-        )
-        found[f"{name}: {values[0]}"] = rate(right[same])
-        found[f"{name}: {values[0]}, where it says {model.label_name(label)}"] = rate(
-            right[same & (said == label)]
-        )
+        known = judged.groups.get(name, ("",) * len(judged))
+        parts[f"{name}: {values[0]}"] = torch.tensor([v == values[0] for v in known], dtype=torch.bool)
+        every &= parts[f"{name}: {values[0]}"]
+    if len(parts) > 1:
+        parts["; ".join(parts)] = every
+    for name, same in parts.items():
+        found[name] = rate(right[same])
+        found[f"{name}, where it says {model.label_name(label)}"] = rate(right[same & (said == label)])
     return found
 
 

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import torch
-from scipy.stats import binomtest
+from scipy.stats import binomtest, norm
 from scipy.stats import t as student
 from torch import Tensor
 
@@ -63,10 +63,25 @@ def mean_share(shares: Tensor) -> Rate:
     n, mean = len(shares), float(shares.double().mean()) if len(shares) else 0.0
     if not n:
         return Rate(0, 0, 0.0, 1.0)
-    z2 = 1.959963984540054**2
-    middle, room = mean + z2 / (2 * n), math.sqrt(z2 * (mean * (1 - mean) + z2 / (4 * n)) / n)
-    low, high = (middle - room) / (1 + z2 / n), (middle + room) / (1 + z2 / n)
-    return Rate(mean * n, n, max(0.0, low), min(1.0, high))
+    return Rate(mean * n, n, *wilson(mean, n))
+
+
+def wilson(value: float, n: int, alpha: float = 0.05) -> tuple[float, float]:
+    """The ends of Wilson's interval of a share of ``n``."""
+    z2 = float(norm.isf(alpha / 2)) ** 2
+    middle, room = value + z2 / (2 * n), math.sqrt(z2 * (value * (1 - value) + z2 / (4 * n)) / n)
+    return max(0.0, (middle - room) / (1 + z2 / n)), min(1.0, (middle + room) / (1 + z2 / n))
+
+
+def newcombe(a: Rate, b: Rate, alpha: float = 0.05) -> tuple[float, float]:
+    """The interval of the difference of two rates over different images (Newcombe, 1998, method 10)."""
+    (low_a, high_a), (low_b, high_b) = wilson(a.value, a.n, alpha), wilson(b.value, b.n, alpha)
+    apart = a.value - b.value
+    below, above = (
+        math.hypot(a.value - low_a, high_b - b.value),
+        math.hypot(high_a - a.value, b.value - low_b),
+    )
+    return max(-1.0, apart - below), min(1.0, apart + above)
 
 
 def percent(value: float) -> str:

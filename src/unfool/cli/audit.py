@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple
 
 from cyclopts import Parameter
 
-from ..errors import SpecError
-from .shared import ModelOptions, OutputOptions, data_for, folder_for, opened, region_for
+from ..errors import InputError, SpecError
+from .shared import ModelOptions, OutputOptions, class_number, data_for, folder_for, opened, region_for
 
 if TYPE_CHECKING:
     from ..analysis.audit import Audited
+    from ..analysis.groups import Subgroups
 
 
 def audit(
@@ -27,6 +28,8 @@ def audit(
     level: Literal["quick", "standard", "thorough"] = "standard",
     protocol: Literal["unfool", "autoattack"] = "unfool",
     radii: str | None = None,
+    groups: str | None = None,
+    positive: str | None = None,
     limit: int | None = None,
     steps: int = 40,
     restarts: int = 3,
@@ -52,7 +55,8 @@ def audit(
         The folder for the report and everything behind it; by default one in runs/audit named after what is run.
     fail_under
         A gate such as "robust>=0.3" or "pgd@8/255>=0.3": exit code 1 where it does not hold. Names: clean; robust, at
-        within after every attack; fgsm, pgd, random, worst-random at any radius. May be given several times.
+        within after every attack; fgsm, pgd, random, worst-random at any radius; gap, the largest between the errors of
+        two --groups. May be given several times.
     level
         What is tried on pictures that the curve's attack leaves right: nothing more (quick), rival classes one by one
         and a search by scores (standard), or that from several starts, longer, and FAB (thorough).
@@ -60,6 +64,12 @@ def audit(
         autoattack runs the published suite in its published order instead, for comparison.
     radii
         Where accuracy is measured, such as "1/255, 2/255, 4/255"; by default an eighth to four times within.
+    groups
+        Attributes of the data by which groups are told apart, one by one and crossed, such as skin,sex: columns of a
+        table. Each group's errors, calibration and accuracy under attack, and how far groups lie apart.
+    positive
+        The class whose true and false positives count by group, by name or number; by default 1 of two, the mean over
+        more.
     limit
         How many pictures at most, drawn by the seed.
     steps
@@ -70,6 +80,7 @@ def audit(
         Where all random numbers come from.
     """
     from ..analysis.audit import read_audit
+    from ..data.groups import with_groups
     from ..report.summary import summary
     from ..runs.audit import Audit, run_audit
     from ..spec import parse_number
@@ -78,8 +89,13 @@ def audit(
     source, network = opened(data_for(data, model)), loading.load(model)
     region = region_for(within, model)
     wanted = tuple(parse_number(part) for part in radii.split(",")) if radii else ()
+    names = tuple(name.strip() for name in groups.split(",") if name.strip()) if groups else ()
+    source = with_groups(source, names) if names else source
+    if not names and any(gate.run == "gap" for gate in gates):
+        raise InputError("a gap between which groups?", "name them with --groups")
     how: Any = {"level": level, "protocol": protocol, "steps": steps, "restarts": restarts}
-    plan = Audit(model, data_for(data, model), region, wanted, **how, limit=limit, seed=seed)
+    how |= {"limit": limit, "seed": seed, "groups": names, "positive": class_number(positive, network)}
+    plan = Audit(model, data_for(data, model), region, wanted, **how)
     extra = tuple(gate.eps for gate in gates if gate.eps and gate.eps not in plan.grid)
     plan = replace(plan, gates=extra)
     out = folder_for(out, "audit", model, plan, loading.told())
@@ -126,10 +142,11 @@ def read_gate(text: str) -> Gate:
     if not found:
         raise SpecError(f"{text!r} is not a gate", 'write it as "pgd@8/255>=0.3" or "clean>=0.9"')
     run, eps, sign, value = found.groups()
-    alone = run in ("clean", "robust")
+    alone = run in ("clean", "robust", "gap")
     if not (alone or run in ("fgsm", "pgd", "random", "worst-random")) or (eps is None) != alone:
         raise SpecError(
-            f"{text!r} is not a gate", "clean>=…, robust>=…, or fgsm, pgd, random, worst-random with @eps"
+            f"{text!r} is not a gate",
+            "clean>=…, robust>=…, gap<=…, or fgsm, pgd, random, worst-random with @eps",
         )
     return Gate(text, run, parse_number(eps) if eps else None, sign == ">=", parse_number(value))
 
@@ -160,6 +177,8 @@ def show(found: "Audited", output: OutputOptions, out: Path) -> None:
     ]
     name = type(found.audit.within).__name__
     output.table(f"accuracy in %, 95 % Wilson intervals, n = {found.n}", [name, *names], rows)
+    if found.subgroups is not None:
+        show_groups(found.subgroups, output)
     spread = found.median_radius
     output.say(
         f"\nclean     {found.clean}\n{'at ' + size_text(found.audit.eps):<9} {found.robust}, after every attack"
@@ -181,3 +200,17 @@ def show(found: "Audited", output: OutputOptions, out: Path) -> None:
         )
         output.say(f"{one.verdict:>7}  {one.method}: {like}")
     output.say(f"\nreport: {out / 'report.html'}")
+
+
+def show_groups(found: "Subgroups", output: OutputOptions) -> None:
+    """The groups by attribute, and what is said of them."""
+    from ..report.subgroups import subgroups_sentence
+
+    for one in found.attributes:
+        rows = [
+            [m.name + (" (few)" if m.few else ""), str(m.n), m.error.brief, m.robust.brief, f"{m.holm:.3f}"]
+            for m in one.members
+        ]
+        header = [one.name, "n", "error", "right under attack", "p, Holm"]
+        output.table("\nin %, with 95 % Wilson intervals", header, rows)
+    output.say(f"\n{subgroups_sentence(found)}")

@@ -17,6 +17,9 @@ SUBJECTS = {
     "shortcuts": "Whether a model uses cues that have nothing to do with a class.",
     "hotspots": "Whether false positives look at an artefact, and go without it.",
     "decision": "One decision on one page: what, how sure, why, what would change it.",
+    "envelope": "Which images a network knows: inside, edge or outside, and why; and whether they drift.",
+    "groups": "A table of errors by group, such as that of Gender Shades: intervals, gaps, and what chance would give.",
+    "slices": "Groups nobody has named on which a model fails, and whether a cue is why.",
     "dimensions": "Whether more dimensions make a classifier easier to fool.",
 }
 

@@ -53,7 +53,14 @@ class Table(Source):
 
     def groups(self, id: str) -> dict[str, str]:
         row = self._row(id)
-        return {name: str(row[name]) for name in self.group_columns or self._words()}
+        return {
+            name: "" if row[name] is None else str(row[name]) for name in self.group_columns or self._words()
+        }
+
+    def columns(self) -> tuple[str, ...]:
+        """Every column that says something else of an image than its path, label and mask."""
+        taken = {self.column, self.label_column, self.mask_column}
+        return tuple(name for name in _read(self.path).column_names if name not in taken)
 
     def _row(self, id: str) -> dict[str, Any]:
         return _rows(self.path, self.column)[id]

@@ -13,6 +13,8 @@ from ..errors import DataError
 from ..runs.work import atomically
 from ..show.chart import Interval, accuracy_curves, distributions, dots, logits_along
 from .cases import case_view
+from .page import check_figures, shown
+from .subgroups import subgroup_sections
 
 CONTROLS = ("random", "worst-random")
 WORST = 20
@@ -31,6 +33,7 @@ def write_report(found: Audited, path: Path, command: str) -> None:
     Raises :class:`DataError` where a control is missing: no figure ships without one.
     """
     check_controls(found)
+    check_figures([figure for section in subgroup_sections(found.subgroups) for figure in section.figures])
     page = _template().render(page_values(found, command))
     atomically(path, lambda draft: draft.write_text(page, encoding="utf-8"))
 
@@ -46,7 +49,7 @@ def check_controls(found: Audited) -> None:
 def _template() -> jinja2.Template:
     loader = jinja2.PackageLoader("unfool.report", "templates")
     environment = jinja2.Environment(loader=loader, autoescape=True, undefined=jinja2.StrictUndefined)
-    environment.filters |= {"percent": percent, "size": size_text}
+    environment.filters |= {"percent": percent, "size": size_text, "shown": shown}
     return environment.get_template("audit.html")
 
 
@@ -74,6 +77,7 @@ def page_values(found: Audited, command: str) -> dict[str, Any]:
         "along_chart": distributions(
             {told: found.along[way] for way, told in ways.items()}, "± size, of equal L2 length"
         ),
+        "subgroups": subgroup_sections(found.subgroups),
         "groups": [group_view(name, rows) for name, rows in found.groups.items()],
         "cases": [case_view(found, case, badges) for case in found.cases],
         "badges": list(badges.values()),

@@ -1,7 +1,7 @@
 """What ``unfool inspect`` found of any subject: figures, numbers and one self-contained page in a folder."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -30,6 +30,8 @@ class Grid(NamedTuple):
     title: str
     header: Sequence[str]
     rows: Sequence[Sequence[str]]
+    grey: Container[int] = ()
+    """Rows that say too little to count."""
 
 
 class Section(NamedTuple):
@@ -69,15 +71,13 @@ def write_page(page: Page, folder: Path, command: str) -> None:
 
     Raises :class:`DataError` where a figure has no control.
     """
-    for figure in page.figures:
-        if not figure.control.strip():
-            raise DataError(f"figure {figure.name!r} has no control", "no figure ships without one")
+    check_figures(page.figures)
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise DataError(f"cannot make {folder}: {error.strerror}", "give another with --out") from None
     for figure in page.figures:
-        _write_figure(figure, folder)
+        write_figure(figure, folder)
     told = {"title": page.title, "sentence": page.sentence, "recipe": page.recipe, **page.numbers}
     text = json.dumps(clean(told), indent=1, allow_nan=False)
     html = _template().render(page=page, command=command)
@@ -85,7 +85,13 @@ def write_page(page: Page, folder: Path, command: str) -> None:
     atomically(folder / "report.html", lambda draft: draft.write_text(html, encoding="utf-8"))
 
 
-def _write_figure(figure: Figure, folder: Path) -> None:
+def check_figures(figures: Sequence[Figure]) -> None:
+    for figure in figures:
+        if not figure.control.strip():
+            raise DataError(f"figure {figure.name!r} has no control", "no figure ships without one")
+
+
+def write_figure(figure: Figure, folder: Path) -> None:
     drawn = figure.drawn
     if isinstance(drawn, str):
         whole = f'<?xml version="1.0" encoding="utf-8"?>\n{drawn}'
@@ -94,7 +100,7 @@ def _write_figure(figure: Figure, folder: Path) -> None:
         atomically(folder / f"{figure.name}.png", lambda draft: draft.write_bytes(encoded(drawn)))
 
 
-def _shown(drawn: str | Image.Image) -> str:
+def shown(drawn: str | Image.Image) -> str:
     """A figure as the page holds it."""
     return drawn if isinstance(drawn, str) else f'<img src="{data_uri(encoded(drawn))}" alt="">'
 
@@ -102,5 +108,5 @@ def _shown(drawn: str | Image.Image) -> str:
 def _template() -> jinja2.Template:
     loader = jinja2.PackageLoader("unfool.report", "templates")
     environment = jinja2.Environment(loader=loader, autoescape=True, undefined=jinja2.StrictUndefined)
-    environment.filters["shown"] = _shown
+    environment.filters["shown"] = shown
     return environment.get_template("inspect.html")

@@ -4,6 +4,7 @@ import math
 from typing import Any
 
 from ..analysis.audit import Audited, Group
+from ..analysis.groups import as_numbers
 from ..analysis.rates import Spread, spread
 from ..analysis.sanity import Sanity
 from ..analysis.verdict import untried
@@ -30,6 +31,7 @@ def summary(found: Audited) -> dict[str, Any]:
             },
             "masking": _masking(found),
             "groups": {name: [_group(row) for row in rows] for name, rows in found.groups.items()},
+            "subgroups": as_numbers(found.subgroups),
             "sanity": [_sanity(one) for one in found.sanity],
             "cases": [
                 {"id": c.id, "kind": c.kind, "label": c.label, "saved_as": c.saved} for c in found.cases

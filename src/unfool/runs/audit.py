@@ -75,6 +75,10 @@ class Audit(Spec):
     limit: Count | None = None
     """How many images at most; None takes all."""
     seed: Natural = 0
+    groups: tuple[str, ...] = ()
+    """Attributes of the data by which images are told apart, one by one and crossed."""
+    positive: Natural | None = None
+    """The class whose true and false positives count by group; by default 1 of two, the mean over more."""
 
     @property
     def eps(self) -> float:
@@ -103,7 +107,7 @@ def population_steps(audit: Audit, ids: Sequence[str], image: Tensor) -> list[St
     )  # so large that every image lies inside
     strong, quicker = (PGD(steps=steps, loss=Margin()) for steps in (audit.steps, -(-audit.steps // 2)))
     steps = [
-        Step("predict", Predict(), ids, within, many),
+        Step("predict", Predict(every=bool(audit.groups)), ids, within, many),
         Step("fgsm", Sweep(one_step(within), grid), ids, within, many),
         Step("pgd", Threshold(audit.strong, grid, audit.eps, quicker), ids, within, many),
         Step("random", Sweep(RandomNoise(), grid), ids, within, many),

@@ -79,7 +79,7 @@ def shortcuts(
         images,
         seed,
     )
-    picture = None if cue is None else _picture(cue, network)
+    picture = None if cue is None else read_cue(cue, network)
     out = folder_for(out, "shortcuts", model, plan, loading.told())
     with output.watching() as watch:
         table = run_shortcuts(plan, network, source, out, watch)
@@ -95,7 +95,7 @@ def _target(name: str | None, network: Any) -> int:
     return number
 
 
-def _picture(path: Path, network: Any) -> Any:
+def read_cue(path: Path, network: Any) -> Any:
     """A picture with its mask as the last channel: [C + 1, H, W]."""
     import torch
     from PIL import Image

@@ -7,6 +7,8 @@ from PIL import Image
 from torch import Tensor
 
 from ...analysis.decision import Evidence, Record
+from ...analysis.groups import LEAST
+from ...analysis.known import Known
 from ...show.grades import badged
 from ...show.heat import map_picture, overlay, spanned
 from ...show.image import enlarged
@@ -32,7 +34,8 @@ LIMITS = (
     "The smallest change is the smallest that was found: a smaller one may exist. Nothing is certified.",
     "A calibrated probability holds on average over cases like those it was calibrated on, not for this case.",
     "Near cases are near in the model's own features, which may hold what has nothing to do with the question.",
-    "The record does not say whether the decision is right, nor whether the case is one that the model is meant for.",
+    "The record does not say whether the decision is right, nor whether the case is one that the model is meant for: "
+    "inside its envelope is what looks, to the model, like what it has learned from, an adversarial image often too.",
 )
 
 
@@ -48,7 +51,13 @@ def sentence(found: Record) -> str:
     )
     flips = [f for f in found.flips if f.found]
     small = f"; a change of {flips[0].size:.3g} in {flips[0].name} makes it {flips[0].label}" if flips else ""
-    return f"The model says {named(found, found.label)}, {sure}{small}."
+    known = found.envelope
+    where = f" The case lies {place(known)} what the model knows." if known and known.status else ""
+    return f"The model says {named(found, found.label)}, {sure}{small}.{where}"
+
+
+def place(known: Known) -> str:
+    return {"inside": "inside", "edge": "on the edge of", "outside": "outside"}[known.status or "inside"]
 
 
 def command(found: Record) -> str:
@@ -63,16 +72,25 @@ def command(found: Record) -> str:
     return shlex.join(parts)
 
 
+def envelope_text(known: Known) -> str:
+    """Its status, the reason, and what the status rests on."""
+    if known.status is None:
+        return known.because
+    far = f"{100 * known.share:.2g} % of {known.n} known images are as far out"
+    return f"{known.status}, because {known.because}; {far}"
+
+
 def _said(found: Record) -> Section:
     order = sorted(range(len(found.logits)), key=lambda k: -found.logits[k])[:5]
     rows = [[named(found, k), f"{found.logits[k]:.4f}"] for k in order]
-    c, warm = found.calibration, found.calibrated
+    c, warm, known = found.calibration, found.calibrated, found.envelope
     told = [
         ["decision", named(found, found.label)],
         ["label in the data", found.known],
         ["probability as the model gives it", f"{100 * found.probability:.2f} %"],
         ["calibrated probability", "none: no --cases were given" if warm is None else f"{100 * warm:.2f} %"],
     ]
+    told += [["envelope", envelope_text(known)]] if known is not None else []
     if c is not None:
         told += [
             ["temperature", f"{c.temperature:.3f}, on {c.n} cases"],
@@ -202,8 +220,9 @@ def _near(found: Record) -> Section:
 
 def _like(found: Record) -> Section:
     rows = [[name, str(r)] for name, r in found.groups.items()]
-    text = "On the half of the cases that judges. Below 30 cases an interval says little."
-    return Section("Cases like this", text, tables=[Grid("", ["cases", "right"], rows)] if rows else [])
+    few = {k for k, r in enumerate(found.groups.values()) if r.n < LEAST}
+    text = f"On the half of the cases that judges. Below {LEAST} cases, in grey, an interval says little."
+    return Section("Cases like this", text, tables=[Grid("", ["cases", "right"], rows, few)] if rows else [])
 
 
 def _hashes(found: Record) -> Section:
@@ -247,6 +266,7 @@ def numbers(found: Record) -> dict[str, object]:
         ],
         "nearest": [{"id": n.id, "label": n.label, "distance": n.distance} for n in found.neighbours],
         "median_distance": found.usual,
+        "envelope": None if found.envelope is None else found.envelope._asdict(),
         "cases_like_this": {name: r.as_dict() for name, r in found.groups.items()},
         "contributions": None
         if c is None
