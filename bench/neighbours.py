@@ -63,7 +63,7 @@ def measured(trial: Trial, rounds: int) -> list[dict[str, Any]]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--rounds", type=int, default=9)
     parser.add_argument("--json", action="store_true")
     asked = parser.parse_args()
     rows = [row for threads in (1, 2) for row in measured(Trial(threads=threads), asked.rounds)]
