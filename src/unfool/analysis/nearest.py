@@ -74,7 +74,7 @@ class Gallery:
 
     def _some(self, queries: Tensor, k: int, same: Tensor | None) -> tuple[Tensor, Tensor]:
         moved = (queries - self.middle.to(queries.dtype)).float()
-        score = product(F.pad(moved, (0, 1), value=1.0), self.shifted)
+        score = product(even(F.pad(moved, (0, 1), value=1.0)), self.shifted)
         if same is not None:
             score = score.masked_fill_(same, -torch.inf)
         best, index = largest(score, min(k + SPARE, score.shape[1]))
@@ -96,6 +96,11 @@ class Gallery:
             square = square.masked_fill(same, torch.inf)
         found = _first(square[None], torch.arange(len(square), device=square.device)[None], k)
         return found[0][0], found[1][0]
+
+
+def even(t: Tensor) -> Tensor:
+    """As many columns as a processor takes at a time, or a multiple."""
+    return F.pad(t, (0, -t.shape[1] % 8))
 
 
 def product(a: Tensor, b: Tensor) -> Tensor:

@@ -10,7 +10,7 @@ from torch import Tensor
 from ..data.base import Source
 from ..data.labels import label_numbers
 from ..errors import InputError
-from ..measures.embed import Embed, EmbedPixels
+from ..measures.embed import Embed, EmbedPixels, looked_into
 from ..measures.sanity import redrawn
 from ..method import Method
 from ..model import Model
@@ -108,25 +108,28 @@ def run_neighbours(
     watch: Watch = unwatched,
 ) -> tuple[Space, Space | None]:
     """The data in all three spaces, and the training data where there are some."""
-    claim(folder, repr(plan), model)
-    methods = {"features": Embed(plan.layer), "pixels": EmbedPixels(), RANDOM: Embed(plan.layer)}
-    ids = chosen(source.ids(), plan.sample, plan.seed)
     if unknown := [i for i in plan.ids if i not in source.ids()]:
         raise InputError(f"{plan.data} has no sample {unknown[0]!r}", f"such as {source.ids()[0]!r}")
-    ids = (*plan.ids, *(i for i in ids if i not in plan.ids))
+    methods = {"features": Embed(plan.layer), "pixels": EmbedPixels(), RANDOM: Embed(plan.layer)}
+    some = chosen(source.ids(), plan.sample, plan.seed)
+    ids = (*plan.ids, *(i for i in some if i not in plan.ids))
+    others = () if training is None else chosen(training.ids(), plan.sample, plan.seed)
+    enough(ids if training is None else others, plan.k + (training is None))
+    looked_into(model)
+    claim(folder, repr(plan), model)
     embedder = Embedder(plan.model, model, plan.seed, folder, watch)
     own = embedder.space(plan.data, source, ids, methods)
     if training is None:
-        return enough(own, plan.k + 1), None
-    others = chosen(training.ids(), plan.sample, plan.seed)
-    return own, enough(embedder.space(plan.training, training, others, methods, "training "), plan.k)
+        enough(own.ids, plan.k + 1)
+        return own, None
+    other = embedder.space(plan.training, training, others, methods, "training ")
+    enough(other.ids, plan.k)
+    return own, other
 
 
-def enough(space: Space, k: int) -> Space:
-    """The same, or an error where there are fewer images than are asked for."""
-    if len(space.ids) < k:
+def enough(ids: Sequence[str], n: int) -> None:
+    """Raise where there are fewer images than are asked for."""
+    if len(ids) < n:
         raise InputError(
-            f"{len(space.ids)} images that can be read are fewer than the {k} that are needed",
-            "more images, or a smaller --k",
+            f"{len(ids)} images are fewer than the {n} that are needed", "more images, or a smaller --k"
         )
-    return space
