@@ -54,9 +54,8 @@ class Gallery:
         moved = (self.vectors - self.middle).float()
         half = moved.square().sum(1, keepdim=True) / 2
         self.most = float(half.max()) * 2
-        self.shifted = torch.cat(
-            [moved, -half], 1
-        )  # times (query, 1): largest where the distance is smallest
+        self.shifted = even(torch.cat([moved, -half], 1))
+        """Times (query, 1) it is largest where the distance is smallest."""
 
     def nearest(self, queries: Tensor, k: int, keys: Keys | None = None) -> Near:
         """The ``k`` nearest to each query [Q, D]."""
