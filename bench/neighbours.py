@@ -2,11 +2,13 @@
 
     python bench/neighbours.py --json > bench/neighbours.json
 
-Both hold their vectors already. Seconds are of the processor, the least of all rounds, in turns.
+Both hold their vectors already. Seconds are of the processor, the least of all rounds, in turns; OMP_NUM_THREADS says on
+how many threads.
 """
 
 import argparse
 import json
+import os
 import sys
 import time
 from collections.abc import Callable
@@ -66,7 +68,8 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=9)
     parser.add_argument("--json", action="store_true")
     asked = parser.parse_args()
-    rows = [row for threads in (1, 2) for row in measured(Trial(threads=threads), asked.rounds)]
+    threads = int(os.environ.get("OMP_NUM_THREADS", torch.get_num_threads()))
+    rows = measured(Trial(threads=threads), asked.rounds)
     if asked.json:
         print(json.dumps(rows, indent=1))
         return
