@@ -24,7 +24,7 @@ HEAVY = {
     "onnxruntime": ["zoo/onnx.py"],
     "pydicom": ["data/dicom.py"],
     "skops": ["zoo/sklearn.py"],
-    "sklearn": ["analysis/spray.py", "samples.py", "zoo/classic.py"],
+    "sklearn": ["analysis/probe.py", "analysis/spray.py", "samples.py", "zoo/classic.py"],
     "timm": ["zoo/timm.py"],
     "torchvision": ["vision.py"],
 }

@@ -20,7 +20,16 @@ QUICK = {
     "hotspots": ["--limit", "200", "--method", "Gradient()"],
     "decision": ["unfool:digits8", "--cases", "unfool:digits8", "--limit", "100"],
     "dimensions": ["--images", "10", "--seeds", "1"],
-    "neighbours": ["unfool:digits8", "--training", "unfool:digits8?split=train", "--limit", "60", "--images", "1"],
+    "probe": ["unfool:digits8", "--shots", "1", "--draws", "2", "--moved", "4", "--layer", "features"],
+    "neighbours": [
+        "unfool:digits8",
+        "--training",
+        "unfool:digits8?split=train",
+        "--limit",
+        "60",
+        "--images",
+        "1",
+    ],
 }
 
 

@@ -13,6 +13,7 @@ SUBJECTS = {
     "shortcuts": "Whether a model uses cues that have nothing to do with a class.",
     "hotspots": "Whether false positives look at an artefact, and go without it.",
     "neighbours": "The nearest images in a network's features, and copies between two sets.",
+    "probe": "How well linear models read the classes off a network, layer by layer.",
     "decision": "One decision on one page: what, how sure, why, what would change it.",
     "dimensions": "Whether more dimensions make a classifier easier to fool.",
 }
