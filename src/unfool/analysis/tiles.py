@@ -60,7 +60,9 @@ def _split(at: Points, rows: int, columns: int) -> Cells:
             continue
         across = wide >= high
         first = (wide if across else high) // 2
-        room, rest = (first * high, (wide - first) * high) if across else (first * wide, (high - first) * wide)
+        room, rest = (
+            (first * high, (wide - first) * high) if across else (first * wide, (high - first) * wide)
+        )
         n = min(room, max(len(some) - rest, round(len(some) * room / (high * wide))))
         order = some[np.argsort(at[some, 0 if across else 1], kind="stable")]
         if across:

@@ -14,7 +14,8 @@ def tsne(x: Tensor, perplexity: float, seed: int, begin: Literal["pca", "random"
         from openTSNE import TSNE  # pyright: ignore[reportMissingTypeStubs]
     except ImportError:
         raise MissingExtra("openTSNE", "maps") from None
-    made: Any = TSNE(
+    maker: Any = TSNE  # it takes fractions, whatever it is annotated as
+    made: Any = maker(
         perplexity=perplexity,
         initialization=begin,
         random_state=seed,
