@@ -14,6 +14,7 @@ SUBJECTS = {
     "hotspots": "Whether false positives look at an artefact, and go without it.",
     "neighbours": "The nearest images in a network's features, and copies between two sets.",
     "probe": "How well linear models read the classes off a network, layer by layer.",
+    "map": "A map of images by what a network makes of them, and how far to trust it.",
     "decision": "One decision on one page: what, how sure, why, what would change it.",
     "dimensions": "Whether more dimensions make a classifier easier to fool.",
 }
