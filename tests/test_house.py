@@ -22,6 +22,8 @@ HEAVY = {
     "matplotlib": ["show/"],
     "nibabel": ["data/nifti.py"],
     "onnxruntime": ["zoo/onnx.py"],
+    "openTSNE": ["analysis/tsne.py"],
+    "pacmap": ["analysis/pacmaps.py"],
     "pydicom": ["data/dicom.py"],
     "skops": ["zoo/sklearn.py"],
     "sklearn": ["analysis/probe.py", "analysis/spray.py", "samples.py", "zoo/classic.py"],

@@ -20,6 +20,7 @@ QUICK = {
     "hotspots": ["--limit", "200", "--method", "Gradient()"],
     "decision": ["unfool:digits8", "--cases", "unfool:digits8", "--limit", "100"],
     "dimensions": ["--images", "10", "--seeds", "1"],
+    "map": ["unfool:digits8", "--limit", "60", "--perplexity", "8", "--seeds", "1"],
     "probe": ["unfool:digits8", "--shots", "1", "--draws", "2", "--moved", "4", "--layer", "features"],
     "neighbours": [
         "unfool:digits8",

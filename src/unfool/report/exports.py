@@ -61,7 +61,7 @@ def columns(found: Charted, paths: Sequence[str]) -> dict[str, Any]:
 
 
 def _write_images(x: Sequence[Tensor], folder: Path) -> list[str]:
-    """Every image as the network sees it; their absolute paths, which other tools open."""
+    """Every image as a file; their absolute paths, which other tools open."""
     digits = len(str(len(x)))
     paths = [(folder / f"{k:0{digits}d}.png").absolute() for k in range(len(x))]
     for path, image in zip(paths, x, strict=True):

@@ -6,6 +6,9 @@ from typing import Literal
 from ..shared import ModelOptions, OutputOptions, data_for, folder_for, opened
 from .shared import finish
 
+SIDE = 128
+"""Pictures of the map have no more pixels a side."""
+
 
 def map(
     model: str = "unfool:digits",
@@ -61,6 +64,7 @@ def map(
         Where all random numbers come from.
     """
     from ...analysis.imagemap import inside, study
+    from ...measures.embed import coarse
     from ...report.exports import write_exports, write_slice
     from ...report.subjects.imagemap import map_page
     from ...runs.imagemap import ImageMap, run_map
@@ -74,7 +78,7 @@ def map(
     with output.watching() as watch:
         found = study(plan, run_map(plan, network, source, out, watch), network, source, out, watch)
     ids = found.mapped.space.ids
-    images = [source.sample(i, network.view or View()).x for i in ids]
+    images = [coarse(source.sample(i, network.view or View()).x[None], SIDE)[0] for i in ids]
     chosen: list[str] = []
     if corners:
         chosen = [i for i, flag in zip(ids, inside(found.shown.view, corners).tolist(), strict=True) if flag]

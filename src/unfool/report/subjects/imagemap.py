@@ -33,7 +33,7 @@ LIMITS = (
     "Distances between clusters mean nothing, nor do their sizes or how dense they are: neighbourhoods are all that "
     "t-SNE keeps, and PaCMAP keeps little more.",
     "Clusters may be made by the method: look whether they are there with other seeds and perplexities.",
-    "What lies beside each other in the map may be far apart indeed: trustworthiness says how often, the seams say where.",
+    "What lies side by side in the map may be far apart indeed: trustworthiness says how often, the seams say where.",
     "A map shows what this layer tells apart, not what there is to be told apart.",
 )
 
@@ -66,8 +66,8 @@ def _map(found: Charted, x: Sequence[Tensor], lasso: Sequence[float]) -> Section
     title = f"{one.name}, seed {one.seed}, {len(x)} images; {NOTHING}"
     return Section(
         "The map",
-        "Each image where the map has it, framed in the colour of its label. The second figure has the same places with "
-        "axes: corners read off it are what --lasso takes.",
+        "Each image where the map has it, framed in the colour of its label. The second figure has the same places "
+        "with axes: corners read off it are what --lasso takes.",
         [
             Figure(
                 "poster",
@@ -114,8 +114,8 @@ def _several(found: Charted) -> Section:
     header = ["map", "seed", "trustworthiness", f"{found.plan.k} nearest kept", "nearest has the label"]
     return Section(
         "Several seeds and perplexities",
-        "Trustworthiness is 1 where all that is near in a map is near indeed, about 0.5 of random places. t-SNE begins at "
-        f"the principal components with the first seed, at random places with the others.{above}",
+        "Trustworthiness is 1 where all that is near in a map is near indeed, about 0.5 of random places. t-SNE begins "
+        f"at the principal components with the first seed, at random places with the others.{above}",
         [
             Figure(
                 "several",
