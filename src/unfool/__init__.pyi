@@ -114,6 +114,8 @@ from .landmarks import Landmark as Landmark
 from .landmarks import Spread as Spread
 from .measures.deletion import Deletion as Deletion
 from .measures.deletion import Insertion as Insertion
+from .measures.embed import Embed as Embed
+from .measures.embed import EmbedPixels as EmbedPixels
 from .measures.faithful import ConfidenceDrop as ConfidenceDrop
 from .measures.faithful import ConfidenceIncrease as ConfidenceIncrease
 from .measures.faithful import Infidelity as Infidelity

@@ -9,6 +9,7 @@ from .base import Source
 from .coco import Coco
 from .embedded import NAMES, Embedded
 from .folder import SUFFIXES, Folder
+from .only import Only
 from .scans import Scans, is_scan, scan_for, scans_in
 from .table import Table
 from .torchvision import TorchvisionData
@@ -19,10 +20,17 @@ def open_data(address: str) -> Source:
 
     DICOM and NIfTI files and folders take ``?as=volume``, ``?window=40,400`` and others of :class:`Scan`.
     A .json of COCO's form has boxes; ``?images=folder`` says where its pictures are, if not beside it.
+    Any of them with ``?only=slice.txt`` is cut to the ids that the file lists, one a line.
 
     Raises :class:`UnknownName` or :class:`DataError` where there is nothing of the kind.
     """
     place, options = split_address(address)
+    only = options.pop("only", None)
+    found = _opened(place, options)
+    return found if only is None else Only(found, only)
+
+
+def _opened(place: str, options: dict[str, str]) -> Source:
     if place.startswith("unfool:"):
         return _embedded(place.removeprefix("unfool:"), options)
     if place.startswith("torchvision:"):
