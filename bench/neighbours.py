@@ -2,8 +2,8 @@
 
     python bench/neighbours.py --json > bench/neighbours.json
 
-Both hold their vectors already. Seconds are of the processor, the least of all rounds, in turns; OMP_NUM_THREADS says on
-how many threads.
+Both hold their vectors already. Seconds are of the processor, the least of all rounds, in turns; OMP_NUM_THREADS says
+on how many threads.
 """
 
 import argparse
