@@ -171,7 +171,7 @@ def test_of_several_lesions_the_one_that_is_meant():
     assert same(one[0][one[0] != 0], torch.full((2,), 0.5))
     given = grad(Segment("mask", at=(0, 1)), 1, net, x, mask=x > 0.5)
     assert given[0].nonzero().tolist() == [[0, 0], [0, 1]]
-    with pytest.raises(InputError, match="no position of class 1 there"):
+    with pytest.raises(InputError, match="no position of class 1 at"):
         grad(Segment(at=(1, 1)), 1, net, x)
     with pytest.raises(InputError, match="positions of the map lie in"):
         grad(Segment(at=(5, 1)), 1, net, x)
@@ -219,10 +219,10 @@ def test_one_pixel_of_every_image():
 LEAVING_OUT: list[tuple[Any, int | None, dict[str, str]]] = [
     (Segment("mask"), 1, {"b": "no position of spot in its mask"}),
     (2 * Segment("mask") - Logit(), 1, {"b": "no position of spot in its mask"}),
-    (Segment("mask", at=(4, 5)), 1, {"a": "no position of spot there", "b": "no position of spot there"}),
+    (Segment("mask", at=(4, 5)), 1, dict.fromkeys("ab", "no position of spot at (4, 5)")),
     (Segment(), 1, {"a": "no position of spot to explain"}),
     (Segment(), None, {}),
-    (Segment(at=(1, 1)), 1, {"a": "no position of spot there", "c": "no position of spot there"}),
+    (Segment(at=(1, 1)), 1, dict.fromkeys("ac", "no position of spot at (1, 1)")),
     (Segment("everywhere"), 1, {}),
     (Landmark(), 1, {}),
     (Landmark(least=0.55), 1, {"a": "spot is nowhere as probable as 0.55"}),

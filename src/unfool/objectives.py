@@ -248,7 +248,7 @@ class Between(Output):
             ours, theirs = (logits.gather(1, index_like(logits, side)) for side in y.unbind(1))
         except RuntimeError:
             raise InputError(
-                f"there are {logits.shape[1]} classes, a pair is of other ones: {y.tolist()[:3]}"
+                f"there are {logits.shape[1]} classes, the pair {y[y.amax(1).argmax()].tolist()} is of others"
             ) from None
         gap = (theirs - ours) / spread_of(logits, 4) if self.ratio else theirs - ours
         return gap.flatten(1).mean(1)

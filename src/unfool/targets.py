@@ -90,7 +90,8 @@ class Segment(Output):
         if self.where == "everywhere":
             return {}
         region = trace[f"{self!r}"]
-        where = "there" if self.at else "to explain" if self.where == "predicted" else "in its mask"
+        where = "in its mask" if self.where == "mask" else "to explain"
+        where = f"at {self.at}" if self.at else where
         reason = f"no position of {{}} {where}" if self.at or of_classes(region) else "its mask is empty"
         return {reason: ~holds(region, y).flatten(1).any(1)}
 
@@ -120,7 +121,8 @@ class Pixel(Output):
         scores = map_of(trace["output"], self)
         if y.ndim != 2 or y.shape[1] != scores.ndim - 1:
             raise InputError(
-                f"a target of Pixel() is a class and {scores.ndim - 2} coordinates for each image, not {list(y.shape)}"
+                f"Pixel() wants a class and {scores.ndim - 2} coordinates of each image",
+                "--target " + ",".join(["3", "20", "30", "40"][: scores.ndim - 1]),
             )
         sides = torch.tensor(scores.shape[1:], device=y.device)
         if ((y < 0) | (y >= sides)).any():

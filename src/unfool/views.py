@@ -28,6 +28,12 @@ class View(Spec):
         """The picture as floats in [0, 1]: [C, H, W]."""
         return as_tensor(np.asarray(self.cut(self.scale(self.recolour(picture)))))
 
+    def numbers(self, picture: Image.Image) -> Tensor:
+        """A picture of whole numbers, such as classes, cut in the same way without mixing them: [1, H, W] int64."""
+        if self.resize:
+            picture = picture.resize(self._scaled(picture.size), Image.Resampling.NEAREST)
+        return torch.from_numpy(np.array(self.cut(picture))).long()[None]
+
     def recolour(self, picture: Image.Image) -> Image.Image:
         grey = picture.mode in ("1", "L", "I", "F", "LA") or picture.mode.startswith("I;16")
         channels = self.channels or (1 if grey else 3)

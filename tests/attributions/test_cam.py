@@ -29,10 +29,10 @@ from unfool.attributions.wrappers import SmoothGrad
 from unfool.errors import InputError, UnknownName
 from unfool.maps import resize
 from unfool.model import Model
-from unfool.objectives import CrossEntropy, Logit, LogProb
+from unfool.objectives import CrossEntropy, Logit, LogProb, Objective
 from unfool.query import Query
 from unfool.rows import Rng
-from unfool.targets import Channel
+from unfool.targets import Channel, Neuron, Segment
 
 A = torch.tensor([[[1.0, 0.5], [0.25, 0.0]], [[0.0, 1.0], [0.5, 0.5]]])
 G = torch.tensor(
@@ -175,6 +175,52 @@ def test_the_layer_by_default_is_the_last_with_positions(method: LayerMap):
     assert found.heat.shape == (3, 1, 4, 4)
     assert found.map.shape == (3, 1, 8, 8)
     assert found.map.min() >= 0
+
+
+HEADS: dict[str, tuple[nn.Module, str]] = {
+    "one convolution": (nn.Sequential(nn.Conv2d(3, 6, 3), nn.ReLU(), nn.Conv2d(6, 4, 1)), "1"),
+    "enlarged": (nn.Sequential(nn.Conv2d(3, 6, 3), nn.Conv2d(6, 4, 1), nn.Upsample(scale_factor=2)), "0"),
+    "learned enlarging": (
+        nn.Sequential(nn.Conv2d(3, 6, 2, 2), nn.ReLU(), nn.Conv2d(6, 4, 1), nn.ConvTranspose2d(4, 4, 2, 2)),
+        "1",
+    ),
+    "in parts": (
+        nn.Sequential(nn.Sequential(nn.Conv2d(3, 6, 3), nn.ReLU()), nn.Sequential(nn.Conv2d(6, 4, 1))),
+        "0",
+    ),
+    "one logit": (nn.Sequential(nn.Conv2d(3, 6, 3), nn.ReLU(), nn.Conv2d(6, 1, 1)), "1"),
+    "as many features as classes": (
+        nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU(), nn.Conv2d(4, 4, 1), nn.ReLU()),
+        "1",
+    ),
+    "nothing before it": (nn.Sequential(nn.Conv2d(3, 4, 3)), "0"),
+}
+
+
+@pytest.mark.parametrize("head", HEADS)
+@pytest.mark.parametrize("objective", [Segment("everywhere"), Logit(), Neuron("output", (2, 2))], ids=repr)
+def test_a_map_of_scores_is_explained_at_the_last_layer_before_it(head: str, objective: Objective):
+    net, layer = HEADS[head]
+    model = Model(net.eval(), outputs="logits")
+    found = GradCAM()(model, X, 1, objective=objective)
+    assert [*model.layers][int(found.notes["layer"][0])] == layer
+    assert found.cost == GradCAM(layer)(model, X, 1, objective=objective).cost
+
+
+def test_a_second_head_that_finishes_later_is_not_what_a_map_of_scores_is_explained_at():
+    class TwoHeads(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.body, self.head, self.other = nn.Conv2d(3, 6, 3), nn.Conv2d(6, 4, 1), nn.Conv2d(6, 5, 1)
+
+        def forward(self, x: Tensor) -> dict[str, Tensor]:
+            features = self.body(x)
+            out = self.head(features)
+            return {"out": out, "other": self.other(features)}
+
+    model = Model(TwoHeads().eval())
+    found = GradCAM()(model, X, 1, objective=Segment("everywhere"))
+    assert [*model.layers][int(found.notes["layer"][0])] == "body"
 
 
 @pytest.mark.parametrize("layer", ["0", "2"])
@@ -513,3 +559,24 @@ def test_the_mode_of_every_module_is_put_back(method: Attribution):
     with pytest.warns(UserWarning, match="training mode"):
         method(Model(net), X)
     assert [module.training for module in net.modules()] == before
+
+
+def test_of_a_map_of_scores_the_layer_is_the_one_it_is_read_off():
+    """Not the answer itself, nor its enlargement: a map of those is the answer once more."""
+    net = nn.Sequential(
+        *(
+            nn.Conv2d(1, 6, 3, padding=1),
+            nn.ReLU(),
+            nn.MaxPool2d(2),
+            nn.Conv2d(6, 8, 3, padding=1),
+            nn.ReLU(),
+        ),
+        *(nn.Conv2d(8, 3, 1), nn.Upsample(scale_factor=2)),
+    )
+    model, x = Model(net.eval()), images(2, 1, 12, 12)
+    found = GradCAM()(model, x, 1, objective=Segment("everywhere"))
+    named = GradCAM("4")(model, x, 1, objective=Segment("everywhere"))
+    assert torch.equal(found.heat, named.heat)
+    several = GradCAM("stages")(model, x, 1, objective=Segment("everywhere"))
+    assert found.heat.shape[2:] == (6, 6)
+    assert several.notes["layer"].shape[0] == 2 if "layer" in several.notes else True

@@ -293,3 +293,25 @@ def test_masks_of_an_npz_are_of_one_thing_or_of_classes_and_must_fit(tmp_path):
     np.savez(tmp_path / "small.npz", x=x, masks=several[:, :3])
     with pytest.raises(DataError, match=r"masks \[2, 3, 5\] do not fit images \[2, 1, 3, 4, 5\]"):
         open_data(str(tmp_path / "small.npz")).ids()
+
+
+def test_maps_of_classes_of_a_table_keep_their_numbers(tmp_path):
+    """What a mask column names is yes or no; classes are never mixed, and 255 is none of them."""
+    picture = np.zeros((8, 12), np.uint8)
+    picture[2:6, 2:6], picture[2:6, 6:10], picture[0] = 5, 15, 255
+    Image.fromarray(picture).save(tmp_path / "classes.png")
+    Image.fromarray(np.full((8, 12, 3), 90, np.uint8)).save(tmp_path / "a.png")
+    Image.fromarray(np.zeros((8, 12, 3), np.uint8)).save(tmp_path / "colour.png")
+    (tmp_path / "t.csv").write_text("path,classes\na.png,classes.png\n")
+    whole = open_data(str(tmp_path / "t.csv")).batch(["a.png"])
+    assert whole.masks is not None
+    assert whole.masks.dtype == torch.int64
+    assert whole.masks.unique().tolist() == [0, 5, 15]
+    assert whole.groups == {}
+    small = open_data(str(tmp_path / "t.csv")).batch(["a.png"], View(resize=4, crop=4))
+    assert small.masks is not None
+    assert small.masks.shape == (1, 1, 4, 4)
+    assert set(small.masks.unique().tolist()) <= {0, 5, 15}
+    (tmp_path / "t.csv").write_text("path,classes\na.png,colour.png\n")
+    wrong = open_data(str(tmp_path / "t.csv")).batch(["a.png"])
+    assert "one number a pixel, not RGB" in wrong.errors["a.png"]

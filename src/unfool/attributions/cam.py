@@ -27,7 +27,8 @@ class LayerMap(Attribution, ABC):
 
     layer: str | tuple[str, ...] = "auto"
     """A layer's name, or several, whose maps are each divided by their largest value and averaged. "auto" is the
-    last layer with positions that the score depends on, "stages" the last of each size, "all" every convolution."""
+    last layer with positions that the score depends on, of a map of scores the last before it; "stages" the last of
+    each size, "all" every convolution."""
     grid: tuple[int, ...] = ()
     """Height and width of a layer's tokens where their number does not tell."""
 

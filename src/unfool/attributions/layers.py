@@ -38,10 +38,32 @@ def chosen_layers(query: Query, x: Tensor, layer: str | tuple[str, ...]) -> tupl
 def connected_layer(query: Query, x: Tensor) -> str:
     """The last layer with positions on which the score depends."""
     last = query.model.last_spatial_layer(x)
+    if _of_maps(query):
+        return _telling(query, _connected(query, x))[-1]
     if "output" in query.objective.reads and not query.model.spatial_layers(x)[last].last:
         return last  # of maps with channels first nothing is ever cut off but by the network's own hand
     found = connected_layers(query, x)
     return last if last in found or not found else _telling(query, found)[-1]
+
+
+def _of_maps(query: Query) -> bool:
+    """Whether the question is about an answer that is a map of scores; the network has answered before."""
+    return "output" in query.objective.reads and bool(query.model.maps)
+
+
+def _before_answer(query: Query, layers: list[str], x: Tensor) -> list[str]:
+    """The layers that a map of scores is read off: without those at the end that have a channel for each class.
+
+    They are the answer, or on its way to the image's size. Where nothing else is left, all.
+    """
+    grids = query.model.spatial_layers(x)
+    channels = query.model.observe(
+        x[:1], {name: lambda out, grid=grids[name]: grid.maps(out).shape[1] for name in layers}
+    )
+    kept = list(layers)
+    while kept and channels[kept[-1]] in (1, query.model.width):
+        kept.pop()
+    return kept or layers
 
 
 def _telling(query: Query, layers: list[str]) -> list[str]:
@@ -69,6 +91,8 @@ def _all(query: Query, x: Tensor) -> tuple[str, ...]:
 
 def _connected(query: Query, x: Tensor) -> list[str]:
     grids = query.model.spatial_layers(x)
+    if _of_maps(query):
+        return _before_answer(query, connected_layers(query, x) or [*grids], x)
     if "output" in query.objective.reads and not any(grid.last for grid in grids.values()):
         return [*grids]
     return connected_layers(query, x) or [query.model.last_spatial_layer(x)]

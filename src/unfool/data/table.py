@@ -18,6 +18,9 @@ from .folder import open_picture, read_picture
 from .remembered import remembered
 from .scans import Scan, is_nifti, is_scan, read_scan
 
+NOTHING = 255
+"""What a pixel of a map of classes says that belongs to none."""
+
 
 class Table(Source):
     """A csv or parquet file with a column of paths, beside which relative ones are found."""
@@ -26,6 +29,8 @@ class Table(Source):
     column: str = "path"
     label_column: str = "label"
     mask_column: str = "mask"
+    class_column: str = "classes"
+    """Of pictures whose values are classes, 255 none; what the mask column names is yes where it is not black."""
     group_columns: tuple[str, ...] = ()
     """By default every other column of few different words."""
     scan: Scan = Scan()
@@ -45,6 +50,9 @@ class Table(Source):
             found, drawn = Sample(read_picture(home / id, view)), None
         if mask is not None and drawn is None:
             found.mask = _fitting(_mask(mask, view), found.x, mask)
+        elif map_of_classes := row.get(self.class_column):
+            place = home / str(map_of_classes)
+            found.mask = _fitting(_classes(place, view), found.x, place)
         return found
 
     def label(self, id: str) -> str | int | None:
@@ -59,14 +67,14 @@ class Table(Source):
 
     def columns(self) -> tuple[str, ...]:
         """Every column that says something else of an image than its path, label and mask."""
-        taken = {self.column, self.label_column, self.mask_column}
+        taken = {self.column, self.label_column, self.mask_column, self.class_column}
         return tuple(name for name in _read(self.path).column_names if name not in taken)
 
     def _row(self, id: str) -> dict[str, Any]:
         return _rows(self.path, self.column)[id]
 
     def _words(self) -> tuple[str, ...]:
-        taken = {self.column, self.label_column, self.mask_column}
+        taken = {self.column, self.label_column, self.mask_column, self.class_column}
         return tuple(name for name in _few_words(self.path) if name not in taken)
 
 
@@ -75,6 +83,15 @@ def _mask(path: Path, view: View) -> torch.Tensor:
     with open_picture(path) as picture:
         drawn = Image.fromarray(((np.asarray(picture.convert("L")) > 0) * 255).astype(np.uint8))
         return View(view.resize, view.crop, 1)(drawn) > 0.5
+
+
+def _classes(path: Path, view: View) -> torch.Tensor:
+    """A map of classes cut as its picture is, nothing where it says 255: [1, H, W] int64."""
+    with open_picture(path) as picture:
+        if picture.mode not in ("L", "P", "I", "I;16"):
+            raise DataError(f"{path}: a map of classes has one number a pixel, not {picture.mode}")
+        found = view.numbers(picture)
+    return found.where(found != NOTHING, 0)
 
 
 def _fitting(mask: torch.Tensor, x: torch.Tensor, path: Path) -> torch.Tensor:
