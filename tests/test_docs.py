@@ -46,7 +46,7 @@ FEW = {
     "units": "--limit 12",  # it keeps nine of each
     "templates": "--limit 400",  # some of each class to learn from and to judge on
     "slices": "--limit 240",
-    "envelope": "--limit 240",
+    "envelope": "--limit 1000",
     "filters": "",
     "field": "",
 }
