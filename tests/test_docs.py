@@ -47,6 +47,9 @@ FEW = {
     "templates": "--limit 400",  # some of each class to learn from and to judge on
     "slices": "--limit 240",
     "envelope": "--limit 1000",
+    "neighbours": "--limit 60",
+    "probe": "--limit 300",
+    "map": "--limit 120",
     "filters": "",
     "field": "",
 }

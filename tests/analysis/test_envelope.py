@@ -185,7 +185,11 @@ def test_the_page_tells_strange_images_apart_and_its_controls_cannot(capsys, tmp
     ("arguments", "said", "hint"),
     [
         (["unfool:digits8", "--limit", "50"], "are too few", "at least 60 of each"),
-        (["unfool:digits8", "--alarm", "0.0001"], "nothing can be called outside at a false-alarm rate of 0.0001", "more images"),
+        (
+            ["unfool:digits8", "--alarm", "0.0001"],
+            "nothing can be called outside at a false-alarm rate of 0.0001",
+            "more images",
+        ),
         (["unfool:digits8", "--envelope", "none.safetensors"], "cannot read the envelope", "writes one"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
