@@ -46,7 +46,10 @@ FEW = {
     "units": "--limit 12",  # it keeps nine of each
     "templates": "--limit 400",  # some of each class to learn from and to judge on
     "slices": "--limit 240",
-    "envelope": "--limit 240",
+    "envelope": "--limit 1000",
+    "neighbours": "--limit 60",
+    "probe": "--limit 300",
+    "map": "--limit 120",
     "filters": "",
     "field": "",
 }

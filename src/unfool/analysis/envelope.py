@@ -146,14 +146,20 @@ def p_values(known: Tensor, scores: Tensor) -> Tensor:
     return (1 + n - below).double() / (n + 1)
 
 
+def finest(known: Envelope) -> float:
+    """The smallest rate of false alarms that so many known images can hold: that of an image further out than all."""
+    n = known.known.shape[1]
+    beyond = torch.searchsorted(known.least, torch.tensor([1 / (n + 1)], dtype=known.least.dtype), right=True)
+    return (1 + int(beyond)) / (n + 1)
+
+
 def judge(known: Envelope, model: Model, x: Tensor, alarm: float = 0.01, edge: float | None = None) -> Judged:
     """Outside where at most ``alarm`` of known images are as far outside by one score, edge below ``edge``."""
     n, edge = known.known.shape[1], min(0.5, 5 * alarm) if edge is None else edge
-    if alarm < 1 / (n + 1):
-        need = int(1 / alarm)
+    if alarm < (least := finest(known)):
         raise InputError(
-            f"a false-alarm rate of {alarm:g} needs {need} images to calibrate on, there are {n}",
-            f"a rate of {1 / (n + 1):.2g} or more, or more images",
+            f"with {n} images to calibrate on nothing can be called outside at a false-alarm rate of {alarm:g}",
+            f"a rate of {least:.2g} or more, or more images",
         )
     features, logits = asked(model, x)
     p = p_values(known.known, outside(known, features, logits))
