@@ -21,6 +21,7 @@ SEARCHED = ("stages", "all")
 """What stands for several layers."""
 INNER = (nn.Linear, nn.Identity, nn.Softmax, Dropout)
 """What an attention is made of: queries, keys and values, of which each tells only a part, and its weights."""
+RECTIFIERS = (nn.ReLU, nn.ReLU6, nn.LeakyReLU, nn.GELU, nn.SiLU, nn.Hardswish)
 NORMS = (nn.LayerNorm, nn.GroupNorm, BatchNorm)
 
 
@@ -54,14 +55,19 @@ def _of_maps(query: Query) -> bool:
 def _before_answer(query: Query, layers: list[str], x: Tensor) -> list[str]:
     """The layers that a map of scores is read off: without those at the end that have a channel for each class.
 
-    They are the answer, or on its way to the image's size. Where nothing else is left, all.
+    They are the answer, or on its way to the image's size, back to what no answer could be: a normalisation or a
+    rectifier before the convolution that makes it. Where nothing else is left, all.
     """
     grids = query.model.spatial_layers(x)
     channels = query.model.observe(
         x[:1], {name: lambda out, grid=grids[name]: grid.maps(out).shape[1] for name in layers}
     )
-    kept = list(layers)
+    kept, made = list(layers), False
     while kept and channels[kept[-1]] in (1, query.model.width):
+        module = query.model.layers[kept[-1]]
+        if made and isinstance(module, (*NORMS, *RECTIFIERS)):
+            break  # features, as many as there are classes
+        made = made or isinstance(module, (Convolution, nn.Linear))
         kept.pop()
     return kept or layers
 
