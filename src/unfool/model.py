@@ -176,6 +176,7 @@ class Model:
                 raise _Again from error
             reason = str(error).split("\n")[0] or type(error).__name__
             hint = "is it for pictures? ?as=slices gives those of a medical file" if x.ndim > 4 else ""
+            hint = "a series has several frames, this has one" if x.ndim == 5 and x.shape[2] == 1 else hint
             raise InputError(
                 f"{self.name} fails on images of shape {list(x.shape)}: {reason}", hint
             ) from error

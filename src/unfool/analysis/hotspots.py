@@ -9,7 +9,7 @@ from ..attributions.gradient import Gradient
 from ..data.base import Source
 from ..errors import InputError
 from ..measures.places import hot
-from ..method import Method
+from ..method import Method, Question
 from ..model import Model
 from ..rows import Batch, stable_number
 from ..runs.begin import ids_where
@@ -17,6 +17,7 @@ from ..runs.hotspots import Found, Hotspots
 from ..scores import mean_scores
 from .edits import Edit, predicted, remove
 from .rates import Mean, Rate, mean_of, rate
+from .sanity import Badge, badges
 
 
 class Spot(NamedTuple):
@@ -60,8 +61,12 @@ class Reviewed(NamedTuple):
     """The mean probability of the finding as such, without the artefact, and of the control."""
     positive: Case | None
     false: tuple[Case, ...]
+    badges: tuple[Badge, ...]
+    """Of each method."""
 
 
+JUDGED = 8
+"""How many false positives a map's badge is judged by."""
 NAMES = {True: "positive", False: "negative"}
 
 
@@ -96,7 +101,14 @@ def review(plan: Hotspots, found: Found, model: Model, source: Source) -> Review
         edits,
         {name: _scores(plan, model, edit) for name, edit in edits.items()},
         *_cases(plan, model, shown, heat, rows, ~wrong),
+        _badges(plan, model, shown[rows]),
     )
+
+
+def _badges(plan: Hotspots, model: Model, false: Batch) -> tuple[Badge, ...]:
+    """Whether each method's maps of the false positives depend on what the network learned."""
+    question = Question(model, None, plan.target, plan.seed)
+    return tuple(badges(plan.methods, question, false[torch.arange(min(len(false), JUDGED))]))
 
 
 def _near(batch: Batch, tolerance: int) -> Tensor:

@@ -151,7 +151,8 @@ def _deletion(seen: Seen) -> Section:
 
 
 def told(mean: Mean) -> str:
-    return f"{mean.mean:.2f} ({mean.low:.2f} to {mean.high:.2f})"
+    value, low, high = (round(v, 2) + 0.0 for v in (mean.mean, mean.low, mean.high))  # never "-0.00"
+    return f"{value:.2f} ({low:.2f} to {high:.2f})"
 
 
 def numbers(one: Deleted) -> dict[str, object]:

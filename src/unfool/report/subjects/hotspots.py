@@ -1,9 +1,13 @@
 """The page on false positives: where their hot spots are, and what is left of them without the artefact."""
 
+from collections.abc import Sequence
+
 from PIL import Image
 
 from ...analysis.hotspots import Case, Reviewed
 from ...analysis.rates import Mean, Rate
+from ...analysis.sanity import Badge
+from ...show.grades import badged
 from ...show.heat import overlay, spanned
 from ...show.lines import Series, lines
 from ...show.pixels import circled
@@ -56,8 +60,9 @@ def _groups(found: Reviewed) -> Section:
 def _pictures(found: Reviewed) -> Section:
     return Section(
         "A positive case and false ones",
-        "The circle is the strongest position of each map. Under the last two, the probability of the finding without "
-        "the artefact, and with the same shape taken out elsewhere.",
+        "The circle is the strongest position of each map; its band says whether such maps depend on what the network "
+        "learned. Under the last two, the probability of the finding without the artefact, and with the same shape "
+        "taken out elsewhere.",
         [
             Figure(
                 "cases",
@@ -69,19 +74,23 @@ def _pictures(found: Reviewed) -> Section:
     )
 
 
+SIDE = 144
+"""How wide a picture is: enough for the words of a badge."""
+
+
 def cases(found: Reviewed) -> Image.Image:
     titles = ["image", *(type(m).__name__ for m in found.plan.methods), "artefact out", "control"]
     rows = [("positive", found.positive)] if found.positive else []
     every = [*rows, *((f"false {k + 1}", case) for k, case in enumerate(found.false))]
-    return sheet(titles, [(name, _row(case)) for name, case in every], side=128)
+    return sheet(titles, [(name, _row(case, found.badges)) for name, case in every], side=SIDE)
 
 
-def _row(case: Case) -> list[Cell]:
+def _row(case: Case, signs: Sequence[Badge]) -> list[Cell]:
     told = [f"{100 * p:.0f} %" for p in case.chance]
     marked = case.image.mean(0, keepdim=True)
     maps = [
-        Cell(circled(overlay(marked, heat), hot), [spanned(heat)])
-        for heat, hot in zip(case.maps, case.hot, strict=True)
+        Cell(badged(circled(overlay(marked, heat), hot), sign.verdict, sign.brief, SIDE), [spanned(heat)])
+        for heat, hot, sign in zip(case.maps, case.hot, signs, strict=True)
     ]
     changed = bool(case.mask.any())
     return [
@@ -168,6 +177,7 @@ def _points(d: tuple[float, float, float]) -> str:
 
 def numbers(found: Reviewed) -> dict[str, object]:
     return {
+        "badges": {sign.method: sign.as_dict() for sign in found.badges},
         "groups": {name: r.as_dict() for name, r in found.groups.items()},
         "artefact_area": found.area._asdict(),
         "hot_spots": {s.name: {"hit": s.hit.as_dict(), "overlap": s.overlap._asdict()} for s in found.spots},
