@@ -63,7 +63,9 @@ def _given_sentence(found: Studied) -> str:
         return ""
     parted = found.found_given
     seen = (
-        "" if parted is None else f" (its share differs by up to {100 * parted:.0f} points between clusters)"
+        ""
+        if parted is None
+        else f" (the share of images that the data mark differs by up to {100 * parted:.0f} points between clusters)"
     )
     put = one.inserted.changed
     return (
