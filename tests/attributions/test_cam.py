@@ -201,6 +201,9 @@ HEADS: dict[str, tuple[nn.Module, str]] = {
 @pytest.mark.parametrize("objective", [Segment("everywhere"), Logit(), Neuron("output", (2, 2))], ids=repr)
 def test_a_map_of_scores_is_explained_at_the_last_layer_before_it(head: str, objective: Objective):
     net, layer = HEADS[head]
+    with torch.no_grad():
+        for weight in net.parameters():
+            weight.abs_()  # positive throughout: no rectifier of the head is shut by chance
     model = Model(net.eval(), outputs="logits")
     found = GradCAM()(model, X, 1, objective=objective)
     assert [*model.layers][int(found.notes["layer"][0])] == layer
