@@ -34,7 +34,7 @@ COMMANDS = [
 
 
 def on_card(method: Attack | Attribution, seed: int = 0) -> torch.Tensor:
-    return found(method, model=Model(residual().double(), device=CARD), y=labels(), seed=seed)
+    return found(method, model=Model(residual().double().to(CARD)), y=labels(), seed=seed)
 
 
 @each
@@ -78,7 +78,7 @@ STEPPED = [m for m in ATTACKS if type(m).__name__ in ("PGD", "APGD", "DDN", "FMN
 @pytest.mark.parametrize("method", STEPPED, ids=repr)
 def test_an_attack_waits_for_the_card_a_few_times_a_step_at_most(method: Any):
     """Once to see who has finished, so that those leave; what one step does is never held up within."""
-    net = Model(residual(), device=CARD)
+    net = Model(residual().to(CARD))
     x, y = X.float().to(CARD), model()(X).argmax(1).to(CARD)
     few, many = (dataclasses.replace(method, steps=k) for k in (10, 30))
     spent = [waits(lambda m=m: m(net, x, y, within=Linf(1e-4))) for m in (few, many)]
@@ -87,7 +87,7 @@ def test_an_attack_waits_for_the_card_a_few_times_a_step_at_most(method: Any):
 
 @pytest.mark.parametrize("method", [a for a in ATTRIBUTIONS if "samples" in repr(a)][:6], ids=repr)
 def test_an_attribution_of_many_passes_does_not_wait_for_each(method: Attribution):
-    net = Model(residual(), device=CARD)
+    net = Model(residual().to(CARD))
     x, y = X.float().to(CARD), labels().to(CARD)
     method(net, x, y)
     assert waits(lambda: method(net, x, y)) < 40
