@@ -26,6 +26,7 @@ HEAVY = {
     "pacmap": ["analysis/pacmaps.py"],
     "pydicom": ["data/dicom.py"],
     "skops": ["zoo/sklearn.py"],
+    "ray": ["runs/ship.py"],
     "sklearn": [
         "analysis/drift.py",
         "analysis/envelope.py",

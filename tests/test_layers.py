@@ -11,7 +11,7 @@ LAYERS = (
     "errors",
     "options",
     "spec",
-    "answers blackbox borrow boxes checks derivatives dress grids hooks maps outputs rows samples scores",
+    "answers blackbox borrow boxes checks derivatives dress grids hooks maps memory outputs rows samples scores",
     "segments straight views vision",
     "fast partial phantoms region scenes transforms",
     "fills framing model regions",

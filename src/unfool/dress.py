@@ -37,8 +37,12 @@ class Dress(NamedTuple):
         centre, spread = (torch.as_tensor(v, dtype=torch.float64, device=place) for v in (mean, std))
         scale, offset = torch.broadcast_tensors((high - low) / spread, (low - centre) / spread)
         changes = bool((offset != 0).any() or (scale != 1).any())
-        convolves = any(isinstance(module, nn.Conv2d) for module in net.modules())
-        return cls(place, first.dtype, scale, offset if changes else None, convolves and place.type == "cpu")
+        return cls(place, first.dtype, scale, offset if changes else None, _last(net, place))
+
+    def on(self, net: nn.Module, device: torch.device) -> "Dress":
+        """The same on another device, where the network is now."""
+        offset = None if self.offset is None else self.offset.to(device)
+        return Dress(device, self.dtype, self.scale.to(device), offset, _last(net, device))
 
     def of_precision(self, net: nn.Module) -> "Dress":
         """The same for another network."""
@@ -80,3 +84,7 @@ def _checked(place: torch.device, net: nn.Module) -> torch.device:
             f"the network is on {home}, not on {place}", f"net.to({str(place)!r}), then Model(net)"
         )
     return place
+
+
+def _last(net: nn.Module, device: torch.device) -> bool:
+    return device.type == "cpu" and any(isinstance(module, nn.Conv2d) for module in net.modules())

@@ -21,6 +21,7 @@ from .errors import AccessError, InputError, UnfoolError, UnknownName
 from .fast import filters_of, inference_copy
 from .grids import Grid, grids_of
 from .hooks import Call, Enough, first_outputs, observed_calls
+from .memory import out_of_memory
 from .outputs import Outputs, as_logits, as_scores, mean_logits, told_outputs
 from .partial.changed import Changed, plain
 from .views import View
@@ -168,9 +169,11 @@ class Model:
         try:
             given = x.mapped(self._dress) if isinstance(x, Changed) else self._dress(x)
             out = plain(as_scores(self.net(given)))
-        except (UnfoolError, Enough, MemoryError, torch.OutOfMemoryError):
+        except (UnfoolError, Enough):
             raise
         except Exception as error:  # whatever a network of the user's own raises
+            if out_of_memory(error):
+                raise
             if self._dress.channels_last and "contiguous" in str(error):  # as Tensor.view says
                 self._dress = self._dress._replace(channels_last=False)
                 raise _Again from error

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 from .film import draw_films
 from .pictures import Shown, panels, right_text, run_over
+from .running import RunOptions
 from .searches import counted, draw_classes, few_pixels, pixel_panels
 from .shared import Job, ModelOptions, OutputOptions, class_number, folder_for, region_for
 
@@ -30,7 +31,7 @@ def attack(
     film: int = 0,
     seed: int = 0,
     loading: ModelOptions = ModelOptions(),  # noqa: B008  frozen
-    output: OutputOptions = OutputOptions(),  # noqa: B008  frozen
+    output: RunOptions = RunOptions(),  # noqa: B008  frozen
 ) -> None:
     """Look for changed pictures that a model gets wrong.
 
@@ -127,14 +128,14 @@ def attack_each(how: "Attack", job: Job, pictures: int, film: int) -> None:
 
 
 def name_of(table: "Table", row: int, column: str, model: "Model") -> str:
-    return model.label_name(int(table[column][row]))
+    return model.label_name(int(table.at(column, row)))
 
 
 def outcome(table: "Table", row: int) -> str:
     """Whether an image is fooled, in a word or two."""
-    if table["started"][row]:
+    if table.at("started", row):
         return "already"
-    return "no start" if table["no_start"][row] else "yes" if table["success"][row] else "no"
+    return "no start" if table.at("no_start", row) else "yes" if table.at("success", row) else "no"
 
 
 def report(shown: Shown, output: OutputOptions) -> None:
@@ -145,7 +146,7 @@ def report(shown: Shown, output: OutputOptions) -> None:
     done, kept = (rate(table[name][fair].bool()) for name in ("success", "success_saved"))
     rows = [
         [table.ids[r], name_of(table, r, "label", shown.model), f"{float(table['confidence'][r]):.3f}"]
-        + [f"{float(table[n][r]):.4g}" for n in ("linf", "l2", "l0", "queries")]
+        + [f"{float(table.at(n, r)):.4g}" for n in ("linf", "l2", "l0", "queries")]
         + [outcome(table, r)]
         for r in shown.rows
     ]

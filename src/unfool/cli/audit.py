@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple
 from cyclopts import Parameter
 
 from ..errors import InputError, SpecError
+from .running import RunOptions
 from .shared import ModelOptions, OutputOptions, class_number, data_for, folder_for, opened, region_for
 
 if TYPE_CHECKING:
@@ -35,7 +36,7 @@ def audit(
     restarts: int = 3,
     seed: int = 0,
     loading: ModelOptions = ModelOptions(),  # noqa: B008  frozen
-    output: OutputOptions = OutputOptions(),  # noqa: B008  frozen
+    output: RunOptions = RunOptions(),  # noqa: B008  frozen
 ) -> int:
     """How easily a model is fooled, and what it looks at: one report.
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from importlib.metadata import version
 from typing import NoReturn
 
-from ..errors import UnfoolError, UnknownName
+from ..errors import Unfinished, UnfoolError, UnknownName
 
 VERBS = {
     "audit": "How easily a model is fooled, and what it looks at: one report.",
@@ -40,6 +40,8 @@ def run(arguments: list[str]) -> int:
         return _called(arguments)
     except UnfoolError as error:
         return _say(str(error), error.hint)
+    except Unfinished:  # as has been said
+        return 0
     except KeyboardInterrupt:
         _say("stopped; what was done is kept", "the same command goes on from there")
         return 130

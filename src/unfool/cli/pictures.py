@@ -67,7 +67,7 @@ def run_over(recipe: "Recipe", model: "Model", folder: Path, output: OutputOptio
         raise InputError(f"--pictures must be 0 or more, not {pictures}")
     source = opened(recipe.data)
     with output.watching() as watch, watch(type(recipe.method).__name__, len(source.ids())) as progress:
-        table = run_recipe(recipe, model, source, folder, progress)
+        table = run_recipe(recipe, model, source, folder, progress, together=False)
     if len(table.errors) == len(table):
         raise DataError(f"none of the {len(table)} samples can be used: {next(iter(table.errors.values()))}")
     rows = [r for r, fine in enumerate(table.readable.tolist()) if fine][:pictures]
@@ -82,10 +82,10 @@ def panels(shown: Shown, k: int) -> list[tuple[str, Any]]:
     """
     from ..views import from_uint8
 
-    image, found = shown.batch.x[k], from_uint8(shown.table["adversarial"][shown.rows[k]])
+    image, found = shown.batch.x[k], from_uint8(shown.table.at("adversarial", shown.rows[k]))
     change, row = found - image, shown.rows[k]
     before, after = (sure_of(shown.model, x) for x in (image, found))
-    lost = shown.table["success"][row] and not shown.table["success_saved"][row]
+    lost = shown.table.at("success", row) and not shown.table.at("success_saved", row)
     return [
         (before, image),
         ("signs of the change", 0.5 + change.sign() / 2),

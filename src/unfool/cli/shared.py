@@ -74,14 +74,15 @@ class ModelOptions:
 
     def _loaded(self, address: str) -> "Model":
         from ..outputs import Outputs
+        from ..runs.ranks import own_device
         from ..spec import parse
         from ..views import View
         from ..zoo.address import load
 
         if self.outputs not in (None, *get_args(Outputs)):
             raise InputError(f"--outputs must be logits, probabilities or values, not {self.outputs}")
-        view = parse(self.view, View) if self.view else None
-        how = {"classes": self.classes, "device": self.device, "fast": self.fast, "trust": self.trust}
+        view, device = parse(self.view, View) if self.view else None, own_device(self.device)
+        how = {"classes": self.classes, "device": device, "fast": self.fast, "trust": self.trust}
         return load(address, view=view, outputs=self.outputs, **how)  # pyright: ignore[reportArgumentType]
 
     def told(self) -> str:

@@ -1,6 +1,6 @@
 """Runs over a few images that are looked at closely: along lines, in planes, under several norms."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from ..attacks.base import Attack
@@ -18,7 +18,7 @@ from ..spec import Count, Natural, Positive, Spec
 from .begin import Step, Watch, at_once, chosen, claim, first_image, ids_where, unwatched
 from .recipe import Recipe
 from .table import Table, read_table
-from .work import Part, answered, work
+from .work import asking, work
 
 
 class Directions(Spec):
@@ -129,11 +129,6 @@ class _Runner:
         )
         place = self.folder / "parts" / step.name
         with self.watch(step.name, len(step.ids)) as progress:
-            work(repr(recipe), place, step.ids, self._rows(step), chunk=step.chunk, progress=progress)
+            rows = asking(step.method, Question(self.model, step.within, seed=self.seed), self.source)
+            work(repr(recipe), place, step.ids, rows, chunk=step.chunk, progress=progress)
         return read_table(place)
-
-    def _rows(self, step: Step) -> Callable[[Sequence[str]], Part]:
-        question = Question(self.model, step.within, seed=self.seed)
-        return lambda ids: answered(
-            step.method, question, self.source.batch(ids, self.model.view, self.model.classes)
-        )

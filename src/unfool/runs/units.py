@@ -16,7 +16,8 @@ from ..method import Columns
 from ..model import Model
 from ..spec import Count, Natural, Spec
 from .begin import Watch, at_once, chosen, claim, first_image, unwatched
-from .work import Part, atomically, read_part, work
+from .parts import Part, read_part
+from .work import atomically, work
 
 
 class Looking(Spec):
