@@ -65,7 +65,7 @@ def run_train(
     if ranks.first:
         for name in (SO_FAR, BEST):
             (folder / name).unlink(missing_ok=True)
-    return read_log(folder)
+    return ranks.from_first(read_log(folder) if ranks.first else None)
 
 
 def read_log(folder: Path) -> Log:

@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 
 from ..attacks.base import Attack
-from ..attacks.gradient import PGD
+from ..attacks.gradient import FGSM, PGD
 from ..errors import InputError
 from ..objectives import Goal, Objective, Trace
 from ..spec import Positive
@@ -36,6 +36,15 @@ def divergence(log_p: Tensor, log_q: Tensor) -> Tensor:
     return (log_p.exp() * (log_p - log_q)).sum(1)
 
 
+def check_start(attack: Attack) -> None:
+    """Raise where an attack begins at the image: the divergence has no slope there but what rounding leaves."""
+    if (isinstance(attack, PGD) and not attack.random_start) or (isinstance(attack, FGSM) and not attack.start):
+        raise InputError(
+            f"{attack!r} begins at the image, where the divergence has no slope",
+            "begin at random: PGD(random_start=True) or FGSM(start=0.5)",
+        )
+
+
 class Trades(Against):
     """Cross-entropy of the images, and how far the prediction can be moved (Zhang et al., 2019, arXiv:1901.08573).
 
@@ -50,16 +59,11 @@ class Trades(Against):
     """How the network stands while it is attacked: as in the authors' code."""
 
     def seen(self, pupil: Pupil, part: Part) -> Tensor:
+        check_start(self.attack)
         with pupil.standing(self.mode), torch.no_grad():
             believed = pupil.model.trace(part.x)["output"].log_softmax(1)
         pupil.spent.update(forward=len(part.x))
-        found = self.found(pupil, part, _Apart(), fixed={BELIEVED: believed})
-        if torch.equal(found, part.x):
-            raise InputError(
-                f"{self.attack!r} moves no image: the divergence has no slope where it begins",
-                "begin at random: PGD(random_start=True) or FGSM(start=0.5)",
-            )
-        return found
+        return self.found(pupil, part, _Apart(), fixed={BELIEVED: believed})
 
     def losses(self, pupil: Pupil, part: Part, seen: Tensor) -> Tensor:
         as_is, moved = pupil.logits(part.x), pupil.logits(seen)
