@@ -1,5 +1,7 @@
 """A training in a folder: judged after every epoch, killed after any update it ends in the same bytes."""
 
+from collections.abc import Generator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -56,13 +58,31 @@ def course(method: Training = Madry(PGD(steps=2)), **how: Any) -> Course:  # noq
     return Course(Train(method, **how), "m", "d", Linf(0.1), judge=PGD(steps=2), **more)
 
 
-def run(folder: Path, wanted: Course, net: nn.Module | None = None, source: Source | None = None, **how: Any) -> Log:
+def run(
+    folder: Path, wanted: Course, net: nn.Module | None = None, source: Source | None = None, **how: Any
+) -> Log:
     how = {"every": 1} | how
     return run_train(wanted, Model(conv() if net is None else net), source or _Thirty(), None, folder, **how)
 
 
 def bytes_of(folder: Path) -> dict[str, bytes]:
     return {name: (folder / name).read_bytes() for name in (MODEL, LAST)}
+
+
+@contextmanager
+def dying_after(updates: int) -> Generator[list[int]]:
+    """The process dies at the next update; how many are left."""
+    own, left = Train.update, [updates]
+
+    def dying(self: Any, *args: Any) -> Any:
+        left[0] -= 1
+        if left[0] < 0:
+            raise KeyboardInterrupt
+        return own(self, *args)
+
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(Train, "update", dying)
+        yield left
 
 
 COURSES = [
@@ -73,28 +93,19 @@ COURSES = [
 
 
 @pytest.mark.parametrize(("wanted", "make"), COURSES, ids=["averaged, batch norm", "free", "awp"])
-@pytest.mark.parametrize("every", [1, 4])
+@pytest.mark.parametrize(("every", "kills"), [(1, (2, 8)), (4, (1, 5))])
 def test_killed_after_any_update_it_ends_in_the_same_bytes(
-    wanted: Course, make: Any, every: int, tmp_path: Path, monkeypatch: Any
+    wanted: Course, make: Any, every: int, kills: Any, tmp_path: Path
 ):
     whole = run(tmp_path / "whole", wanted, make())
-    own, left = Train.update, [0]
-
-    def dying(self: Any, *args: Any) -> Any:
-        left[0] -= 1
-        if left[0] < 0:
-            raise KeyboardInterrupt
-        return own(self, *args)
-
-    monkeypatch.setattr(Train, "update", dying)
-    for died in (1, 3, 5, 8):  # three updates an epoch
-        folder, left[0] = tmp_path / f"cut{died}", died + TIMED
-        with pytest.raises(KeyboardInterrupt):
+    for died in kills:  # three updates an epoch
+        folder = tmp_path / f"cut{died}"
+        with dying_after(died + TIMED), pytest.raises(KeyboardInterrupt):
             run(folder, wanted, make(), every=every)
         assert not (folder / MODEL).exists()
         assert (folder / SO_FAR).exists()
-        left[0] = 99
-        again = run(folder, wanted, make(), every=every)
+        with dying_after(99) as left:
+            again = run(folder, wanted, make(), every=every)
         assert bytes_of(folder) == bytes_of(tmp_path / "whole")
         assert [e.counts for e in again.epochs] == [e.counts for e in whole.epochs]
         assert [e.passes for e in again.epochs] == [e.passes for e in whole.epochs]
@@ -140,17 +151,8 @@ def test_a_torn_state_is_as_none(tmp_path: Path):
     assert bytes_of(tmp_path / "cut") == bytes_of(tmp_path / "whole")
 
 
-def test_the_state_of_another_network_is_refused(tmp_path: Path, monkeypatch: Any):
-    own, left = Train.update, [TIMED + 2]
-
-    def dying(self: Any, *args: Any) -> Any:
-        left[0] -= 1
-        if left[0] < 0:
-            raise KeyboardInterrupt
-        return own(self, *args)
-
-    with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
-        patched.setattr(Train, "update", dying)
+def test_the_state_of_another_network_is_refused(tmp_path: Path):
+    with dying_after(TIMED + 2), pytest.raises(KeyboardInterrupt):
         run(tmp_path / "a", course())
     run(tmp_path / "b", course(), residual())
     for name in (MODEL, LAST, HISTORY):
@@ -220,18 +222,8 @@ def test_going_back_and_on_is_resumed_too(tmp_path: Path, monkeypatch: Any):
     monkeypatch.setattr("unfool.runs.train.one_step_only", ring)
     wanted = course(Fast(), alarm="adapt", epochs=4, optimiser=Adam())
     run(tmp_path / "whole", wanted)
-    own, left = Train.update, [TIMED + 7]
-
-    def dying(self: Any, *args: Any) -> Any:
-        left[0] -= 1
-        if left[0] < 0:
-            raise KeyboardInterrupt
-        return own(self, *args)
-
-    monkeypatch.setattr(Train, "update", dying)
-    with pytest.raises(KeyboardInterrupt):
+    with dying_after(TIMED + 7), pytest.raises(KeyboardInterrupt):
         run(tmp_path / "cut", wanted)
-    left[0] = 99
     run(tmp_path / "cut", wanted)
     assert bytes_of(tmp_path / "cut") == bytes_of(tmp_path / "whole")
 

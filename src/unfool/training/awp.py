@@ -8,8 +8,9 @@ from torch import Tensor, nn
 
 from ..spec import Fraction, Positive
 from .base import Regenerated, Training
+from .copies import buffers_kept
 from .plain import Madry
-from .pupil import Part, Pupil, buffers_kept
+from .pupil import Part, Pupil
 
 
 class AWP(Training):

@@ -75,6 +75,7 @@ class Train(Fit):
     def start(self, question: Question, batch: Batch) -> Pupil:
         pupil = Pupil(
             question.model,
+            batch[torch.tensor([0])],
             self.optimiser,
             self.schedule,
             rows=self.rows,
@@ -82,7 +83,7 @@ class Train(Fit):
             smoothing=self.smoothing,
             precision=self.precision,
         )
-        pupil.warm(batch[torch.tensor([0])])
+        pupil.warm()
         return pupil
 
     def update(self, question: Question, state: Pupil, batch: Batch) -> Pupil:

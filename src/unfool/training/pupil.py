@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any, Literal, NamedTuple
+from typing import Literal, NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -19,6 +19,7 @@ from ..objectives import Goal
 from ..query import Query
 from ..regions import Ball, Region
 from ..rows import Batch, Rng
+from .copies import Swift, buffers_kept, laid, trainable
 from .optimisers import Optimiser, Schedule
 from .ranks import Ranks, unsynced
 
@@ -50,18 +51,6 @@ class Kept(NamedTuple):
     updates: int
 
 
-class Bfloat16(nn.Module):
-    """A network whose products are in bfloat16 and whose weights stay as they are."""
-
-    def __init__(self, net: nn.Module):
-        super().__init__()
-        self.net = net
-
-    def forward(self, x: Tensor) -> Any:
-        with torch.autocast(x.device.type, torch.bfloat16):
-            return self.net(x)
-
-
 class Pupil:
     """A copy of a model's network, all that an update leaves behind, and the passes it took.
 
@@ -72,6 +61,7 @@ class Pupil:
     def __init__(
         self,
         model: Model,
+        like: Batch,
         optimiser: Optimiser,
         schedule: Schedule,
         *,
@@ -80,9 +70,11 @@ class Pupil:
         smoothing: float = 0.0,
         precision: Literal["float32", "bfloat16"] = "float32",
     ):
-        self.net = trainable(model)
+        self.like = like
+        self.net, last = laid(trainable(model), like.x[:1].to(model.device))
         self.ranks, self.rate, self.schedule = Ranks.here(), optimiser.rate, schedule
-        inner = Bfloat16(self.net) if precision == "bfloat16" else self.net
+        mixed = precision == "bfloat16"
+        inner = Swift(self.net, mixed, last) if mixed or last else self.net
         self.model, self.plain = self._around(model, inner), self._around(model, self.net)
         self.joined = self._around(model, self.ranks.joined(inner))
         weights = [p for p in self.net.parameters() if p.requires_grad]
@@ -101,13 +93,12 @@ class Pupil:
         other.fast, other.draws = False, 1
         return other
 
-    def warm(self, first: Batch) -> None:
+    def warm(self) -> None:
         """One image through the network: what it answers with, and in which order processes add their gradients.
 
         They settle on one in their first pass. As it is made here, a run that is taken up again adds in the same order.
         """
-        self.like = first
-        x = first.x.to(self.device)
+        x = self.like.x[:1].to(self.device)
         if (logits := self.plain(x)).ndim != 2:
             raise InputError(
                 f"{self.model.name} answers with maps {list(logits.shape[1:])}, not with classes of images",
@@ -148,8 +139,12 @@ class Pupil:
         )
         with self.standing(mode):
             found = attack.found(query, part.within, part.ball)
-        self.spent.update(query.cost)
+        self.note(part, **query.cost)
         return found
+
+    def note(self, part: Part, **passes: int) -> None:
+        """Count passes of a part's images, where they are learned from."""
+        self.spent.update({way: n for way, n in passes.items() if part.counts})
 
     @contextmanager
     def standing(self, mode: Mode) -> Generator[None]:
@@ -183,8 +178,7 @@ class Pupil:
                     share = self.ranks.world / max(images, 1) if part.counts else 0.0
                     (each.sum() * share).backward()
                 passed, self._passed = self._passed, 0
-                if part.counts:
-                    self.spent.update(forward=passed, backward=passed)
+                self.note(part, forward=passed, backward=passed)
                 if part.counts and noted:
                     self.told[0] += each.detach().sum()
                     self.told[1] += len(each)
@@ -263,26 +257,3 @@ class Pupil:
         if self.mean:
             self.mean = {name: value.detach().clone() for name, value in self.net.state_dict().items()}
         self.carried = None
-
-
-def trainable(model: Model) -> nn.Module:
-    """A copy of a model's network that can learn, in float32 at least."""
-    model.need("gradients", "training")
-    net = copied(model.net)
-    if any(p.dtype in (torch.bfloat16, torch.float16) for p in net.parameters()):
-        net = net.float()
-    if not any(p.requires_grad and p.is_floating_point() for p in net.parameters()):
-        raise InputError(f"{model.name} has no weights that may change", "net.requires_grad_(True)")
-    return net.train()
-
-
-@contextmanager
-def buffers_kept(net: nn.Module) -> Generator[None]:
-    """Whatever passes there are, running means are as before when the block ends."""
-    kept = [(buffer, buffer.clone()) for buffer in net.buffers()]
-    try:
-        yield
-    finally:
-        with torch.no_grad():
-            for buffer, before in kept:
-                buffer.copy_(before)

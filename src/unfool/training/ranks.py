@@ -1,6 +1,7 @@
 """The processes that learn together: one, or as many as torchrun has started."""
 
 import os
+import warnings
 from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, NamedTuple
@@ -106,10 +107,12 @@ def joined_ranks(device: str | None, environment: Mapping[str, str] = os.environ
         raise InputError(
             f"the processes of torchrun cannot find each other: {reason}", "torchrun --nproc-per-node 2 …"
         ) from None
-    try:
-        yield Ranks.here()
-    finally:
-        dist.destroy_process_group()
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Grad strides do not match")  # a layout of its own is no error
+        try:
+            yield Ranks.here()
+        finally:
+            dist.destroy_process_group()
 
 
 @contextmanager

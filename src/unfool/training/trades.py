@@ -38,7 +38,9 @@ def divergence(log_p: Tensor, log_q: Tensor) -> Tensor:
 
 def check_start(attack: Attack) -> None:
     """Raise where an attack begins at the image: the divergence has no slope there but what rounding leaves."""
-    if (isinstance(attack, PGD) and not attack.random_start) or (isinstance(attack, FGSM) and not attack.start):
+    if (isinstance(attack, PGD) and not attack.random_start) or (
+        isinstance(attack, FGSM) and not attack.start
+    ):
         raise InputError(
             f"{attack!r} begins at the image, where the divergence has no slope",
             "begin at random: PGD(random_start=True) or FGSM(start=0.5)",
@@ -62,7 +64,7 @@ class Trades(Against):
         check_start(self.attack)
         with pupil.standing(self.mode), torch.no_grad():
             believed = pupil.model.trace(part.x)["output"].log_softmax(1)
-        pupil.spent.update(forward=len(part.x))
+        pupil.note(part, forward=len(part.x))
         return self.found(pupil, part, _Apart(), fixed={BELIEVED: believed})
 
     def losses(self, pupil: Pupil, part: Part, seen: Tensor) -> Tensor:
