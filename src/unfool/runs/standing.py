@@ -13,6 +13,7 @@ from ..objectives import Untargeted
 from ..query import Query
 from ..regions import Ball, Mask, Region
 from ..rows import Batch, Rng, take
+from ..training.fit import is_memory
 from ..training.ranks import Ranks
 from .audit import one_step
 from .reading import Read
@@ -29,7 +30,8 @@ class Judge(NamedTuple):
     ids: tuple[str, ...]
     read: Read
     seed: int
-    many: int = 128
+    many: int
+    """How many images at a time."""
 
     def __call__(self, model: Model, ranks: Ranks) -> dict[int, list[int]]:
         """By class how many images there are, and how many of them are right in each of :data:`KINDS`."""
@@ -38,11 +40,21 @@ class Judge(NamedTuple):
         for k in range(0, len(own), self.many):
             batch = self.read(own[k : k + self.many])
             if len(batch):
-                told.append((batch.y.cpu(), self._right(model, batch).cpu()))
+                told.append((batch.y.cpu(), self._fitting(model, batch).cpu()))
         counted: dict[int, list[int]] = {}
         for part in ranks.gathered([(y.tolist(), right.tolist()) for y, right in told]):
             _count(part, counted)
         return dict(sorted(counted.items()))
+
+    def _fitting(self, model: Model, batch: Batch) -> Tensor:
+        """The same in halves where memory runs out."""
+        try:
+            return self._right(model, batch)
+        except (MemoryError, RuntimeError) as error:
+            if not is_memory(error) or len(batch) == 1:
+                raise
+        halves = torch.arange(len(batch)).tensor_split(2)
+        return torch.cat([self._fitting(model, batch[half]) for half in halves])
 
     def _right(self, model: Model, batch: Batch) -> Tensor:
         """Whether each image is right in each kind: [B, 3]."""

@@ -21,7 +21,7 @@ from ..spec import parse
 from ..training.base import Training
 from ..training.plain import Natural
 from ..training.ranks import Ranks
-from .begin import Watch, claim, unwatched
+from .begin import Watch, at_once, claim, first_image, unwatched
 from .course import Course, Epoch, Log, check_classes, one_step_only, splits
 from .fit import plain
 from .reading import Read, Reader, ahead, held
@@ -59,7 +59,8 @@ def run_train(
         with watch("reading", len(learn) + len(kept)) as progress:
             read = reader(source, model, learn if judged else (*learn, *kept), progress)
             other = reader(judged, model, kept, progress) if judged else read
-        judge = Judge(course.judge, course.within, kept, other, course.seed)
+        many = at_once(first_image(judged or source, kept, model.view, model))
+        judge = Judge(course.judge, course.within, kept, other, course.seed, many)
         with watch("training", len(learn) * course.train.epochs) as progress:
             _Run(course, model, read, judge, learn, folder, every, progress, tell, log).go()
     if ranks.first:

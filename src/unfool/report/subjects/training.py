@@ -4,11 +4,13 @@ from typing import Any
 
 from ...analysis.rates import Rate, percent, size_text
 from ...analysis.training import Trained, rates_of
+from ...show.chart import dots
 from ...show.lines import Series, lines
 from ..page import Figure, Grid, Page, Section
 
 KINDS = ("as they are", "after one step (FGSM)", "under attack")
-WHEN = {"before": "before", "after": "after"}
+MOST = 20
+"""How many classes are drawn."""
 
 
 def training_page(found: Trained) -> Page:
@@ -61,7 +63,7 @@ def _epochs(found: Trained) -> Section:
     caption = f"Share of {epochs[0].n} images kept back that is right after each epoch, with 95 % Wilson intervals. "
     caption += f"Kept: epoch {found.best.number}. "
     caption += _alarmed(found, alarms)
-    chart = lines(series, "epoch", "share right", share=True)
+    chart = lines(series, "epoch", "share right", share=True, ticks=ticks(len(epochs)))
     rows = [
         [
             str(e.number),
@@ -79,6 +81,11 @@ def _epochs(found: Trained) -> Section:
         [figure],
         [Grid("In per cent, with 95 % Wilson intervals", header, rows)],
     )
+
+
+def ticks(n: int) -> list[int]:
+    """Some of the epochs from 0 to n - 1, whole numbers."""
+    return list(range(0, n, max(1, round(n / 10))))
 
 
 def _alarmed(found: Trained, alarms: list[int]) -> str:
@@ -138,15 +145,18 @@ def _style(when: str, run: str) -> str:
 
 
 def _classes(found: Trained) -> Section:
+    weakest = sorted(found.by_class, key=lambda one: one.robust.value)
     rows = [
-        [one.name, str(one.clean.n), *(r.brief for r in (one.clean, one.fgsm, one.robust))]
-        for one in sorted(found.by_class, key=lambda one: one.robust.value)
+        [one.name, str(one.clean.n), *(r.brief for r in (one.clean, one.fgsm, one.robust))] for one in weakest
     ]
     grey = [k for k, row in enumerate(rows) if int(row[1]) < 30]
+    drawn = dots([(one.name, one.clean.interval, one.robust.interval) for one in weakest[:MOST]])
+    caption = f"The weakest {min(MOST, len(weakest))} classes, with 95 % Wilson intervals."
     return Section(
         "Class by class",
         f"At epoch {found.best.number}, the weakest first; grey where there are fewer than 30 images.",
-        tables=[Grid("Right in per cent, with 95 % Wilson intervals", ["class", "n", *KINDS], rows, grey)],
+        [Figure("classes", drawn, caption, "the same images unchanged")],
+        [Grid("Right in per cent, with 95 % Wilson intervals", ["class", "n", *KINDS], rows, grey)],
     )
 
 
@@ -173,7 +183,7 @@ def numbers(found: Trained) -> dict[str, Any]:
     cost = found.cost
     epochs = [
         {"epoch": e.number, "updates": e.updates, "method": e.method, "loss": e.loss, "seconds": e.seconds}
-        | {"overfitted": e.overfitted, "processes": e.world}
+        | {"overfitted": e.overfitted, "processes": e.world, "by_class": e.counts}
         | {k: r.as_dict() for k, r in zip(("clean", "fgsm", "robust"), rates_of(e), strict=True)}
         for e in found.log.epochs
     ]
