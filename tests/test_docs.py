@@ -59,6 +59,8 @@ FEW = {
 def over_few(line: str) -> str:
     """The command over a few pictures: a page may show what takes minutes."""
     verb = line.split()[1]
+    if verb == "train":
+        return re.sub(r"--epochs \d+", "--epochs 1", line) + " --limit 64 --sample 16 --judge PGD"
     if verb not in ("attack", "audit", "explain", "inspect"):
         return line
     few = next((few for subject, few in FEW.items() if f"inspect {subject}" in line), "--limit 8")

@@ -21,6 +21,7 @@ LAYERS = (
     "loop slopes",
     "method",
     "attacks attributions data measures synthesis",
+    "training",
     "defences zoo",
     "runs",
     "analysis families show",

@@ -208,10 +208,15 @@ class Model:
         if self._borrowed:
             yield
             return
+        with self.lent(), borrowed(self.net, self.device):
+            yield
+
+    @contextmanager
+    def lent(self) -> Generator[None]:
+        """The network as it stands: its mode, weights and random numbers are the caller's own affair."""
         self._borrowed += 1
         try:
-            with borrowed(self.net, self.device):
-                yield
+            yield
         finally:
             self._borrowed -= 1
 

@@ -14,6 +14,7 @@ VERBS = {
     "attack": "Look for changed pictures that a model gets wrong.",
     "explain": "Show what a model looks at in pictures.",
     "inspect": "Look closely at one question, such as transfer, norms, shortcuts or one decision.",
+    "train": "Teach a classifier, so that it resists small changes.",
     "maximise": "Make the images that classes or units of a model like best.",
     "methods": "What there is: every method, its options and its paper.",
     "run": "Run a recipe from a file.",

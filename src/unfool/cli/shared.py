@@ -142,7 +142,7 @@ class OutputOptions:
     def watching(self) -> Generator[Callable[[str, int], Any]]:
         """A bar for each step on a terminal, nothing elsewhere."""
         if self.json or self.quiet or not sys.stderr.isatty():
-            yield _unseen
+            yield unseen
             return
         from rich.console import Console
         from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
@@ -164,7 +164,8 @@ class OutputOptions:
 
 
 @contextmanager
-def _unseen(name: str, total: int) -> Generator[Callable[[int], None]]:
+def unseen(name: str, total: int) -> Generator[Callable[[int], None]]:
+    """Nobody watches."""
     yield lambda done: None
 
 
