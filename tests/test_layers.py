@@ -26,7 +26,8 @@ LAYERS = (
     "analysis families show",
     "report",
     "bench",
-    "cli web",
+    "web",
+    "cli",
 )
 RANK = {name: rank for rank, line in enumerate(LAYERS) for name in line.split()}
 FACES = {"__init__", "__main__"}  # the public names and `python -m unfool`: they may import anything
