@@ -15,21 +15,7 @@ if TYPE_CHECKING:
 
 EMBEDDED = ("unfool:digits", "unfool:lesions", "unfool:cine", "unfool:landmarks", "unfool:scenes")
 """What is shown where no model is named."""
-PICTURES = (
-    ".csv",
-    ".parquet",
-    ".npz",
-    ".json",
-    ".dcm",
-    ".nii",
-    ".gz",
-    ".png",
-    ".jpg",
-    ".jpeg",
-    ".bmp",
-    ".tif",
-    ".tiff",
-)
+FILES = ("csv", "parquet", "npz", "json", "dcm", "nii", "nii.gz", "png", "jpg", "jpeg", "bmp", "tif", "webp")
 
 
 def studio(
@@ -82,13 +68,16 @@ def told_apart(addresses: tuple[str, ...], data: str | None) -> tuple[tuple[str,
 def _is_data(address: str) -> bool:
     """Whether an address can be nothing but data: a folder, or a file of pictures or of numbers."""
     place = address.partition("?")[0]
-    return Path(place).is_dir() or place.lower().endswith(PICTURES) or place.count(":") == 2
+    named = place.lower().endswith(tuple(f".{kind}" for kind in FILES))
+    return Path(place).is_dir() or named or place.count(":") == 2
 
 
 def staged(
     models: tuple[str, ...], data: str | None, loading: ModelOptions, runs: tuple[Path, ...]
 ) -> "Stage":
     """What answers the page; torch is imported here, when the page is there already."""
+    import unfool
+
     from ..web.rooms import Setting
     from ..web.stage import Stage
 
@@ -100,6 +89,7 @@ def staged(
     )
     setting = Setting(
         models,
+        frozenset(dir(unfool)),
         partial(loading.load, boxes=True),
         partial(data_for, data),
         partial(region_for, None),

@@ -1,6 +1,6 @@
-"""The server: the page's files, one socket a page, and pictures that are dropped on it. torch is the desk's business."""
+"""The server: the page's files, one socket a page, pictures dropped on it. torch is the desk's business."""
 
-from collections.abc import Callable
+from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 from urllib.parse import unquote
@@ -87,7 +87,7 @@ def make_app(act: Act, token: str, port: int) -> Starlette:
     studio, files = Studio(act), assets()
 
     @asynccontextmanager
-    async def life(app: Starlette) -> Any:
+    async def life(app: Starlette) -> AsyncGenerator[None]:
         yield
         studio.desk.close()
 
@@ -99,5 +99,6 @@ def make_app(act: Act, token: str, port: int) -> Starlette:
     routes += [Route("/picture", studio.picture, methods=["POST"]), WebSocketRoute("/socket", studio.page)]
     guard = Middleware(Guard, token=token, port=port, public=frozenset(files))
     app = Starlette(routes=routes, middleware=[guard], lifespan=life)
+    app.router.redirect_slashes = False
     app.state.studio = studio
     return app

@@ -8,6 +8,13 @@ from ..options import is_finite
 from .frames import Array
 
 T = TypeVar("T")
+KINDS: dict[type, str] = {
+    str: "a text",
+    float: "a number",
+    int: "a whole number",
+    bool: "true or false",
+    list: "a list",
+}
 
 
 class Asked:
@@ -54,16 +61,9 @@ class Asked:
         return found != 0
 
     def _read(self, name: str, kind: type[T], otherwise: T | None) -> T:
-        value = self.words.get(name, otherwise)
-        if kind is float and type(value) is int:
-            value = float(value) if is_finite(value) else None
+        value: Any = self.words.get(name, otherwise)
+        if issubclass(kind, float) and type(value) is int and is_finite(value):
+            value = float(value)
         if type(value) is not kind:
-            known = {
-                str: "a text",
-                float: "a number",
-                int: "a whole number",
-                bool: "true or false",
-                list: "a list",
-            }
-            raise InputError(f"{name} must be {known[kind]}")
+            raise InputError(f"{name} must be {KINDS[kind]}")
         return value

@@ -19,7 +19,7 @@ class Asset(NamedTuple):
 def assets() -> dict[str, Asset]:
     """Every file under ``static`` by its address; the page itself is "/"."""
     found: dict[str, Asset] = {}
-    for file in files(__package__).joinpath("static").iterdir():
+    for file in files("unfool.web").joinpath("static").iterdir():
         suffix = file.name[file.name.rfind(".") :]
         address = "/" if file.name == "index.html" else f"/{file.name}"
         if suffix in KINDS:

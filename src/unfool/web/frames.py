@@ -39,12 +39,12 @@ def _kind(a: Array) -> str:
     return next(kind for kind, dtype in KINDS.items() if a.dtype == dtype)
 
 
-def unpacked(frame: bytes) -> tuple[dict[str, Any], dict[str, Array]]:
-    """The header and the arrays of a frame from outside. Raises :class:`InputError` where it is none."""
+def unpacked(frame: bytes, longest: int = HEADER) -> tuple[dict[str, Any], dict[str, Array]]:
+    """The header, so many bytes at most, and the arrays of a frame from outside. Raises :class:`InputError` where it is none."""
     if len(frame) < 4:
         raise InputError(f"a frame of {len(frame)} bytes has no header", HINT)
     length = int.from_bytes(frame[:4], "little")
-    if not 0 < length <= min(HEADER, len(frame) - 4):
+    if not 0 < length <= min(longest, len(frame) - 4):
         raise InputError(f"a frame of {len(frame)} bytes cannot have a header of {length}", HINT)
     try:
         header = json.loads(frame[4 : 4 + length])

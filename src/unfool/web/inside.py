@@ -1,6 +1,6 @@
 """Inside: the first filters, and which images are nearest to one as the network sees them."""
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -10,6 +10,7 @@ from ..method import Method, Question
 from ..rows import Batch
 from ..runs.begin import at_once, chosen
 from .asked import Asked
+from .lines import python as python_lines
 from .look import squares
 from .rooms import Room
 
@@ -32,7 +33,7 @@ def filters(stage: "Stage", asked: Asked) -> "Answered":
     """The filters of a convolution, of the first where none is named: numbers [K, C, h, w]."""
     room = stage.asked_room(asked)
     layer, found = room.model.filters(room.first[None], asked.text("layer", ""))
-    python = f"from unfool import load\n\nmodel = load({room.address!r})\nname, filters = model.filters(x, {layer!r})  # any image x"
+    python = python_lines(room, room.ids[0], (), [f"name, filters = model.filters(batch.x, {layer!r})"])
     told = {
         "layer": layer,
         "total": len(found),
@@ -51,7 +52,7 @@ def neighbours(stage: "Stage", asked: Asked) -> "Answered":
         "layer": nearest(room, Embed(layer), batch, id),
         "pixels": nearest(room, EmbedPixels(), batch, id),
     }
-    told = {
+    told: dict[str, Any] = {
         "among": min(AMONG, len(room.ids)),
         "spaces": {},
         "python": "",

@@ -2,21 +2,19 @@
 
 import re
 import shlex
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 from urllib.parse import quote
-
-import unfool
 
 from ..spec import Spec
 from .rooms import Room, Setting
 
 
-def named(*specs: Spec | None) -> tuple[list[str], list[str]]:
-    """The names that specs are written with, to be imported; and the texts, read by ``parse`` where one is not public."""
+def named(public: Collection[str], *specs: Spec | None) -> tuple[list[str], list[str]]:
+    """The names that specs are written with, to be imported; their texts, read by ``parse`` where one is not public."""
     texts = [repr(spec) for spec in specs if spec is not None]
     words = {word for text in texts for word in re.findall(r"([A-Za-z_]\w*)\(", text)}
-    if words <= {*unfool.__all__}:
+    if words <= {*public}:
         return sorted(words), texts
     return [], [f"parse({text!r})" for text in texts]
 
@@ -30,7 +28,7 @@ def address_of(room: Room, id: str) -> str:
 
 def python(room: Room, id: str, uses: Sequence[Spec | None], lines: Sequence[str]) -> str:
     """A script: the model, the image, then ``lines``, in which {0}, {1}, ... stand for the specs it uses."""
-    words, texts = named(*uses)
+    words, texts = named(room.public, *uses)
     parts = [*words, "load", "open_data"] if words else ["load", "open_data"]
     head = [f"from unfool import {', '.join(sorted(parts, key=str.lower))}"]
     if any(text.startswith("parse(") for text in texts):

@@ -131,11 +131,12 @@ def image(stage: "Stage", asked: Asked) -> "Answered":
         scores = model(batch.x).cpu()
         value["best"] = best(scores, model)
         if room.kind == "maps":
-            arrays["said"] = scores[0].argmax(0).to(torch.uint8).numpy()
+            said = scores[0].argmax(0)
+            arrays["said"] = said.to(torch.uint8).numpy()
+            value["best"] = shares(said, model)
         if batch.x.ndim == 5:
-            value["signals"] = {
-                k: curve[0].nan_to_num(0).tolist() for k, curve in signals_of(model, batch.x, scores).items()
-            }
+            signals = signals_of(model, batch.x, scores)
+            value["signals"] = {k: curve[0].nan_to_num(0).tolist() for k, curve in signals.items()}
     return value, arrays
 
 
@@ -149,6 +150,13 @@ def best(scores: Tensor, model: Model, n: int = 5) -> list[dict[str, Any]]:
     p = mean_scores(scores).softmax(1)[0]
     order = p.argsort(descending=True, stable=True)[:n].tolist()
     return [{"class": k, "name": model.label_name(k), "p": float(p[k])} for k in order]
+
+
+def shares(said: Tensor, model: Model, n: int = 5) -> list[dict[str, Any]]:
+    """Of which share of the positions a map of scores says each class."""
+    share = said.flatten().bincount().double() / said.numel()
+    order = [k for k in share.argsort(descending=True, stable=True)[:n].tolist() if share[k]]
+    return [{"class": k, "name": model.label_name(k), "p": float(share[k])} for k in order]
 
 
 def boxes(model: Model, batch: Batch) -> list[dict[str, Any]]:

@@ -26,6 +26,8 @@ class Setting(NamedTuple):
     """What ``unfool studio`` was started with."""
 
     models: tuple[str, ...]
+    public: frozenset[str]
+    """The names that ``from unfool import`` knows."""
     load: Callable[[str], Model]
     data: Callable[[str], str]
     """The address of the images a model is shown with."""
@@ -44,7 +46,7 @@ class Room:
     """One model, its images, and those that were dropped on the page, as it sees them."""
 
     def __init__(self, setting: Setting, address: str, source: Callable[[str], Source], own: dict[str, Own]):
-        self.address, self.data, self.own = address, setting.data(address), own
+        self.address, self.data, self.own, self.public = address, setting.data(address), own, setting.public
         self.source = source(self.data)
         self.model, self.region = setting.load(address), setting.region(address)
         self.vectors: dict[str, Any] = {}

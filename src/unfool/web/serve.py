@@ -4,6 +4,7 @@ import socket
 import threading
 import webbrowser
 from collections.abc import Callable
+from importlib.util import find_spec
 from typing import Any
 
 from ..errors import InputError, MissingExtra, UnfoolError
@@ -31,11 +32,11 @@ def serve(make_act: Callable[[], Any], port: int | None, browser: bool, say: Cal
 
     Raises what ``make_act`` raises, such as that there is no such model.
     """
-    try:
-        import uvicorn
-        import websockets as _
-    except ImportError as error:
-        raise MissingExtra(error.name or "uvicorn", "studio") from None
+    for package in ("starlette", "uvicorn", "websockets"):
+        if find_spec(package) is None:
+            raise MissingExtra(package, "studio")
+    import uvicorn
+
     from .app import make_app
     from .guard import fresh_token
     from .late import Late

@@ -26,7 +26,7 @@ class Stage:
         self.source = cache(open_data)
         self._rooms: dict[int, Room] = {}
         self._step: Callable[[], None] = lambda: None
-        self._count = 0
+        self.count = 0
         self.runs: dict[str, tables.Listed] = {}
         assert len(self.room(0).first)
 
@@ -70,8 +70,8 @@ def adopt(stage: Stage, asked: Asked) -> Answered:
     content: Any = asked.arrays["content"]
     if not isinstance(content, bytes):
         raise InputError("a picture comes by POST", "drop it on the page")
-    stage._count += 1
-    id = f"own:{stage._count}:{name}"
+    stage.count += 1
+    id = f"own:{stage.count}:{name}"
     stage.own[id] = Own(name, content)
     try:
         found = stage.asked_room(asked).fitted(id)

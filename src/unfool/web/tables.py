@@ -23,12 +23,12 @@ if TYPE_CHECKING:
 DEEP, MOST, PAGE = 4, 400, 100
 """How many folders deep runs are looked for, how many are listed, and how many rows are sent at once."""
 COMPARED = {
-    "<": pc.less,
-    "≤": pc.less_equal,
-    "=": pc.equal,
-    "≠": pc.not_equal,
-    "≥": pc.greater_equal,
-    ">": pc.greater,
+    "<": "less",
+    "≤": "less_equal",
+    "=": "equal",
+    "≠": "not_equal",
+    "≥": "greater_equal",
+    ">": "greater",
 }
 
 
@@ -128,15 +128,21 @@ def _where(table: pa.Table, asked: Asked) -> pa.ChunkedArray:
     """Which rows are wanted: those whose id holds a text, and for which every comparison is true."""
     wanted: Any = pa.chunked_array([pa.array(np.ones(table.num_rows, dtype=bool))])
     if text := asked.text("find", ""):
-        wanted = pc.and_(wanted, pc.match_substring(table["id"], text, ignore_case=True))
+        held = pc.MatchSubstringOptions(text, ignore_case=True)
+        wanted = _both(wanted, pc.call_function("match_substring", [table["id"]], held))
     for one in asked.words.get("where") or []:
         match one:
             case [str(column), str(how), str(value)] if how in COMPARED:
                 _check(column, table)
             case _:
                 raise InputError("a filter is a column, a comparison and a value")
-        wanted = pc.and_(wanted, COMPARED[how](table[column], _value(table[column].type, column, value)))
+        known = pa.scalar(_value(table[column].type, column, value))
+        wanted = _both(wanted, pc.call_function(COMPARED[how], [table[column], known]))
     return pc.fill_null(wanted, False)
+
+
+def _both(a: Any, b: Any) -> Any:
+    return pc.call_function("and", [a, b])
 
 
 def _check(column: str, table: pa.Table) -> None:
@@ -174,8 +180,8 @@ def run_thumbs(stage: "Stage", asked: Asked) -> "Answered":
         source = stage.source(data)
         known = set(source.ids())
         shown = [i for i in ids if i in known]
-        images = {i: _image(source, i) for i in shown}
-        held = [i for i in shown if images[i] is not None]
+        images = {i: x for i in shown if (x := _image(source, i)) is not None}
+        held = list(images)
         pixels["before"] = squares([images[i] for i in held])
         after = _after(run.path, run.path.stat().st_mtime_ns)
         changed = [i for i in held if i in after]

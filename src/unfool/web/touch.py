@@ -1,4 +1,4 @@
-"""Touch: change an image, by an attack or by hand, and see what follows; beside each change, a random one of its size."""
+"""Touch: an image changed by an attack or by hand, and what follows; beside each change a random one of its size."""
 
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -66,9 +66,12 @@ def wish(stage: "Stage", asked: Asked) -> Wish:
     attack, norm = parse(asked.text("attack"), Attack), find(asked.text("norm", "Linf"), Norm)
     batch, target = room.batch(id), asked.place("target")
     recipe = Recipe(attack, room.address, room.data, target=target)
+    question = question_of(recipe, room.model, room.source)
+    for reason in attack.left_out(question, batch).values():
+        raise InputError(f"{batch.ids[0]}: {reason}", "choose another class, or lead away from the label")
     drawn = asked.mask("mask", tuple(batch.x.shape[-2:]))
     mask = None if drawn is None else torch.from_numpy(drawn).expand(1, 1, *batch.x.shape[2:])
-    return Wish(room, id, batch, attack, norm, question_of(recipe, room.model, room.source), mask)
+    return Wish(room, id, batch, attack, norm, question, mask)
 
 
 def attack(stage: "Stage", asked: Asked) -> "Answered":

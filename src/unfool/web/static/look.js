@@ -92,8 +92,9 @@ class ImageCard {
     this.marks.hidden = !drawn.length;
     this.bars.replaceChildren(...bars(value));
     const groups = Object.entries(value.groups ?? {}).filter(([, v]) => v !== "").map(([k, v]) => `${k}: ${v}`);
+    this.bars.title = state.room.kind === "maps" ? "of which share of the positions the network says it" : "how likely the network finds each class";
     const label = value.label >= 0 && state.room.kind === "classes" ? `label: ${className(value.label)}` : "";
-    this.facts.replaceChildren(h("p", {}, [label, ...groups].filter(Boolean).join(" · ")), value.told ? h("p", {}, value.told) : "", ...drawn.filter((m) => m.text).map((m) => h("p", { class: "key" }, m.text)));
+    this.facts.replaceChildren(h("p", {}, [label, ...groups].filter(Boolean).join(" · ")), value.told ? h("p", {}, value.told) : "", h("p", { class: "row" }, drawn.filter((m) => m.text).map((m) => key(m.text, m.tint ?? "currentColor", !m.tint))));
     this.screen.canvas.setAttribute("aria-label", `The image ${value.name}. ${label}`);
     this.screen.drawn();
   }
@@ -104,12 +105,12 @@ export function marksOf({ value, mask, said }) {
   const found = [];
   const labels = (a) => [...new Set(a.data)].filter((k) => k > 0).sort();
   if (mask) for (const k of labels(mask)) found.push({ node: stroke(outline(mask, k), "#fff", "4 3") });
-  if (mask) found[0] && (found[0].text = "dashed: as the data have it");
-  if (said) for (const k of labels(said)) found.push({ node: stroke(outline(said, k), TINTS[(k - 1) % 6]), text: `${className(k)}, as the network says` });
+  if (mask) found[0] && (found[0].text = "as the data have it");
+  if (said) for (const k of labels(said)) found.push({ node: stroke(outline(said, k), TINTS[(k - 1) % 6]), tint: TINTS[(k - 1) % 6], text: `${className(k)}, as the network says` });
   for (const one of value.boxes ?? []) {
     const [x, y, right, bottom] = one.box;
     const d = `M${x} ${y}H${right}V${bottom}H${x}Z`;
-    found.push({ node: stroke(d, one.said ? "#e69f00" : "#fff", one.said ? null : "4 3"), text: one.said ? `${one.name} ${percent(one.p)}` : null });
+    found.push({ node: stroke(d, one.said ? "#e69f00" : "#fff", one.said ? null : "4 3"), tint: one.said ? "#e69f00" : null, text: one.said ? `${one.name} ${percent(one.p)}` : `${one.name}, as the data have it` });
   }
   return found;
 }
@@ -216,7 +217,7 @@ class MapCard {
 function timeRow() {
   const range = slider("Frame", { min: 1, max: 2, value: 1, oninput: (v) => chooseFrame(v - 1) });
   range.node.id = "frame";
-  const charts = h("div", { class: "tools" }), save = h("button", { class: "quiet", type: "button", onclick: () => [...charts.querySelectorAll("svg")].forEach((c, k) => saveSvg(["signal", "profile"][k], c)) }, "SVG");
+  const charts = h("div", { class: "charts" }), save = h("button", { class: "quiet", type: "button", onclick: () => [...charts.querySelectorAll("svg.chart")].forEach((c, k) => saveSvg(["signal", "profile"][k], c)) }, "SVG");
   const box = h("div", { class: "panel", hidden: true }, h("div", { class: "row" }, range.box, save), charts);
   const draw = () => {
     box.hidden = frames() < 2;
@@ -230,7 +231,7 @@ function timeRow() {
     charts.replaceChildren(...parts);
     here();
   };
-  const here = () => { range.set(state.frame + 1); for (const svg of charts.querySelectorAll("svg")) svg.here(state.frame + 1); };
+  const here = () => { range.set(state.frame + 1); for (const svg of charts.querySelectorAll("svg.chart")) svg.here(state.frame + 1); };
   return { box, draw, here };
 }
 

@@ -10,7 +10,7 @@ import { savePng, saveSvg } from "./save.js";
 import { key } from "./look.js";
 import { state, className } from "./state.js";
 
-let form, map, norm, aim, eps, exact, fillWith, mode, random, pen, lines, verdict, bars, chart, legend, side, busy;
+let form, map, norm, aim, eps, exact, fillWith, mode, random, pen, lines, verdict, bars, chart, legend, side, busy, dial;
 let found = null, before = null, curve = null, asked = "";
 const screens = {};
 
@@ -19,6 +19,7 @@ export function makeTouch(section) {
   lines = new Lines();
   verdict = h("p", { class: "verdict", "aria-live": "polite" });
   bars = h("div", { class: "bars" });
+  dial = h("div", { class: "row end" });
   chart = h("div", {});
   legend = h("div", { class: "row" });
   busy = h("small", {});
@@ -26,7 +27,7 @@ export function makeTouch(section) {
   pen = new Pen(screens.image.screen, drawn);
   const keys = h("p", { class: "row" }, h("span", { class: "key" }, h("i"), "as it is"), h("span", { class: "key" }, h("i", { class: "now" }), "changed"), h("span", { class: "key" }, h("i", { class: "random" }), "at random"));
   const curves = h("div", { class: "panel stack" }, h("div", { class: "row" }, h("h2", { class: "grow" }, "Over the size of the change"), h("button", { class: "quiet", type: "button", onclick: () => chart.firstChild && saveSvg("curve", chart.firstChild) }, "SVG")), legend, chart);
-  const said = h("div", { class: "panel stack" }, verdict, keys, bars, busy);
+  const said = h("div", { class: "panel stack" }, verdict, dial, keys, bars, busy);
   section.append(h("div", { class: "two" }, side, h("div", {}, said, cards, curves, lines.box)));
   on("room", build);
   on("image", fresh);
@@ -58,6 +59,7 @@ function build() {
   if (!state.room.attacks.length) {
     side.replaceChildren(h("p", {}, `${state.room.address} tells boxes: there is no class of the whole image to lead away from.`), h("small", {}, "unfool inspect hiding attacks it."));
     form = null;
+    dial.replaceChildren();
     return;
   }
   const usual = state.room.attacks.some((f) => f.name === "FGSM") ? "FGSM" : state.room.attacks[0].name;
@@ -74,10 +76,11 @@ function build() {
   random = h("small", {});
   const use = choice("What is drawn", [["hide", "is hidden"], ["keep", "may change"]], "hide", (m) => { mode = m; drawn(); });
   side.replaceChildren(
-    h("h2", {}, "An attack"), form.box, eps.box,
-    h("div", { class: "row end" }, labelled("as a number", exact), labelled("in", norm)),
+    h("h2", {}, "An attack"), form.box,
     labelled("Leads", aim), labelled("Map", map), h("button", { class: "button", type: "button", onclick: stop }, "Stop"),
     h("h2", {}, "By hand"), h("small", {}, "Draw on the image: an occluder, or where the attack may go."), pen.box, h("div", {}, h("span", { class: "label" }, "What is drawn"), use), labelled("filled with", fillWith), random);
+  eps.box.classList.add("long");
+  dial.replaceChildren(eps.box, labelled("as a number", exact), labelled("in", norm));
   norms();
 }
 
