@@ -1,10 +1,12 @@
 """What a page asks for, as it may be read: of the right kind, or one sentence."""
 
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any, TypeVar
 
 from ..errors import InputError
 from ..options import is_finite
+from ..spec import Kind, parse
 from .frames import Array
 
 T = TypeVar("T")
@@ -25,6 +27,9 @@ class Asked:
 
     def text(self, name: str, otherwise: str | None = None) -> str:
         return self._read(name, str, otherwise)
+
+    def spec(self, name: str, kind: type[Kind]) -> Kind:
+        return known_spec(self.text(name), kind)
 
     def number(self, name: str, otherwise: float | None = None) -> float:
         value = self._read(name, float, otherwise)
@@ -67,3 +72,13 @@ class Asked:
         if type(value) is not kind:
             raise InputError(f"{name} must be {KINDS[kind]}")
         return value
+
+
+@lru_cache(maxsize=256)
+def _spec(text: str, kind: type[Any]) -> Any:
+    return parse(text, kind)
+
+
+def known_spec(text: str, kind: type[Kind]) -> Kind:
+    """:func:`parse`, which remembers: a drag asks for the same again and again."""
+    return _spec(text, kind)

@@ -40,7 +40,10 @@ def _kind(a: Array) -> str:
 
 
 def unpacked(frame: bytes, longest: int = HEADER) -> tuple[dict[str, Any], dict[str, Array]]:
-    """The header, so many bytes at most, and the arrays of a frame from outside. Raises :class:`InputError` where it is none."""
+    """The header, so many bytes at most, and the arrays of a frame from outside.
+
+    Raises :class:`InputError` where it is none.
+    """
     if len(frame) < 4:
         raise InputError(f"a frame of {len(frame)} bytes has no header", HINT)
     length = int.from_bytes(frame[:4], "little")

@@ -20,9 +20,8 @@ from ..objectives import Objective, label_of
 from ..rows import Batch
 from ..scores import mean_scores
 from ..show.image import colour
-from ..spec import parse
 from ..views import to_uint8
-from .asked import Asked
+from .asked import Asked, known_spec
 from .forms import forms
 from .frames import Array
 from .lines import command, python
@@ -179,7 +178,7 @@ def boxes(model: Model, batch: Batch) -> list[dict[str, Any]]:
 def explain(stage: "Stage", asked: Asked) -> "Answered":
     """One method's map of an image."""
     room, id = stage.asked_room(asked), asked.text("image")
-    method, target = parse(asked.text("method"), Attribution), asked.place("target")
+    method, target = asked.spec("method", Attribution), asked.place("target")
     objective = objective_of(room, asked)
     batch = room.batch(id)
     question = Question(room.model, target=target, objective=objective).about(batch)
@@ -211,7 +210,7 @@ def given_text(objective: Objective | None, batch: Batch) -> str:
 
 def objective_of(room: Room, asked: Asked) -> Objective | None:
     text = asked.text("objective", "").strip()
-    return parse(text, Objective) if text else room.objective
+    return known_spec(text, Objective) if text else room.objective
 
 
 def described(found: Explained, model: Model) -> dict[str, Any]:
@@ -241,7 +240,7 @@ FEW = 6
 def badge(stage: "Stage", asked: Asked) -> "Answered":
     """Whether a method's maps depend on what the network has learned, from a few images."""
     room = stage.asked_room(asked)
-    method, objective = parse(asked.text("method"), Attribution), objective_of(room, asked)
+    method, objective = asked.spec("method", Attribution), objective_of(room, asked)
     key = repr(method), repr(objective)
     if key not in room.badges:
         room.badges[key] = _badge(room, method, objective)

@@ -21,6 +21,7 @@ def listening(port: int | None) -> socket.socket:
         opened.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             opened.bind(("127.0.0.1", number))
+            opened.listen(128)  # who opens the address at once waits for an answer
             return opened
         except (OSError, OverflowError):
             opened.close()

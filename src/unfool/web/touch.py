@@ -16,9 +16,9 @@ from ..regions import L0, Mask, Norm, Region
 from ..rows import Batch, Rng
 from ..runs.local import question_of
 from ..runs.recipe import Recipe
-from ..spec import find, parse
+from ..spec import find
 from ..views import from_uint8, to_uint8
-from .asked import Asked
+from .asked import Asked, known_spec
 from .lines import command, python
 from .look import chances, described, shown_classes
 from .rooms import Room
@@ -63,7 +63,7 @@ class Wish(NamedTuple):
 
 def wish(stage: "Stage", asked: Asked) -> Wish:
     room, id = stage.asked_room(asked), asked.text("image")
-    attack, norm = parse(asked.text("attack"), Attack), find(asked.text("norm", "Linf"), Norm)
+    attack, norm = asked.spec("attack", Attack), find(asked.text("norm", "Linf"), Norm)
     batch, target = room.batch(id), asked.place("target")
     recipe = Recipe(attack, room.address, room.data, target=target)
     question = question_of(recipe, room.model, room.source)
@@ -105,7 +105,7 @@ def attack(stage: "Stage", asked: Asked) -> "Answered":
         **_told(stage, asks, eps),
     }
     if text := asked.text("method", ""):
-        heat, told = _map(asks, parse(text, Attribution), found.x)
+        heat, told = _map(asks, known_spec(text, Attribution), found.x)
         arrays["heat"], value["map"] = heat, told
     return value, {name: t.cpu().numpy().astype("f4") for name, t in arrays.items()}
 

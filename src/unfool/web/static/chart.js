@@ -28,7 +28,7 @@ export function lineChart({ x, lines, top = 1, label, axis, high = 190, squared 
   }
   const mark = s("line", { class: "here", y1: TOP, y2: high - FOOT, x1: -9, x2: -9 });
   const svg = s("svg", { class: "chart", viewBox: `0 0 ${W} ${high}`, role: "img", "aria-label": label }, ...parts, mark);
-  svg.here = (v) => { const at = v === null ? -9 : place(Math.min(v, most)); mark.setAttribute("x1", at); mark.setAttribute("x2", at); };
+  svg.here = (v) => { const at = v === null ? -9 : place(Math.min(v, most)); mark.setAttribute("opacity", v === null ? 0 : 1); mark.setAttribute("x1", at); mark.setAttribute("x2", at); };
   svg.at = (event) => {
     const box = svg.getBoundingClientRect(), share = ((event.clientX - box.left) / box.width * W - LEFT) / (W - LEFT - RIGHT);
     const inside = Math.max(0, Math.min(1, share));

@@ -63,9 +63,8 @@ export function choice(name, options, value, onchange) {
   return node;
 }
 
-export function slider(name, { min = 0, max = 100, step = 1, value, show = (v) => v, oninput }) {
+export function slider(name, { min = 0, max = 100, step = 1, value, show = (v) => v, oninput, id = fresh("range") }) {
   const said = h("span", {}, String(show(value)));
-  const id = fresh("range");
   const node = h("input", { type: "range", id, min, max, step, value, oninput: () => { update(); oninput(+node.value); } });
   const update = () => { said.textContent = show(+node.value); node.setAttribute("aria-valuetext", show(+node.value)); };
   update();

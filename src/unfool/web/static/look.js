@@ -28,7 +28,8 @@ export function makeLook(section) {
     while (cards.length) cards.pop().close();
     add.disabled = !state.room.attributions.length;
     tell("alarm", add.disabled ? `${state.room.address} gives labels only: there is no score to explain.` : "");
-    for (const name of ["GradCAM", "Gradient"].filter((n) => state.room.attributions.some((f) => f.name === n))) addCard(name);
+    const usual = ["GradCAM", "Gradient"]; // of series first what has frames of its own
+    for (const name of (state.room.shape.length > 3 ? usual.reverse() : usual).filter((n) => state.room.attributions.some((f) => f.name === n))) addCard(name);
     if (!cards.length) addCard(state.room.attributions.find((f) => f.name === "Occlusion")?.name);
   });
   on("image", () => { if (state.seen) { image.draw(); time.draw(); if (state.view === "look") askAll(); else opened = null; } });
@@ -38,9 +39,8 @@ export function makeLook(section) {
 }
 
 function toolbar() {
-  const opacity = slider("Opacity", { value: 85, show: (v) => `${v} %`, oninput: (v) => look({ opacity: v / 100 }) });
+  const opacity = slider("Opacity", { id: "opacity", value: 85, show: (v) => `${v} %`, oninput: (v) => look({ opacity: v / 100 }) });
   const least = slider("Hide below", { value: 0, show: (v) => `${v} %`, oninput: (v) => look({ least: v / 100 }) });
-  opacity.node.id = "opacity";
   const box = (name, node) => h("div", {}, h("span", { class: "label" }, name), node);
   return h("div", { class: "panel tools", "aria-label": "How maps are made and drawn", role: "group" },
     h("div", {}, h("label", { htmlFor: "target" }, "Explained class"), target),
@@ -105,12 +105,13 @@ export function marksOf({ value, mask, said }) {
   const found = [];
   const labels = (a) => [...new Set(a.data)].filter((k) => k > 0).sort();
   if (mask) for (const k of labels(mask)) found.push({ node: stroke(outline(mask, k), "#fff", "4 3") });
-  if (mask) found[0] && (found[0].text = "as the data have it");
+  if (mask) if (found[0]) found[0].text = "as the data have it";
   if (said) for (const k of labels(said)) found.push({ node: stroke(outline(said, k), TINTS[(k - 1) % 6]), tint: TINTS[(k - 1) % 6], text: `${className(k)}, as the network says` });
+  if ((value.boxes ?? []).some((one) => !one.said)) found.push({ node: s("g"), text: "as the data have it" });
   for (const one of value.boxes ?? []) {
     const [x, y, right, bottom] = one.box;
     const d = `M${x} ${y}H${right}V${bottom}H${x}Z`;
-    found.push({ node: stroke(d, one.said ? "#e69f00" : "#fff", one.said ? null : "4 3"), tint: one.said ? "#e69f00" : null, text: one.said ? `${one.name} ${percent(one.p)}` : `${one.name}, as the data have it` });
+    found.push({ node: stroke(d, one.said ? "#e69f00" : "#fff", one.said ? null : "4 3"), tint: one.said ? "#e69f00" : null, text: one.said ? `${one.name} ${percent(one.p)}` : null });
   }
   return found;
 }
@@ -215,8 +216,7 @@ class MapCard {
 
 // Of a series: which frame, the signal of each region and the map's share of each frame.
 function timeRow() {
-  const range = slider("Frame", { min: 1, max: 2, value: 1, oninput: (v) => chooseFrame(v - 1) });
-  range.node.id = "frame";
+  const range = slider("Frame", { id: "frame", min: 1, max: 2, value: 1, oninput: (v) => chooseFrame(v - 1) });
   const charts = h("div", { class: "charts" }), save = h("button", { class: "quiet", type: "button", onclick: () => [...charts.querySelectorAll("svg.chart")].forEach((c, k) => saveSvg(["signal", "profile"][k], c)) }, "SVG");
   const box = h("div", { class: "panel", hidden: true }, h("div", { class: "row" }, range.box, save), charts);
   const draw = () => {

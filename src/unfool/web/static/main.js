@@ -128,5 +128,6 @@ theme();
 help();
 open("look");
 document.addEventListener("keydown", pressed);
+addEventListener("hashchange", () => location.reload()); // the printed address, in a tab that is open already
 state.wire = new Wire(token(), told);
 window.studio = state; // for whoever looks from the console, and for tests

@@ -10,7 +10,7 @@ import { savePng, saveSvg } from "./save.js";
 import { key } from "./look.js";
 import { state, className } from "./state.js";
 
-let form, map, norm, aim, eps, exact, fillWith, mode, random, pen, lines, verdict, bars, chart, legend, side, busy, dial;
+let form, map, norm, aim, eps, exact, fillWith, mode, random, pen, lines, verdict, bars, chart, legend, side, busy, dial, right;
 let found = null, before = null, curve = null, asked = "";
 const screens = {};
 
@@ -28,7 +28,8 @@ export function makeTouch(section) {
   const keys = h("p", { class: "row" }, h("span", { class: "key" }, h("i"), "as it is"), h("span", { class: "key" }, h("i", { class: "now" }), "changed"), h("span", { class: "key" }, h("i", { class: "random" }), "at random"));
   const curves = h("div", { class: "panel stack" }, h("div", { class: "row" }, h("h2", { class: "grow" }, "Over the size of the change"), h("button", { class: "quiet", type: "button", onclick: () => chart.firstChild && saveSvg("curve", chart.firstChild) }, "SVG")), legend, chart);
   const said = h("div", { class: "panel stack" }, verdict, dial, keys, bars, busy);
-  section.append(h("div", { class: "two" }, side, h("div", {}, said, cards, curves, lines.box)));
+  right = h("div", {}, said, cards, curves, lines.box);
+  section.append(h("div", { class: "two" }, side, right));
   on("room", build);
   on("image", fresh);
   on("view", () => { if (state.view === "touch" && asked !== keyOf()) fresh(); });
@@ -56,6 +57,8 @@ function readAt(name, x, y) {
 
 function build() {
   found = before = curve = null;
+  asked = "";
+  right.hidden = !state.room.attacks.length;
   if (!state.room.attacks.length) {
     side.replaceChildren(h("p", {}, `${state.room.address} tells boxes: there is no class of the whole image to lead away from.`), h("small", {}, "unfool inspect hiding attacks it."));
     form = null;
@@ -68,8 +71,7 @@ function build() {
   map = pick([["", "none"], ...known], known.includes("GradCAM") ? "GradCAM" : "", () => { before = null; fresh(); }, { id: "touch-map" });
   norm = pick([], "", () => { size(); fresh(); }, { id: "norm" });
   aim = pick([["", "away from the label"], ...state.room.classes.slice(0, 2000).map((c, k) => [k, `towards ${c}`])], "", fresh, { id: "aim" });
-  eps = slider("Size of the change", { value: 0, show: () => number(sizeNow()), oninput: () => move() });
-  eps.node.id = "eps";
+  eps = slider("Size of the change", { id: "eps", value: 0, show: () => number(sizeNow()), oninput: () => move() });
   exact = h("input", { type: "text", id: "exact", inputMode: "decimal", onchange: typed });
   fillWith = pick([["mean", "its mean"], ["blur", "a blur"], ["zero", "black"], ["noise", "noise"]], "mean", () => drawn(), { id: "fill" });
   mode = "hide";
@@ -145,7 +147,6 @@ async function ask(value) {
   try {
     const answer = await state.wire.ask("touch", "attack", { ...words(), eps: value, method: map.value ? `${map.value}()` : "" }, { hold: true, arrays: drawing(), passes });
     if (image !== keyOf()) return;
-    busy.textContent = "";
     const { arrays } = answer;
     found = { ...answer.value, x: arrays.x ?? state.seen.x, random: arrays.random ?? state.seen.x, heat: arrays.heat ?? before?.heat };
     if (found.python) lines.show(found);
@@ -221,6 +222,7 @@ function tell(by) {
   const [clean, now, drawn] = found.said ?? [];
   const name = className, sure = (row, k) => percent(found.p[row][found.classes.indexOf(k)] ?? 0);
   const changed = now !== clean;
+  busy.textContent = state.room.kind === "maps" ? "Of a map of scores the mean over its positions counts." : "";
   verdict.replaceChildren(name(clean), " ", sure(0, clean), " → ", h("em", {}, name(now)), " ", sure(1, now), changed ? "" : by ? ": it does not depend on this part" : ": not fooled");
   bars.replaceChildren(...found.classes.flatMap((k, i) => {
     const rows = [[0, ""], [1, "now"], [2, "random"]].map(([row, kind]) => {
