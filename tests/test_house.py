@@ -37,8 +37,11 @@ HEAVY = {
         "samples.py",
         "zoo/classic.py",
     ],
+    "starlette": ["web/app.py", "web/guard.py", "web/line.py"],
     "timm": ["zoo/timm.py"],
     "torchvision": ["vision.py"],
+    "uvicorn": ["web/serve.py"],
+    "websockets": ["web/serve.py"],
 }
 
 TRUSTED = ["zoo/weights.py"]

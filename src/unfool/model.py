@@ -83,6 +83,8 @@ class Model:
         self._spatial: dict[torch.Size, dict[str, Grid]] = {}
         self._swift: tuple[Any, Model] | None = None
         self._borrowed = 0
+        self.before_pass: Callable[[], None] | None = None
+        """Called before each pass; what it raises ends whatever asked."""
 
     @classmethod
     def scores(cls, f: Callable[..., Any], classes: Sequence[str] = (), **how: Any) -> "Model":
@@ -166,6 +168,8 @@ class Model:
         return first_outputs(lambda: self._run(x), layers, keep, copied, to_the_end="output" in reads)
 
     def _run(self, x: Tensor) -> Tensor:
+        if self.before_pass is not None:
+            self.before_pass()
         try:
             given = x.mapped(self._dress) if isinstance(x, Changed) else self._dress(x)
             out = plain(as_scores(self.net(given)))

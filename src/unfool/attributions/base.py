@@ -2,7 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple, final
+from typing import Any, ClassVar, NamedTuple, final
 
 import torch
 from torch import Tensor
@@ -11,7 +11,7 @@ from ..checks import checked_images, row_ids
 from ..errors import InputError
 from ..maps import resize, strongest_channel
 from ..method import Columns, Method, Question, checked_model, targets_of
-from ..model import Model
+from ..model import Access, Model
 from ..objectives import Objective
 from ..query import Query
 from ..rows import Batch
@@ -37,6 +37,9 @@ class Explained(NamedTuple):
 
 class Attribution(Method, ABC):
     """Which parts of an image a score depends on."""
+
+    asks: ClassVar[Access] = "gradients"
+    """What it has to be told, at most, as its defaults are."""
 
     @abstractmethod
     def explain(self, query: Query, x: Tensor) -> Tensor:

@@ -18,6 +18,7 @@ VERBS = {
     "maximise": "Make the images that classes or units of a model like best.",
     "methods": "What there is: every method, its options and its paper.",
     "run": "Run a recipe from a file.",
+    "studio": "A page to look at pictures as a model sees them, and to touch them.",
     "report": "Write the report of a finished audit anew.",
     "bench": "Time the methods, beside other libraries where they are installed.",
 }

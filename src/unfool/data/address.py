@@ -20,14 +20,16 @@ def open_data(address: str) -> Source:
 
     DICOM and NIfTI files and folders take ``?as=volume``, ``?window=40,400`` and others of :class:`Scan`.
     A .json of COCO's form has boxes; ``?images=folder`` says where its pictures are, if not beside it.
-    Any of them with ``?only=slice.txt`` is cut to the ids that the file lists, one a line.
+    Any of them with ``?only=slice.txt`` is cut to the ids that the file lists, one a line,
+    with ``?id=NAME`` to one sample.
 
     Raises :class:`UnknownName` or :class:`DataError` where there is nothing of the kind.
     """
     place, options = split_address(address)
-    only = options.pop("only", None)
+    only, id = options.pop("only", None), options.pop("id", None)
     found = _opened(place, options)
-    return found if only is None else Only(found, only)
+    found = found if only is None else Only(found, only)
+    return found if id is None else Only(found, id=id)
 
 
 def _opened(place: str, options: dict[str, str]) -> Source:
