@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from .errors import InputError
+from .grids import maps_in
 from .objectives import Objective, Scaled, Sum, Trace
 
 
@@ -38,7 +39,7 @@ class Direction(AtOneLayer):
         raise InputError(f"{self!r} needs directions", "give direction=… [N, channels], one for each image")
 
     def score(self, trace: Trace, y: Tensor) -> Tensor:
-        here, way = trace[self.layer], trace["direction"]
+        here, way = maps_in(trace, self.layer), trace["direction"]
         if way.shape != here.shape[:2]:
             raise InputError(
                 f"layer {self.layer!r} has {here.shape[1]} channels, directions are {list(way.shape)}"
@@ -109,7 +110,7 @@ class Diverse(AtOneLayer):
     """What is to differ: which channels go together, or what is where."""
 
     def score(self, trace: Trace, y: Tensor) -> Tensor:
-        t = trace[self.layer]
+        t = maps_in(trace, self.layer)
         t = t.flatten(2) if t.ndim > 2 else t[:, :, None]
         t = t @ t.mT if self.of == "texture" else t
         told = torch.nn.functional.normalize(t.flatten(1), dim=1)
@@ -146,5 +147,6 @@ def _pair(trace: Trace, layer: str) -> tuple[Tensor, Tensor]:
         raise InputError(
             f"layer {layer!r} gives {list(here.shape[1:])} for an image, the reference is {list(there.shape[1:])}"
         )
-    here, there = (t.flatten(2) if t.ndim > 2 else t.unflatten(1, (-1, 1)) for t in (here, there.to(here)))
+    here, there = (maps_in(trace, layer, t) for t in (here, there.to(here)))
+    here, there = (t.flatten(2) if t.ndim > 2 else t.unflatten(1, (-1, 1)) for t in (here, there))
     return here, there
