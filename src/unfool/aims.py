@@ -22,7 +22,7 @@ class AtOneLayer(Objective, ABC):
 
 
 class Direction(AtOneLayer):
-    """How far a layer's activation goes along a direction, at all positions alike: the mean of their dot products.
+    """How far a layer's activation goes along a direction: at all positions alike, the mean of their dot products.
 
     The directions come with the question as ``direction``, [N, channels], one for each image; their length does not
     count.
@@ -30,6 +30,8 @@ class Direction(AtOneLayer):
 
     cosine: float = 0.0
     """The power of the cosine each dot product is multiplied by: the larger, the less else is in the image."""
+    middle: bool = False
+    """Only at the layer's middle position."""
 
     @property
     def fixes(self) -> tuple[str, ...]:
@@ -44,6 +46,8 @@ class Direction(AtOneLayer):
             raise InputError(
                 f"layer {self.layer!r} has {here.shape[1]} channels, directions are {list(way.shape)}"
             )
+        if self.middle:
+            here = here[(..., *(side // 2 for side in here.shape[2:]))]
         here, way = here.flatten(2) if here.ndim > 2 else here[:, :, None], way.to(here)
         along = (here * (way / way.norm(dim=1, keepdim=True).clamp_min(1e-12))[:, :, None]).sum(1)
         return _aligned(along, here.norm(dim=1), self.cosine).mean(1)
