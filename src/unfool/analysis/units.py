@@ -124,23 +124,22 @@ class Gallery:
         """A unit's best patches, the strongest first."""
         units = layer.units
         numbers = [k for k in units.image[channel].tolist() if k >= 0]
-        self.read(numbers)
         places, values = units.place[channel].tolist(), units.value[channel].tolist()
-        return tuple(self._patch(layer, k, v, p) for k, v, p in zip(numbers, values, places, strict=False))
+        return self.seen(layer.field, list(zip(numbers, values, places, strict=False)))
 
     def random_patches(self, layer: Layer, n: int, seed: int) -> tuple[Patch, ...]:
         """The control: random images at random positions of the layer."""
         draws = [stable_number(seed, "patch", layer.name, k) for k in range(n)]
-        numbers = [draw % len(self.ids) for draw in draws]
-        self.read(numbers)
-        return tuple(
-            self._patch(layer, k, math.nan, _somewhere(layer.field.sides, draw))
-            for k, draw in zip(numbers, draws, strict=True)
-        )
+        somewhere = [(d % len(self.ids), math.nan, _somewhere(layer.field.sides, d)) for d in draws]
+        return self.seen(layer.field, somewhere)
 
-    def _patch(self, layer: Layer, k: int, value: float, place: Sequence[int]) -> Patch:
-        box = layer.field.at(place)
-        return Patch(self.ids[k], value, self.held[k], box, self.labels[k], layer.field.whole)
+    def seen(self, field: Field, what: Sequence[tuple[int, float, Sequence[int]]]) -> tuple[Patch, ...]:
+        """What positions of a layer see: an image's number, a value that goes with it, and the position."""
+        self.read([k for k, _, _ in what])
+        return tuple(
+            Patch(self.ids[k], value, self.held[k], field.at(place), self.labels[k], field.whole)
+            for k, value, place in what
+        )
 
 
 def _somewhere(sides: Sequence[int], draw: int) -> list[int]:

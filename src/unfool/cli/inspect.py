@@ -18,6 +18,7 @@ SUBJECTS = {
     "hotspots": "Whether false positives look at an artefact, and go without it.",
     "neighbours": "The nearest images in a network's features, and copies between two sets.",
     "probe": "How well linear models read the classes off a network, layer by layer.",
+    "atlas": "What a layer gives, laid out in cells, each drawn, with the classes it argues for.",
     "map": "A map of images by what a network makes of them, and how far to trust it.",
     "decision": "One decision on one page: what, how sure, why, what would change it.",
     "envelope": "Which images a network knows: inside, edge or outside, and why; and whether they drift.",

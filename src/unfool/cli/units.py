@@ -84,9 +84,10 @@ def numbered(texts: tuple[str, ...], objective: "Objective", model: "Model", lik
 def channels(model: "Model", layer: str, like: "Tensor") -> int:
     """How many channels a layer has."""
     from ..errors import InputError
+    from ..grids import maps_in
 
     model.layer(layer)
-    shape = model.trace(like.to(model.device), (layer,))[layer].shape
+    shape = maps_in(model.trace(like.to(model.device), (layer,)), layer).shape
     if len(shape) < 2:
         raise InputError(f"layer {layer!r} gives {list(shape)}: it has no channels", "name another")
     return shape[1]
