@@ -94,8 +94,11 @@ def _sides(found: Embeddings) -> tuple[Space, Space]:
         judge = found.judge.only(found.judge.y >= 0)
     judge = judge.only(torch.isin(judge.y, learn.y))
     if len(learn.y.unique()) < 2 or not len(judge.ids):
+        classes = len(learn.y.unique())
         raise InputError(
-            f"{len(learn.y.unique())} classes with labels are too few to be told apart",
+            "there are no labelled images on both sides"
+            if classes > 1
+            else f"the images have {('no labels', 'labels of one class only')[classes]}, so that there is nothing to tell apart",
             "two classes at least, with two images each: more images (--limit), or data with labels",
         )
     return learn, judge
