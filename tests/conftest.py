@@ -1,4 +1,4 @@
-"""For all tests: slow ones last, a thread for each worker, nothing left to chance; torchvision without its operators."""
+"""For all tests: slow ones last, a thread for each worker, nothing left to chance; torchvision beside any torch."""
 
 import os
 import random

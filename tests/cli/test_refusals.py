@@ -23,7 +23,7 @@ def elsewhere(tmp_path, monkeypatch):
 
 
 NO_PATCHES = ("has no positions, so that there are no patches", "unfool inspect neighbours")
-ONE_CLASS = ("one class only, so that there is nothing to tell apart", "two classes at least")
+ONE_CLASS = ("one class only: nothing is to be told apart", "two classes at least")
 REFUSED = {
     f"units {NETWORK} --layer head": NO_PATCHES,
     f"field {NETWORK} --layer head": NO_PATCHES,
@@ -37,7 +37,7 @@ REFUSED = {
     f"map {NETWORK} --limit 60": ("perplexity 30 is more than a third of 60", "--perplexity 6"),
     f"map {NETWORK} ones.npz --perplexity 5": ("all images have one label", "--no-labelled"),
     f"probe {NETWORK} ones.npz": ONE_CLASS,
-    f"probe {NETWORK} bare.npz": ("have no labels, so that there is nothing to tell apart", "two classes"),
+    f"probe {NETWORK} bare.npz": ("have no labels: nothing is to be told apart", "two classes"),
     f"slices {NETWORK} ones.npz --limit 60": ("60 images with labels are too few", "it takes 120"),
     f"slices {NETWORK} bare.npz": ("0 images with labels are too few", "it takes"),
     f"envelope {NETWORK} bare.npz --training ones.npz": ("all images are of class 1", "two classes at least"),

@@ -95,10 +95,11 @@ def _sides(found: Embeddings) -> tuple[Space, Space]:
     judge = judge.only(torch.isin(judge.y, learn.y))
     if len(learn.y.unique()) < 2 or not len(judge.ids):
         classes = len(learn.y.unique())
+        few = "the images have no labels" if not classes else "the images have labels of one class only"
         raise InputError(
-            "there are no labelled images on both sides"
+            "there are no labelled images to judge on"
             if classes > 1
-            else f"the images have {('no labels', 'labels of one class only')[classes]}, so that there is nothing to tell apart",
+            else f"{few}: nothing is to be told apart",
             "two classes at least, with two images each: more images (--limit), or data with labels",
         )
     return learn, judge
