@@ -286,7 +286,10 @@ class Model:
             found = filters_of(self.net, self._dress(x[:1]), wanted)
         if found is None:
             raise InputError(
-                f"{f'layer {layer!r}' if layer else self.name} is no convolution: it has no filters"
+                f"layer {layer!r} is no convolution and has no filters"
+                if layer
+                else f"{self.name} has no convolution, and so no filters",
+                "name a convolution" if layer else "unfool inspect templates is about pixels",
             )
         return next(name for name, module in self.layers.items() if module is found[0]), found[1].cpu()
 

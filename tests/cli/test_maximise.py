@@ -55,7 +55,7 @@ def test_units_are_classes_channels_positions_or_layers():
     ("arguments", "said"),
     [
         (["features.9:1"], "no layer is called 'features.9'"),
-        (["features.3:99"], "layer 'features.3' has 32 channels, 99 is not one"),
+        (["features.3:99"], "layer 'features.3' has 32 channels, there is no 99"),
         (["features.3:x"], "names no unit"),
         (["12"], "classes must be 0 to 9"),
         (["seven"], "no class is called 'seven'"),

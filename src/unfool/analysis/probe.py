@@ -94,8 +94,12 @@ def _sides(found: Embeddings) -> tuple[Space, Space]:
         judge = found.judge.only(found.judge.y >= 0)
     judge = judge.only(torch.isin(judge.y, learn.y))
     if len(learn.y.unique()) < 2 or not len(judge.ids):
+        classes = len(learn.y.unique())
+        few = "the images have no labels" if not classes else "the images have labels of one class only"
         raise InputError(
-            f"{len(learn.y.unique())} classes with labels are too few to be told apart",
+            "there are no labelled images to judge on"
+            if classes > 1
+            else f"{few}: nothing is to be told apart",
             "two classes at least, with two images each: more images (--limit), or data with labels",
         )
     return learn, judge

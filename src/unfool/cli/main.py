@@ -62,15 +62,23 @@ def run(arguments: list[str]) -> int:
 
 
 def _called(arguments: list[str]) -> int:
-    from cyclopts import App, CycloptsError
+    from cyclopts import App, CycloptsError, UnusedCliTokensError
 
     app = App(name="unfool", help=PURPOSE, help_format="plaintext", suppress_keyboard_interrupt=False)
     for verb, purpose in VERBS.items():
         app.command(f"unfool.cli.{verb}:{verb}", name=verb, help=purpose)
     try:
         return int(app(arguments, exit_on_error=False, print_error=False, result_action="return_value") or 0)
+    except UnusedCliTokensError as error:
+        left = ", ".join(map(repr, error.unused_tokens))
+        return _say(f"{left} is more than the command takes", _help(arguments))
     except CycloptsError as error:
-        return _say(" ".join(str(error).split()), f"unfool {arguments[0]} --help")
+        return _say(" ".join(str(error).split()), _help(arguments))
+
+
+def _help(arguments: Sequence[str]) -> str:
+    words = arguments[:2] if arguments[0] == "inspect" and not arguments[1].startswith("-") else arguments[:1]
+    return f"unfool {' '.join(words)} --help"
 
 
 def _overview() -> str:

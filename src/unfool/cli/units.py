@@ -60,7 +60,7 @@ def _meant(text: str, model: "Model", like: "Tensor") -> list[Unit]:
     if number >= width:
         from ..errors import InputError
 
-        raise InputError(f"layer {layer!r} has {width} channels, {number} is not one of them")
+        raise InputError(f"layer {layer!r} has {width} channels, there is no {number}", f"0 to {width - 1}")
     position = tuple(int(p) for p in place.split(",")) if place else ()
     return [Unit(text, Neuron(layer, position) if place else Channel(layer), number)]
 

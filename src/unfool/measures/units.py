@@ -111,7 +111,10 @@ def unit_layers(model: Model, x: Tensor, wanted: Sequence[str] = ()) -> dict[str
     """
     grids = model.spatial_layers(x)
     if not grids:
-        raise InputError(f"{model.name} has no layer with positions")
+        raise InputError(
+            f"{model.name} has no layer with positions, so that there are no patches",
+            "unfool inspect neighbours is about whole images",
+        )
     if not wanted:
         return _stages(grids)
     for pattern in wanted:
