@@ -71,8 +71,7 @@ class Call(NamedTuple):
     made: Any
 
 
-@torch.no_grad()
-def observed_calls(run: Callable[[], Any], modules: Iterable[nn.Module]) -> list[Call]:
+def calls_of(run: Callable[[], Any], modules: Iterable[nn.Module]) -> list[Call]:
     """Every use of ``modules`` while ``run`` runs, in the order in which they finish."""
     calls: list[Call] = []
 
@@ -82,6 +81,12 @@ def observed_calls(run: Callable[[], Any], modules: Iterable[nn.Module]) -> list
     with hooked((module, hook) for module in modules):
         run()
     return calls
+
+
+@torch.no_grad()
+def observed_calls(run: Callable[[], Any], modules: Iterable[nn.Module]) -> list[Call]:
+    """The same without anything for gradients."""
+    return calls_of(run, modules)
 
 
 class _There(BaseException):

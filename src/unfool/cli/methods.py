@@ -41,6 +41,7 @@ def families() -> dict[str, type]:
     from ..attacks.base import Attack
     from ..attacks.learned import LearnedAttack
     from ..attributions.base import Attribution
+    from ..defences.alarm import Alarm
     from ..objectives import Objective
     from ..regions import Region
     from ..slopes import Slope
@@ -62,6 +63,7 @@ def families() -> dict[str, type]:
         "cleaning": Cleaning,
         "encodings": Encoding,
         "transforms": Transform,
+        "alarms": Alarm,
     }
 
 

@@ -6,7 +6,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.modules.conv import _ConvNd  # pyright: ignore[reportPrivateUsage]
 
-from ..hooks import observed_calls
+from ..errors import InputError
+from ..hooks import calls_of, observed_calls
 from ..model import Model
 from ..scores import mean_scores
 
@@ -25,6 +26,17 @@ def asked(model: Model, x: Tensor) -> tuple[Tensor, Tensor]:
     return torch.cat(features), torch.cat(logits)
 
 
+def features_of(model: Model, x: Tensor) -> Tensor:
+    """The features alone [B, D], where the model is, with slopes; a network without linear layers is an error."""
+    layers = [m for m in model.net.modules() if isinstance(m, LINEAR)]
+    of_images = [c for c in calls_of(lambda: model.trace(x), layers) if len(c.given) == len(x)]
+    if not of_images:
+        raise InputError(
+            f"{model.name} has no linear layer to take features from", "an alarm that sees images"
+        )
+    return _flat(of_images[-1])
+
+
 def _part(model: Model, x: Tensor) -> tuple[Tensor, Tensor]:
     layers = [m for m in model.net.modules() if isinstance(m, LINEAR)]
     if model.access != "gradients" or not layers:
@@ -38,7 +50,11 @@ def _part(model: Model, x: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def _features(call: Any) -> Tensor:
-    given: Tensor = call.given.detach().float()
+    return _flat(call).detach()
+
+
+def _flat(call: Any) -> Tensor:
+    given: Tensor = call.given.float()
     if given.ndim <= 2:
         return given.reshape(len(given), -1)
     return given.flatten(2).mean(2) if isinstance(call.module, _ConvNd) else given.flatten(1, -2).mean(1)
