@@ -97,6 +97,17 @@ from .attributions.wrappers import SmoothGradSquared as SmoothGradSquared
 from .attributions.wrappers import VarGrad as VarGrad
 from .boxes import box_masks as box_masks
 from .data.address import open_data as open_data
+from .defences.alarm import Alarm as Alarm
+from .defences.alarm import guarded as guarded
+from .defences.alarm import suspicion as suspicion
+from .defences.baselines import MahalanobisAlarm as MahalanobisAlarm
+from .defences.baselines import NeighbourAlarm as NeighbourAlarm
+from .defences.baselines import SqueezeAlarm as SqueezeAlarm
+from .defences.evasion import Inner as Inner
+from .defences.evasion import Orthogonal as Orthogonal
+from .defences.evasion import Quiet as Quiet
+from .defences.evasion import Unnoticed as Unnoticed
+from .defences.saliency import SaliencyAlarm as SaliencyAlarm
 from .detections import detector as detector
 from .errors import AccessError as AccessError
 from .errors import DataError as DataError

@@ -1,11 +1,35 @@
 """The one place where derivatives are taken: of inputs and activations, never of weights."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Generator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 
 import torch
 from torch import Tensor
 
 from .errors import InputError
+
+_recorded = ContextVar("recorded", default=False)
+
+
+@contextmanager
+def recorded() -> Generator[None]:
+    """Derivatives taken meanwhile can be differentiated in turn, with respect to images that want their gradient."""
+    token = _recorded.set(True)
+    try:
+        yield
+    finally:
+        _recorded.reset(token)
+
+
+def leaf_of(x: Tensor) -> Tensor:
+    """What a score is differentiated with respect to: the tensor itself where derivatives are recorded, else a copy."""
+    return x if _recorded.get() and x.requires_grad else x.detach().requires_grad_()
+
+
+def kept(t: Tensor) -> Tensor:
+    """A tensor that goes into a map: with its past where derivatives are recorded, else without."""
+    return t if _recorded.get() else t.detach()
 
 
 def derivatives(
@@ -26,7 +50,15 @@ def derivatives(
         )
     if not score.requires_grad:
         raise InputError(f"{who}: the score does not depend on {place}: the network cuts the gradient")
-    return torch.autograd.grad(score.sum(), at, allow_unused=True, retain_graph=keep, materialize_grads=idle)
+    again = _recorded.get()
+    return torch.autograd.grad(
+        score.sum(),
+        at,
+        allow_unused=True,
+        retain_graph=keep or again,
+        create_graph=again,
+        materialize_grads=idle,
+    )
 
 
 def each_derivative(scores: Tensor, at: Tensor, who: str, together: int = 1) -> Tensor:
@@ -50,7 +82,9 @@ def _units(scores: Tensor) -> Tensor:
 
 
 def _batched(scores: Tensor, units: Tensor, at: Tensor) -> Tensor:
-    (grads,) = torch.autograd.grad(scores, at, units, retain_graph=True, is_grads_batched=True)
+    (grads,) = torch.autograd.grad(
+        scores, at, units, retain_graph=True, create_graph=_recorded.get(), is_grads_batched=True
+    )
     return grads
 
 

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from .answers import Answer, AtLayer, Frame, Spent
 from .checks import check_all_there, checked_labels
-from .derivatives import derivatives, each_derivative, exact, there
+from .derivatives import derivatives, each_derivative, exact, kept, leaf_of, there
 from .detections import labels_of
 from .errors import InputError
 from .model import Model
@@ -217,7 +217,7 @@ class Query:
         """
         self.model.need("gradients", self.who)
         with torch.enable_grad():
-            leaf = x.detach().requires_grad_()
+            leaf = leaf_of(x)
             trace = self.look(self._changed(leaf, (*self.through, *through)), self._reads())
             score = self._note(x, trace)
             (grad,) = derivatives(score, [leaf], self.who)
@@ -235,7 +235,7 @@ class Query:
         """
         self.model.need("gradients", self.who)
         with torch.enable_grad():
-            leaf = x.detach().requires_grad_()
+            leaf = leaf_of(x)
             trace = self.look(self._changed(leaf, self.through), asked[0]._reads())
             scores = torch.stack([one._note(x, trace) for one in asked])
             together = max(1, self.model.capacity // len(x)) if x.is_cuda else 1
@@ -255,13 +255,13 @@ class Query:
             grads = derivatives(score, at, self.who, f"layer {layers[0]!r}", idle=idle)
         self.spent.add("backward")
         return [
-            AtLayer(score.detach(), exact(t.detach()), exact(there(grad, f"layer {name!r}")))
+            AtLayer(score.detach(), exact(kept(t)), exact(there(grad, f"layer {name!r}")))
             for name, t, grad in zip(layers, at, grads, strict=True)
         ]
 
     def leading(self, layers: Sequence[str], x: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
         """The score and what it was made of, in a pass whose gradients may be taken at ``layers``."""
-        x_leaf = x.detach().requires_grad_() if "input" in self._own(layers) else x
+        x_leaf = leaf_of(x) if "input" in self._own(layers) else x
         trace = self.look(x_leaf, (*self._reads(), *layers), leaves=layers)
         return self._note(x, trace), trace
 

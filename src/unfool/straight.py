@@ -8,8 +8,11 @@ from contextlib import contextmanager
 from typing import Any
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
+
+from .rows import column
 
 STEPS = frozenset(["round", "floor", "ceil", "trunc", "fix", "sign", "sgn", "heaviside"])
 COMPARED = {
@@ -111,3 +114,36 @@ def identity(module: nn.Module, args: Any, out: Any) -> Any:
 def straightened() -> Generator[Straightened]:
     with Straightened() as mode:
         yield mode
+
+
+class Rounded(TorchFunctionMode):
+    """Every rectifier with the slope of a softened one, so that slopes have slopes: forward it is itself.
+
+    How soft follows how large each row's inputs are: ``sharpness`` over their mean size.
+    """
+
+    def __init__(self, sharpness: float):
+        super().__init__()
+        self.sharpness = sharpness
+
+    def __torch_function__(
+        self, func: Callable[..., Any], types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
+    ) -> Any:
+        kwargs, name = kwargs or {}, getattr(func, "__name__", "")
+        x = args[0] if args else kwargs.get("input")
+        if name not in ("relu", "relu_") or not rises(x):
+            return func(*args, **kwargs)
+        in_place = name == "relu_" or kwargs.get("inplace", args[1:2] == (True,))
+        return x.copy_(self.soft(x.clone())) if in_place else self.soft(x)
+
+    def soft(self, x: Tensor) -> Tensor:
+        size = column(x.detach().abs().flatten(1).mean(1).clamp_min(1e-12), x)
+        soft = F.softplus(x * (self.sharpness / size)) * (size / self.sharpness)
+        return soft + (x.detach().clamp_min(0) - soft.detach())
+
+
+@contextmanager
+def rounded(sharpness: float = 10.0) -> Generator[None]:
+    """Rectifiers have slopes that change smoothly meanwhile (Dombrowski et al., 2019)."""
+    with Rounded(sharpness):
+        yield

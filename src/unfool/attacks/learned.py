@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, ClassVar, Literal, NamedTuple, final
+from typing import Any, ClassVar, Literal, NamedTuple, TypeVar, final
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -210,14 +210,22 @@ class Learned:
 
     @classmethod
     def read(cls, path: Path | str) -> "Learned":
-        try:
-            with safe_open(path, "pt") as file:
-                told = json.loads((file.metadata() or {})["unfool"])["fit"]
-                tensors = {name: file.get_tensor(name) for name in sorted(file.keys())}
-        except (OSError, SafetensorError, KeyError, ValueError) as error:
-            reason = f"{type(error).__name__}: {error}".splitlines()[0]
-            raise DataError(f"{path} holds nothing learned ({reason})", "unfool attack writes one") from None
-        return cls(parse(told, LearnedAttack), tensors)
+        return cls(*read_fit(path, LearnedAttack))
+
+
+Learner = TypeVar("Learner", bound=Fit)
+
+
+def read_fit(path: Path | str, kind: type[Learner]) -> tuple[Learner, Columns]:
+    """A fit and what it has learned, from the file that holds both."""
+    try:
+        with safe_open(path, "pt") as file:
+            told = json.loads((file.metadata() or {})["unfool"])["fit"]
+            tensors = {name: file.get_tensor(name) for name in sorted(file.keys())}
+    except (OSError, SafetensorError, KeyError, ValueError) as error:
+        reason = f"{type(error).__name__}: {error}".splitlines()[0]
+        raise DataError(f"{path} holds nothing learned ({reason})", "unfool attack writes one") from None
+    return parse(told, kind), tensors
 
 
 class Apply(Method):

@@ -41,6 +41,7 @@ def families() -> dict[str, type]:
     from ..attacks.base import Attack
     from ..attacks.learned import LearnedAttack
     from ..attributions.base import Attribution
+    from ..defences.alarm import Alarm
     from ..objectives import Objective
     from ..regions import Region
     from ..slopes import Slope
@@ -67,6 +68,7 @@ def families() -> dict[str, type]:
         "trainings": Training,
         "optimisers": Optimiser,
         "schedules": Schedule,
+        "alarms": Alarm,
     }
 
 

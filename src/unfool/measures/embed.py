@@ -1,5 +1,6 @@
 """Images as vectors: what a layer gives for them, or their own pixels."""
 
+from collections.abc import Callable
 from hashlib import blake2b
 from typing import Any, NamedTuple
 
@@ -91,19 +92,38 @@ class Head(NamedTuple):
 
 def head_of(model: Model, x: Tensor) -> Head | None:
     """The linear layer, or convolution, that the network uses last for each image; None where there is none."""
+    with model.settled():
+        last, out = _used_last(model, len(x), lambda: model(x))
+    return last and Head(*last[:2], last[2].detach().clone(), mean_scores(out))
+
+
+def features_of(model: Model, x: Tensor) -> Tensor:
+    """The features alone [B, D], where the model is, with their way back to the images."""
+    last, _ = _used_last(model, len(x), lambda: model.trace(x))
+    if last is None:
+        raise InputError(
+            f"{model.name} has no linear layer to take features from", "an alarm that sees images"
+        )
+    return Head(*last, last[2]).features
+
+
+def _used_last(
+    model: Model, n: int, run: Callable[[], Any]
+) -> tuple[tuple[nn.Module, str, Tensor] | None, Any]:
+    """The head that ``run`` uses last for ``n`` images, with what it is given; and what ``run`` returns."""
     last = list[tuple[nn.Module, str, Tensor]]()
 
     def watch(name: str) -> Any:
         def hook(module: nn.Module, args: Any, out: Any) -> None:
-            if args and isinstance(args[0], Tensor) and args[0].ndim > 1 and len(args[0]) == len(x):
+            if args and isinstance(args[0], Tensor) and args[0].ndim > 1 and len(args[0]) == n:
                 last[:] = [(module, name, args[0])]
 
         return hook
 
     heads = [(module, watch(name)) for name, module in model.net.named_modules() if isinstance(module, HEADS)]
-    with model.settled(), hooked(heads):
-        logits = mean_scores(model(x))
-    return Head(*last[0][:2], last[0][2].detach().clone(), logits) if last else None
+    with hooked(heads):
+        out = run()
+    return last[0] if last else None, out
 
 
 def penultimate(model: Model, x: Tensor) -> Head:
