@@ -70,7 +70,7 @@ def _called(arguments: list[str]) -> int:
     try:
         return int(app(arguments, exit_on_error=False, print_error=False, result_action="return_value") or 0)
     except UnusedCliTokensError as error:
-        left = ", ".join(map(repr, error.unused_tokens))
+        left = ", ".join(map(repr, error.unused_tokens or ()))
         return _say(f"{left} is more than the command takes", _help(arguments))
     except CycloptsError as error:
         return _say(" ".join(str(error).split()), _help(arguments))

@@ -13,7 +13,7 @@ import torch
 from ..errors import InputError, SpecError, UnfoolError, UnknownName
 from ..runs.table import read_table
 from ..spec import Spec, parse
-from ..views import View, from_uint8
+from ..views import from_uint8
 from .asked import Asked
 from .look import SIDE, squares
 
@@ -192,7 +192,8 @@ def run_thumbs(stage: "Stage", asked: Asked) -> "Answered":
 
 def _image(source: Any, id: str) -> torch.Tensor | None:
     try:
-        return source.sample(id, View()).x
+        found = source.batch((id,))
+        return None if found.errors else found.x[0]
     except (UnfoolError, OSError, ValueError, SyntaxError):
         return None
 
