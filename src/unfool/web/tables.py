@@ -203,7 +203,7 @@ def _after(folder: Path, stamp: int) -> dict[str, torch.Tensor]:
     """What an attack's run left, by id: 8-bit images."""
     del stamp
     try:
-        table = read_table(folder, ["adversarial"])
+        table = read_table(folder)
     except (UnfoolError, SpecError, OSError, KeyError):
         return {}
     if "adversarial" not in table.columns:
