@@ -1,5 +1,6 @@
 """For all tests: slow ones last, a thread for each worker, nothing left to chance; torchvision beside any torch."""
 
+import gc
 import os
 import random
 import re
@@ -42,6 +43,11 @@ def pytest_runtest_call(item: pytest.Item) -> None:
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: item.get_closest_marker("slow") is not None)
+
+
+def pytest_collection_finish() -> None:
+    gc.collect()
+    gc.freeze()  # some million objects that stay, and need not be looked through again in every test
 
 
 def import_torchvision() -> None:
