@@ -42,6 +42,7 @@ def families() -> dict[str, type]:
     from ..attacks.learned import LearnedAttack
     from ..attributions.base import Attribution
     from ..defences.alarm import Alarm
+    from ..defences.certificate import Certificate
     from ..objectives import Objective
     from ..regions import Region
     from ..slopes import Slope
@@ -64,6 +65,7 @@ def families() -> dict[str, type]:
         "encodings": Encoding,
         "transforms": Transform,
         "alarms": Alarm,
+        "certificates": Certificate,
     }
 
 
