@@ -228,6 +228,10 @@ class Model:
         """What images like ``x`` are where the network is given zero, to be broadcast."""
         return self._dress.zero(x)
 
+    def dressed(self, x: Tensor, dtype: torch.dtype) -> Tensor:
+        """Images as the network is given them, in a precision of one's own."""
+        return self._dress._replace(dtype=dtype, channels_last=False)(x)
+
     def quick(self, x: Tensor) -> "Model":
         """What a search may ask instead: the fast copy for images like ``x``, where the user allowed one."""
         if not self.fast or self.access != "gradients":

@@ -42,6 +42,7 @@ def families() -> dict[str, type]:
     from ..attacks.learned import LearnedAttack
     from ..attributions.base import Attribution
     from ..defences.alarm import Alarm
+    from ..defences.certificate import Certificate
     from ..objectives import Objective
     from ..regions import Region
     from ..slopes import Slope
@@ -69,6 +70,7 @@ def families() -> dict[str, type]:
         "optimisers": Optimiser,
         "schedules": Schedule,
         "alarms": Alarm,
+        "certificates": Certificate,
     }
 
 
