@@ -156,14 +156,21 @@ def check_classes(source: Source, model: Model, ids: Sequence[str], width: int) 
     y = label_numbers(ids, [source.label(i) for i in ids], names, errors)
     known = sorted({label for label in y.tolist() if label >= 0})
     if not known:
-        raise InputError(f"no image has a label that the network knows: {next(iter(errors.values()), '')}")
+        raise InputError(
+            f"no image has a label that the network knows: {next(iter(errors.values()), '')}",
+            f"{model.name.partition('?')[0]}?classes={_kinds(source, ids)} draws its last layer anew for these",
+        )
     if known[-1] >= width:
         raise InputError(
             f"labels go up to {known[-1]}, {model.name} tells {width} classes apart",
-            "a network with as many outputs as classes",
+            f"{model.name.partition('?')[0]}?classes={known[-1] + 1} draws its last layer anew",
         )
     if len(known) < 2:
         raise InputError(f"all {len(ids)} images are of one class: there is nothing to tell apart")
     missing = [names[k] if k < len(names) else str(k) for k in range(width) if k not in set(known)]
     shown = ", ".join(missing[:8]) + (f" and {len(missing) - 8} more" if len(missing) > 8 else "")
     return [f"no image of class {shown} to learn from: the network will unlearn it"] if missing else []
+
+
+def _kinds(source: Source, ids: Sequence[str]) -> int:
+    return len({source.label(i) for i in ids})

@@ -61,8 +61,9 @@ def run_train(
             other = reader(judged, model, kept, progress) if judged else read
         many = at_once(first_image(judged or source, kept, model.view, model))
         judge = Judge(course.judge, course.within, kept, other, course.seed, many)
+        names = model.classes or source.label_names()
         with watch("training", len(learn) * course.train.epochs) as progress:
-            _Run(course, model, read, judge, learn, folder, every, progress, tell, log).go()
+            _Run(course, model, read, judge, learn, folder, every, progress, tell, names, log).go()
     if ranks.first:
         for name in (SO_FAR, BEST):
             (folder / name).unlink(missing_ok=True)
@@ -104,6 +105,7 @@ class _Run:
     every: int
     progress: Progress
     tell: Tell
+    names: Sequence[str]
     log: Log
     begun: int = 0
 
@@ -237,7 +239,7 @@ class _Run:
         best = self.log.best(self.course.train.method.adversarial)
         about = {
             "model": self.course.model,
-            "classes": list(self.model.classes),
+            "classes": list(self.names),
             "view": repr(self.model.view) if self.model.view else "",
             "course": repr(self.course),
         }

@@ -15,6 +15,7 @@ from ..outputs import Outputs
 from ..spec import parse_number
 from ..views import View
 from .found import Found
+from .head import with_head
 from .taught import is_taught, taught
 from .weights import load_weights
 
@@ -36,9 +37,9 @@ def load(
 
     Black boxes are ``sklearn:FILE.skops``, ``FILE.onnx`` and ``http://127.0.0.1:PORT/path``. Each network may be
     followed by ``?weights=file`` (.safetensors, .pth or .pt), loaded without running anything in it unless ``trust``,
-    or by ``?weights=none``, as it is before it has learned anything; networks from files and .onnx also by ``mean`` and
-    ``std``, a number or one for each channel: ``?mean=0.5&std=0.5``. What ``unfool train`` has taught is a folder, or
-    the ``model.safetensors`` in it.
+    by ``?weights=none``, as it is before it has learned anything, and by ``?classes=5``, its last layer drawn anew with
+    so many outputs; networks from files and .onnx also by ``mean`` and ``std``, a number or one for each channel:
+    ``?mean=0.5&std=0.5``. What ``unfool train`` has taught is a folder, or the ``model.safetensors`` in it.
     ``classes`` are names or a file of them, ``view`` how pictures are cut; both come with the model where it knows
     them. Raises :class:`UnknownName`, :class:`DataError` or :class:`SpecError` where it cannot be.
     """
@@ -68,10 +69,12 @@ def load(
         return found
     if ".py:" in place:
         found = found._replace(**normalisation(options))
+    if "classes" in options and not found.boxes:
+        found = found._replace(net=with_head(found.net, options.pop("classes")), classes=())
     if options:
         embedded = ("net", "width", "stride", "seed") if found.boxes else ("net", "robust")
         others = ("mean", "std") if ".py:" in place else ()
-        known = ["weights", *(embedded if kind == "unfool" else others)]
+        known = ["classes", "weights", *(embedded if kind == "unfool" else others)]
         raise SpecError(
             f"{address} has no option {next(iter(options))!r}", suggestion(next(iter(options)), known)
         )
