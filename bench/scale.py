@@ -105,7 +105,7 @@ class Running:
                     os.kill(pid, signal.SIGKILL)
             time.sleep(0.1)
         for one in self.started:
-            one.communicate()
+            one.wait()
 
 
 def by(engine: str, path: Path, steps: int, out: Path) -> Running:
