@@ -166,10 +166,11 @@ def test_the_best_weights_are_those_of_the_epoch_with_most_images_right_under_at
     def epoch(number: int, clean: int, robust: int) -> Epoch:
         return Epoch(number, 0, "", None, {0: [10, clean, 5, robust]})
 
-    log = Log([epoch(0, 9, 0), epoch(1, 5, 3), epoch(2, 7, 3), epoch(3, 7, 3), epoch(4, 10, 2)])
+    log = Log([epoch(0, 1, 9), epoch(1, 5, 3), epoch(2, 7, 3), epoch(3, 7, 3), epoch(4, 10, 2)])
     assert log.best(adversarial=True).number == 2
     assert log.best(adversarial=False).number == 4
     assert Log.read(log.text()) == log
+    assert Log(log.epochs[:1]).best(adversarial=True).number == 0
 
 
 def told(fgsm: int, robust: int, n: int = 1000) -> Epoch:
@@ -191,6 +192,11 @@ def test_the_alarm_rings_where_one_step_is_resisted_and_more_are_not(
     before: tuple[int, int], now: tuple[int, int], alarm: bool
 ):
     assert one_step_only(told(*now), [told(*before)]) == alarm
+
+
+def test_before_the_region_has_grown_a_gap_is_no_alarm_but_a_fall_is():
+    assert not one_step_only(told(690, 32), [told(375, 6)], False)  # a ramped PGD-10 on MNIST at 0.3
+    assert one_step_only(told(900, 20), [told(500, 450)], False)
 
 
 def test_few_images_make_no_alarm():
@@ -216,7 +222,7 @@ def test_after_an_alarm_it_stops_or_goes_back_and_on_against_more_steps_or_says_
 
 
 def test_going_back_and_on_is_resumed_too(tmp_path: Path, monkeypatch: Any):
-    def ring(now: Epoch, before: Any) -> bool:
+    def ring(now: Epoch, *_: Any) -> bool:
         return now.number == 2
 
     monkeypatch.setattr("unfool.runs.train.one_step_only", ring)

@@ -95,9 +95,12 @@ class Log:
         return cls(**told)
 
     def best(self, adversarial: bool) -> Epoch:
-        """The first of those with most images right under attack, or of natural training as they are."""
+        """The first of those with most images right under attack, or of natural training as they are.
+
+        What has learned nothing yet may by chance say one class of all, which no attack turns: it counts only alone.
+        """
         order = (3, 1) if adversarial else (1, 3)
-        return max(self.epochs, key=lambda e: tuple(e.right(kind) for kind in order))
+        return max(self.epochs[1:] or self.epochs, key=lambda e: tuple(e.right(kind) for kind in order))
 
 
 def _epoch(row: dict[str, Any]) -> Epoch:
@@ -106,11 +109,13 @@ def _epoch(row: dict[str, Any]) -> Epoch:
     return Epoch(**row)
 
 
-def one_step_only(now: Epoch, before: Sequence[Epoch]) -> bool:
+def one_step_only(now: Epoch, before: Sequence[Epoch], grown: bool = True) -> bool:
     """Whether a network has come to resist one step and nothing else (Wong et al., 2020).
 
     That is so where the attack turns twice as many as at the best epoch while one step turns no more, or where it
-    leaves next to nothing of what one step leaves. Differences within three standard errors do not count.
+    leaves next to nothing of what one step leaves. Differences within three standard errors do not count. Before the
+    region has ``grown`` to the size that is judged, and for an epoch after, the latter says nothing: the network has
+    not seen such images yet.
     """
     n = max(1, now.n)
     fgsm, robust, noise = now.right(2) / n, now.right(3) / n, 3 * sqrt(0.25 / n)
@@ -119,7 +124,7 @@ def one_step_only(now: Epoch, before: Sequence[Epoch]) -> bool:
     best = max(before, key=lambda e: e.right(3), default=now)
     then_fgsm, then = best.right(2) / n, best.right(3) / n
     fell = robust < 0.5 * then and then - robust > noise and fgsm > then_fgsm - noise
-    return fell or (fgsm > 0.5 and robust < 0.05)
+    return fell or (grown and fgsm > 0.5 and robust < 0.05)
 
 
 def splits(course: Course, source: Source, judged: Source | None) -> tuple[tuple[str, ...], tuple[str, ...]]:

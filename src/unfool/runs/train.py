@@ -155,7 +155,8 @@ class _Run:
         told = Epoch(
             number, step, repr(self.fit.method), loss, counts, passes, self.log.partial, self.ranks.world
         )
-        wrong = self.fit.method.adversarial and number > 0 and one_step_only(told, self.log.epochs)
+        grown = (number - 1) / self.fit.epochs >= self.fit.ramp
+        wrong = self.fit.method.adversarial and number > 0 and one_step_only(told, self.log.epochs, grown)
         told, self.log.partial = replace(told, overfitted=wrong), 0.0
         self.log.epochs.append(told)
         self.tell(spoken(told))
