@@ -131,6 +131,8 @@ class _Run:
                 break
             begun = time.perf_counter()
             self.pupil = self.fit.update(asked, self.pupil, batch)
+            if step % per_epoch == 0:
+                float(self.pupil.told[0])  # waits for the device
             self.log.partial += time.perf_counter() - begun
             self.progress(self.fit.rows)
             if step % per_epoch == 0:
