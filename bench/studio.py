@@ -51,6 +51,7 @@ def drag(page: Page, seconds: float) -> float:
     while time.perf_counter() - start < seconds:
         share = 0.3 + 0.5 * abs((k / 60) % 2 - 1)
         page.page.mouse.move(box["x"] + box["width"] * share, middle)
+        page.page.wait_for_timeout(16)  # as often as a mouse tells of itself
         k += 1
     spent = time.perf_counter() - start
     pictures = page.page.evaluate("window.shown.length")
@@ -67,7 +68,7 @@ def measured(browser: Any, address: str, seconds: float, times: int) -> dict[str
     rates = [drag(page, seconds) for _ in range(3)]
     page.ready()
     presses = [page.page.evaluate(PRESS, key) for key in ("ArrowDown", "ArrowUp") * (times // 2)]
-    page.page.keyboard.press("1")
+    page.page.click("#tab-look")
     page.rested()
     sent = page.sent()
     page.page.locator("#opacity").focus()

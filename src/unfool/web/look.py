@@ -20,6 +20,7 @@ from ..objectives import Objective, label_of
 from ..rows import Batch
 from ..scores import mean_scores
 from ..show.image import colour
+from ..spec import catalogue, options
 from ..views import to_uint8
 from .asked import Asked, known_spec
 from .forms import forms
@@ -69,23 +70,15 @@ def attack_forms(model: Model) -> list[dict[str, Any]]:
     def works(cls: type[Attack]) -> bool:
         return ORDER.index(cls.asks) <= able or (able == 1 and _has_slope(cls))
 
-    found = forms(Attack, works)
+    found, known = forms(Attack, works), catalogue(Attack)
     for form in found:
-        cls = next(cls for cls in _attacks() if cls.__name__ == form["name"])
+        cls = known[form["name"]]
         form["norms"], form["nearest"] = [norm.__name__ for norm in cls.norms], cls.nearest or cls.anywhere
         form["given"] = {"slope": "NES()"} if ORDER.index(cls.asks) > able else {}
     return found
 
 
-def _attacks() -> list[type[Attack]]:
-    from ..spec import catalogue
-
-    return list(catalogue(Attack).values())
-
-
 def _has_slope(cls: type[Attack]) -> bool:
-    from ..spec import options
-
     return any(option.name == "slope" for option in options(cls))
 
 

@@ -63,8 +63,9 @@ function help() {
 }
 
 function pressed(event) {
-  const typing = event.target.closest("input, select, textarea, dialog[open]");
-  if (event.altKey || event.ctrlKey || event.metaKey || (typing && !(event.target.type === "checkbox"))) return;
+  const typing = event.target.closest("input:not([type=range], [type=checkbox]), select, textarea, dialog[open]");
+  const slides = event.target.type === "range" && event.key.startsWith("Arrow");
+  if (event.altKey || event.ctrlKey || event.metaKey || typing || slides) return;
   const act = {
     ArrowLeft: () => step(-1), ArrowRight: () => step(1),
     ArrowUp: () => state.view === "touch" && nudge(1), ArrowDown: () => state.view === "touch" && nudge(-1),

@@ -10,7 +10,7 @@ import { savePng, saveSvg } from "./save.js";
 import { key } from "./look.js";
 import { state, className } from "./state.js";
 
-let form, map, norm, aim, eps, exact, fillWith, mode, random, pen, lines, verdict, bars, chart, legend, side, busy, dial, right;
+let form, map, norm, aim, eps, exact, fillWith, mode, random, pen, lines, verdict, bars, chart, legend, side, busy, dial, right, other;
 let found = null, before = null, curve = null, asked = "";
 const screens = {};
 
@@ -25,7 +25,8 @@ export function makeTouch(section) {
   busy = h("small", {});
   const cards = h("div", { class: "cards six" }, ["image", "change", "changed", "random", "before", "after"].map(card));
   pen = new Pen(screens.image.screen, drawn);
-  const keys = h("p", { class: "row" }, h("span", { class: "key" }, h("i"), "as it is"), h("span", { class: "key" }, h("i", { class: "now" }), "changed"), h("span", { class: "key" }, h("i", { class: "random" }), "at random"));
+  other = h("span", {}, "at random");
+  const keys = h("p", { class: "row" }, h("span", { class: "key" }, h("i"), "as it is"), h("span", { class: "key" }, h("i", { class: "now" }), "changed"), h("span", { class: "key" }, h("i", { class: "random" }), other));
   const curves = h("div", { class: "panel stack" }, h("div", { class: "row" }, h("h2", { class: "grow" }, "Over the size of the change"), h("button", { class: "quiet", type: "button", onclick: () => chart.firstChild && saveSvg("curve", chart.firstChild) }, "SVG")), legend, chart);
   const said = h("div", { class: "panel stack" }, verdict, dial, keys, bars, busy);
   right = h("div", {}, said, cards, curves, lines.box);
@@ -223,7 +224,8 @@ function tell(by) {
   const name = className, sure = (row, k) => percent(found.p[row][found.classes.indexOf(k)] ?? 0);
   const changed = now !== clean;
   busy.textContent = state.room.kind === "maps" ? "Of a map of scores the mean over its positions counts." : "";
-  verdict.replaceChildren(name(clean), " ", sure(0, clean), " → ", h("em", {}, name(now)), " ", sure(1, now), changed ? "" : by ? ": it does not depend on this part" : ": not fooled");
+  other.textContent = by ? "the same region elsewhere, on average" : "at random";
+  verdict.replaceChildren(`${name(clean)} (${sure(0, clean)}) → `, h("em", {}, name(now)), ` (${sure(1, now)})`, changed ? "" : by ? ": it does not depend on this part" : ": not fooled");
   bars.replaceChildren(...found.classes.flatMap((k, i) => {
     const rows = [[0, ""], [1, "now"], [2, "random"]].map(([row, kind]) => {
       const bar = h("i", {});
