@@ -55,16 +55,14 @@ class Running:
     def __init__(self, *commands: list[str]):
         path = os.pathsep.join(filter(None, [str(HERE.parent / "src"), os.environ.get("PYTHONPATH")]))
         own = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": path}
-        quiet: dict[str, Any] = {"stdout": subprocess.DEVNULL, "stderr": subprocess.PIPE, "text": True}
+        quiet: dict[str, Any] = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
         self.started = [
             subprocess.Popen([sys.executable, *c], env=own, start_new_session=True, **quiet) for c in commands
         ]
 
     def wait(self) -> None:
-        for one in self.started:
-            said = one.communicate()[1]
-            if one.returncode:
-                raise SystemExit(f"{one.args}\n{said}")
+        if failed := [one.args for one in self.started if one.wait()]:
+            raise SystemExit(f"failed: {failed[0]}")
 
     def processes(self) -> dict[int, str]:
         """Process numbers and command lines of all that run in these sessions."""
@@ -108,9 +106,9 @@ class Running:
             one.wait()
 
 
-def by(engine: str, path: Path, steps: int, out: Path) -> Running:
+def by(engine: str, path: Path, steps: int, out: Path, *more: str) -> Running:
     """The attack by one process, two Ray workers, two ranks or two processes of torchrun."""
-    plain = command(path, steps, out)
+    plain = command(path, steps, out, *more)
     if engine == "ray":
         return Running([*plain, "--engine", "ray", "--workers", "2"])
     if engine == "ranks":
@@ -143,17 +141,23 @@ def times(place: Path, images: int, steps: int, rounds: int) -> dict[str, Any]:
 
 
 def kills(
-    place: Path, path: Path, steps: int, count: int, engines: tuple[str, ...], seed: int = 0
+    place: Path,
+    path: Path,
+    steps: int,
+    count: int,
+    engines: tuple[str, ...],
+    seed: int = 0,
+    more: tuple[str, ...] = (),
 ) -> list[str]:
     """What was killed; raises where anything was lost, done twice or came out otherwise."""
     rng, told = random.Random(seed), list[str]()
     begun = time.perf_counter()
-    by("one", path, steps, place / "whole").wait()
+    by("one", path, steps, place / "whole", *more).wait()
     long, whole = time.perf_counter() - begun, parts(place / "whole")
     for k in range(count):
-        what, engine = ("worker", "driver", "everything")[k % 3], engines[k // 3 % len(engines)]
+        what, engine = ("worker", "driver", "everything")[k % 3], engines[(k + k // 3) % len(engines)]
         out = place / f"killed-{k}"
-        running = by(engine, path, steps, out)
+        running = by(engine, path, steps, out, *more)
         moment = wait(running, out, rng.randrange(len(whole) - 1), rng.uniform(0, long / len(whole)))
         while what == "worker" and engine == "ray" and not running.workers() and running.alive():
             time.sleep(0.05)  # it takes a while until there is one
@@ -162,7 +166,7 @@ def kills(
             running.wait()  # a worker's death is nothing that anybody has to see to
         running.end()
         before = {p: p.stat().st_mtime_ns for p in out.glob(PART)}
-        by(engines[(k + 1) % len(engines)], path, steps, out).wait()
+        by(engines[(k + 1) % len(engines)], path, steps, out, *more).wait()
         told.append(f"{engine}: {what} {moment} ({done}), {len(before)} parts were there")
         print(told[-1], flush=True)
         check(out, whole, before, told[-1])
@@ -188,7 +192,7 @@ def check(out: Path, whole: dict[str, bytes], before: dict[Path, int], told: str
 
 
 def memory(place: Path, rows: int) -> dict[str, Any]:
-    """MB that the process holds after each tenth of the rows, in a process of its own."""
+    """MB that a process holds after each tenth of the rows, and when it has read and joined them."""
     code = (
         f"import sys; sys.path.insert(0, {str(HERE)!r}); from scale import hold; hold({str(place)!r}, {rows})"
     )
@@ -200,15 +204,16 @@ def memory(place: Path, rows: int) -> dict[str, Any]:
 
 
 def hold(place: str, rows: int) -> None:
-    """Predict rows, and write down what is held meanwhile."""
+    """Change rows at random, and write down what is held meanwhile and at the end."""
     import numpy as np
     import torch
 
+    from unfool.attacks.noise import RandomNoise
     from unfool.data.base import Sample, Source
-    from unfool.measures.predict import Predict
+    from unfool.model import Model
+    from unfool.regions import Linf
     from unfool.runs.local import run_recipe
     from unfool.runs.recipe import Recipe
-    from unfool.zoo.address import load
 
     class Noise(Source):
         """Images that are made when they are asked for."""
@@ -217,7 +222,7 @@ def hold(place: str, rows: int) -> None:
             return IDS
 
         def sample(self, id: str, view: Any) -> Sample:
-            x = np.random.default_rng(int(id)).random((1, 8, 8), dtype=np.float32)
+            x = np.random.default_rng(int(id)).random((3, 32, 32), dtype=np.float32)
             return Sample(torch.from_numpy(x))
 
         def label(self, id: str) -> int:
@@ -226,15 +231,19 @@ def hold(place: str, rows: int) -> None:
     IDS = tuple(map(str, range(rows)))  # noqa: N806
     held, done = list[float](), [0]
 
+    def look() -> None:
+        held.append(int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 1e6)
+
     def progress(some: int) -> None:
         done[0] += some
         if done[0] >= rows * (len(held) + 1) / 10:
-            held.append(
-                int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 1e6
-            )
+            look()
 
-    recipe = Recipe(Predict(), "unfool:digits8", "noise", chunk=64)
-    run_recipe(recipe, load("unfool:digits8"), Noise(), Path(place) / "many", progress)
+    torch.manual_seed(0)
+    pool = torch.nn.Sequential(torch.nn.AdaptiveAvgPool2d(2), torch.nn.Flatten(), torch.nn.Linear(12, 10))
+    recipe = Recipe(RandomNoise(), "pool", "noise", Linf(0.1))
+    run_recipe(recipe, Model(pool.eval()), Noise(), Path(place) / "many", progress)
+    look()
     shutil.rmtree(Path(place) / "many")
     (Path(place) / "memory.json").write_text(json.dumps({"rows": rows, "megabytes": held}))
 

@@ -29,6 +29,7 @@ def attack(
     limit: int | None = None,
     pictures: int = 24,
     film: int = 0,
+    chunk: int = 64,
     seed: int = 0,
     loading: ModelOptions = ModelOptions(),  # noqa: B008  frozen
     output: RunOptions = RunOptions(),  # noqa: B008  frozen
@@ -69,6 +70,8 @@ def attack(
         How many panels are written.
     film
         Of how many pictures the way is shown: frames of it, the goal's probability and the distance, step by step.
+    chunk
+        How many pictures go through the model together, and are lost when it is stopped; fewer where memory is short.
     seed
         Where all random numbers come from.
     """
@@ -83,7 +86,7 @@ def attack(
     how, network = parse(method), loading.load(model)
     inside = region_for(within, model) if within or needs_region(how) else None
     aim = class_number(target, network)
-    asked = (how, model, data, inside, aim, limit, seed, learn, loading.told())
+    asked = (how, model, data, inside, aim, limit, seed, learn, chunk, loading.told())
     folder = folder_for(out, "attack", type(how).__name__, *asked)
     job = Job(network, model, data, inside, aim, limit, seed, folder, output)
     if film and not isinstance(how, Attack):
@@ -92,7 +95,7 @@ def attack(
         )
     match how:
         case Attack():
-            attack_each(how, job, pictures, film)
+            attack_each(how, job, pictures, film, chunk)
         case LearnedAttack():
             learn_and_judge(how, job, learn, size_cm, pictures)
         case Substitute():
@@ -112,11 +115,11 @@ def needs_region(how: "Spec") -> bool:
     return isinstance(how, Attack) and not how.nearest and how.usable[:1] == (Linf,)
 
 
-def attack_each(how: "Attack", job: Job, pictures: int, film: int) -> None:
+def attack_each(how: "Attack", job: Job, pictures: int, film: int, chunk: int = 64) -> None:
     """Every picture for itself: panels, charts and numbers."""
     from ..runs.recipe import Recipe
 
-    recipe = Recipe(how, job.model, job.data, job.within, job.target, job.limit, job.seed)
+    recipe = Recipe(how, job.model, job.data, job.within, job.target, job.limit, job.seed, chunk=chunk)
     shown = run_over(recipe, job.network, job.out, job.output, pictures)
     few = few_pixels(shown)
     shown.draw(pixel_panels if few else panels)

@@ -27,6 +27,7 @@ def explain(
     out: Path | None = None,
     limit: int | None = None,
     pictures: int = 24,
+    chunk: int = 64,
     seed: int = 0,
     write: str | None = None,
     grade: Annotated[bool, Parameter(negative="")] = False,
@@ -63,6 +64,8 @@ def explain(
         How many pictures at most, drawn by the seed.
     pictures
         How many panels are written.
+    chunk
+        How many pictures go through the model together, and are lost when it is stopped; fewer where memory is short.
     seed
         Where all random numbers come from.
     write
@@ -98,6 +101,7 @@ def explain(
         limit=limit,
         seed=seed,
         objective=asked,
+        chunk=chunk,
     )
     if len(aims) > 1 and (asked is None or asked.numbers is not None):
         raise InputError(
