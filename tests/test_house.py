@@ -2,6 +2,8 @@
 
 import ast
 import re
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from statistics import median, quantiles
@@ -25,8 +27,8 @@ HEAVY = {
     "openTSNE": ["analysis/tsne.py"],
     "pacmap": ["analysis/pacmaps.py"],
     "pydicom": ["data/dicom.py"],
+    "ray": ["runs/ray/ship.py"],
     "skops": ["zoo/sklearn.py"],
-    "ray": ["runs/ship.py"],
     "sklearn": [
         "analysis/drift.py",
         "analysis/envelope.py",
@@ -82,6 +84,13 @@ def test_functions_are_short():
     if len(lengths) > 1:
         assert median(lengths) <= 9
         assert quantiles(lengths, n=10)[-1] <= 35
+
+
+def test_the_catalogue_needs_no_extra_and_loads_none():
+    asked = "import sys, unfool.families; print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", asked], capture_output=True, text=True, check=True)
+    extras = {name for name in HEAVY if name not in ("jinja2", "matplotlib", "sklearn", "cyclopts")}
+    assert extras & set(done.stdout.split()) == set()
 
 
 def test_nothing_is_evaluated():

@@ -18,13 +18,13 @@ from unfool.errors import DataError, EngineError
 from unfool.model import Model
 from unfool.regions import Linf
 from unfool.rows import Batch
-from unfool.runs.cluster import connect
 from unfool.runs.engine import Asked, Local, spread
 from unfool.runs.local import run_recipe
 from unfool.runs.parts import Part
-from unfool.runs.ray import Ray
+from unfool.runs.ray.cluster import connect
+from unfool.runs.ray.engine import Ray
+from unfool.runs.ray.ship import landed, packed, travelling, unpacked
 from unfool.runs.recipe import Recipe
-from unfool.runs.ship import landed, packed, travelling, unpacked
 from unfool.runs.work import Reading, work
 from unfool.views import View
 from unfool.zoo.address import load
@@ -90,7 +90,7 @@ def test_a_worker_that_dies_loses_nothing(engine: Ray, tmp_path: Path):
 
 
 def test_a_chunk_that_kills_every_worker_is_one_sentence(engine: Ray, tmp_path: Path, monkeypatch: Any):
-    monkeypatch.setattr("unfool.runs.ray.DEATHS", 1)
+    monkeypatch.setattr("unfool.runs.ray.engine.DEATHS", 1)
 
     def dies(batch: Batch) -> Part:
         if batch.ids[0] == "s4":

@@ -72,7 +72,7 @@ class RunOptions(OutputOptions):
         if engine == "ranks":
             return ranks_of()
         if engine.split(":")[0] == "ray":
-            from ..runs.ray import Ray
+            from ..runs.ray.engine import Ray
 
             return Ray(engine[4:] if engine.startswith("ray:") else "", self.workers)
         raise InputError(

@@ -6,7 +6,7 @@ import subprocess
 import sys
 from typing import Any
 
-from ..errors import EngineError
+from ...errors import EngineError
 from .ship import ray
 
 REACH = 5

@@ -11,10 +11,10 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from ..errors import DataError, EngineError, UnfoolError
+from ...errors import DataError, EngineError, UnfoolError
+from ..engine import Asked, Careful, Chunk, Engine, Rows
+from ..parts import Part, sweep, whole, write_part
 from .cluster import connect, line_of
-from .engine import Asked, Careful, Chunk, Engine, Rows
-from .parts import Part, sweep, whole, write_part
 from .ship import packed, ray, unpacked
 
 START = 120

@@ -7,10 +7,10 @@ from typing import Any
 
 import torch
 
-from ..borrow import copied
-from ..errors import EngineError, MissingExtra
-from ..model import Model
-from .engine import Rows
+from ...borrow import copied
+from ...errors import EngineError, MissingExtra
+from ...model import Model
+from ..engine import Rows
 
 try:
     ray: Any = importlib.import_module("ray")
