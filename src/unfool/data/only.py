@@ -1,5 +1,6 @@
 """A slice of other data: the samples whose ids a file lists."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from ..errors import DataError, suggestion
@@ -21,6 +22,9 @@ class Only(Source):
                 f"{self.path} lists {unknown[0]!r}, which the data do not have", suggestion(unknown[0], known)
             )
         return tuple(i for i in known if i in wanted)
+
+    def prepare(self, ids: Sequence[str]) -> None:
+        self.source.prepare(ids)
 
     def sample(self, id: str, view: View) -> Sample:
         return self.source.sample(id, view)
