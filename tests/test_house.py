@@ -20,6 +20,7 @@ GRADIENTS = {"derivatives.py"}
 HEAVY = {
     "av": ["show/mp4.py"],
     "cyclopts": ["cli/"],
+    "huggingface_hub": ["data/hub.py"],
     "jinja2": ["report/"],
     "matplotlib": ["show/"],
     "nibabel": ["data/nifti.py"],

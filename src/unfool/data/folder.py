@@ -2,7 +2,7 @@
 
 import warnings
 from pathlib import Path
-from typing import BinaryIO
+from typing import IO
 
 from PIL import Image, UnidentifiedImageError
 from torch import Tensor
@@ -81,7 +81,7 @@ def open_picture(path: Path) -> Image.Image:
         raise DataError(f"{path}: not a picture that can be read ({' '.join(str(error).split())})") from None
 
 
-def decoded(file: BinaryIO, name: str, formats: tuple[str, ...] | None = None) -> Image.Image:
+def decoded(file: IO[bytes], name: str, formats: tuple[str, ...] | None = None) -> Image.Image:
     """The picture in a file that calls itself ``name``, of one of some ``formats`` where only those will do."""
     try:
         with warnings.catch_warnings():

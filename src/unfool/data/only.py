@@ -1,5 +1,6 @@
 """A slice of other data: the samples whose ids a file lists, or one of them."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from ..errors import DataError, suggestion
@@ -23,6 +24,9 @@ class Only(Source):
                 told = f"{self.path} lists {unknown[0]!r}, which the data do not have"
             raise DataError(told, suggestion(unknown[0], known))
         return tuple(i for i in known if i in wanted)
+
+    def prepare(self, ids: Sequence[str]) -> None:
+        self.source.prepare(ids)
 
     def sample(self, id: str, view: View) -> Sample:
         return self.source.sample(id, view)
