@@ -11,9 +11,19 @@ import torch
 from oracles import residual, state_of
 from test_every_method import ATTACKS, ATTRIBUTIONS, X, each, found, labels, model
 from unfool.attacks.base import Attack
+from unfool.attacks.gradient import PGD
 from unfool.attributions.base import Attribution
 from unfool.cli.main import main
+from unfool.framing import Flip, Slide
 from unfool.model import Model
+from unfool.regions import Linf
+from unfool.training.awp import AWP
+from unfool.training.base import Training
+from unfool.training.fit import Train
+from unfool.training.free import Free
+from unfool.training.optimisers import SGD
+from unfool.training.plain import Madry
+from unfool.training.trades import Trades
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a graphics card")
 CARD = "cuda"
@@ -29,6 +39,8 @@ COMMANDS = [
     "inspect field --out run",
     "inspect probe --limit 400 --out run",
     "inspect neighbours --limit 200 --out run",
+    "train unfool:digits --epochs 1 --limit 200 --sample 50 --out run",
+    "train unfool:digits --epochs 1 --limit 200 --sample 50 --precision bfloat16 --method Fast --out run",
 ]
 
 
@@ -102,3 +114,31 @@ def test_a_command_runs_on_the_card(command: str, tmp_path: Any, monkeypatch: py
     with pytest.raises(SystemExit) as end:
         main([*command.split(), "--device", CARD])
     assert not end.value.code
+
+
+LEARNED = [
+    Madry(PGD(steps=2)),
+    Free(replays=2),
+    AWP(Trades(PGD(steps=2))),
+]
+
+
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+@pytest.mark.parametrize("method", LEARNED, ids=repr)
+def test_training_on_the_card_gives_the_same_bytes_again_and_about_what_the_processor_gives(
+    method: Training, precision: Any
+):
+    """What is random is drawn on the processor: the same numbers wherever the network is."""
+    x, y = X.float(), labels()
+    fit = Train(
+        method, SGD(0.05), average=0.5, precision=precision, epochs=2, rows=2, augment=(Flip(), Slide(1))
+    )
+    before = torch.cuda.get_rng_state()
+    first, again = (fit(Model(residual().to(CARD)), x, y, within=Linf(0.1)).net for _ in range(2))
+    here = fit(Model(residual()), x, y, within=Linf(0.1)).net.state_dict()
+    assert torch.equal(torch.cuda.get_rng_state(), before)
+    close = 0.02 if precision == "float32" else 0.2  # signs of slopes next to nothing may differ
+    for name, value in first.state_dict().items():
+        assert value.is_cuda
+        assert torch.equal(value, again.state_dict()[name])
+        assert torch.allclose(value.cpu().float(), here[name].float(), atol=close)
