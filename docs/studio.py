@@ -109,7 +109,7 @@ def small(picture: Image.Image, wide: int) -> Image.Image:
     smaller = picture.convert("RGB").resize(
         (wide, round(picture.height * wide / picture.width)), Image.Resampling.LANCZOS
     )
-    return smaller.quantize(160, method=Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE)
+    return smaller.quantize(256, method=Image.Quantize.FASTOCTREE, dither=Image.Dither.NONE)
 
 
 def main() -> None:
