@@ -20,6 +20,16 @@ QUICK = {
     "hotspots": ["--limit", "200", "--method", "Gradient()"],
     "decision": ["unfool:digits8", "--cases", "unfool:digits8", "--limit", "100"],
     "envelope": ["unfool:digits8", "--images", "16"],
+    "certify": [
+        "--limit",
+        "12",
+        "--points",
+        "2",
+        "--attack",
+        "FMN(steps=20)",
+        "--certificate",
+        "IntervalBounds()",
+    ],
     "detect": [
         "--sample",
         "120",

@@ -22,6 +22,7 @@ SUBJECTS = {
     "map": "A map of images by what a network makes of them, and how far to trust it.",
     "decision": "One decision on one page: what, how sure, why, what would change it.",
     "envelope": "Which images a network knows: inside, edge or outside, and why; and whether they drift.",
+    "certify": "Within which radius nothing changes the answer, for sure, beside what attacks find.",
     "detect": "Whether alarms for images made to fool hold once an attack knows them, and whether saliency helps.",
     "groups": "A table of errors by group, such as that of Gender Shades: intervals, gaps, and what chance would give.",
     "slices": "Groups nobody has named on which a model fails, and whether a cue is why.",

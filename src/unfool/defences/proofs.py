@@ -2,7 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from typing import final
+from typing import Literal, final
 
 import torch
 from torch import Tensor
@@ -21,6 +21,10 @@ from .graph import Step, steps_of
 
 SAFE = 1 - 1e-6
 """A radius is that much less than was proven in double precision, for what rounding in the network's own may do."""
+
+
+FEW = 500
+"""So many rectified values are bounded by planes where nobody says otherwise."""
 
 
 class Bounded(Certificate, ABC):
@@ -66,11 +70,20 @@ class IntervalBounds(Bounded):
 class LinearBounds(Bounded):
     """By planes below and above every rectifier, taken back to the image (CROWN, Zhang et al., 2018, arXiv:1811.00866).
 
-    Never looser than intervals, and as many passes back as there are rectifiers: for small networks of the same layers.
+    Never looser than intervals; for small networks of the same layers.
     """
 
+    inner: Literal["auto", "planes", "intervals"] = "auto"
+    """How rectified values are bounded: by planes, a pass back for each, or by intervals, which is quicker and looser.
+    "auto" is planes where there are at most 500."""
+
     def ahead(self, steps: Sequence[Step], area: Area, y: Tensor) -> Tensor:
-        return margins(steps, area, planes(steps, area), y, linear=True)
+        found = intervals(steps, area)
+        kinds = {k for step in steps if step.kind == "relu" for k in step.inputs}
+        few = sum(found[k].low[0].numel() for k in kinds) <= FEW
+        if self.inner == "planes" or (self.inner == "auto" and few):
+            found = planes(steps, area)
+        return margins(steps, area, found, y, linear=True)
 
 
 class ExactRadius(Certificate):

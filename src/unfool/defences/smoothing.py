@@ -6,12 +6,15 @@ import torch
 from scipy.stats import beta, binomtest, norm
 from torch import Tensor
 
+from ..attacks.gradient import PGD
 from ..method import Columns, Method, Question
 from ..model import Access, Model
 from ..objectives import label_of
 from ..regions import L1, L2, Linf, Norm, Region
 from ..rows import Batch, Rng
+from ..slopes import Expectation
 from ..spec import Count, Fraction, Positive
+from ..transforms import Noise
 from .certificate import ABSTAINS, Certificate, Certified
 
 BLOCK = 64
@@ -118,3 +121,23 @@ class Elect(Method):
         y, best = question.labels(batch), found.votes.argmax(1).cpu()
         label = found.label.cpu()
         return {"label": label, "best": best, "y": y, "correct": label == y}
+
+
+class ElectAttacked(Method):
+    """What the smoothed network says once it has been attacked by the mean slope over draws (Salman et al., 2019).
+
+    Votes decide, of fresh draws; the most voted class counts whether or not that is sure.
+    """
+
+    how: Smoothing = Smoothing()
+    steps: Count = 20
+    draws: Count = 8
+    """Draws of noise for each step."""
+
+    def columns(self, question: Question, batch: Batch) -> Columns:
+        slope = Expectation((Noise(self.how.sigma),), self.draws, stop="never")
+        attack = PGD(self.steps, slope=slope, random_start=False)
+        y = question.labels(batch)
+        found = attack(question.model, batch.x, y, within=question.within, seed=question.seed, ids=batch.ids)
+        moved = Batch(batch.ids, found.x, y)
+        return Elect(self.how).columns(question, moved) | {"l2": found.l2.cpu()}

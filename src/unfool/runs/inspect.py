@@ -1,6 +1,5 @@
 """Runs over a few images that are looked at closely: along lines, in planes, under several norms."""
 
-from collections.abc import Sequence
 from pathlib import Path
 
 from ..attacks.base import Attack
@@ -10,15 +9,12 @@ from ..data.base import Source
 from ..measures.directions import ChurchWindow, FlipAlong, LogitsAlong
 from ..measures.draws import FirstDraw
 from ..measures.predict import Predict
-from ..method import Question
 from ..model import Model
 from ..objectives import Margin
 from ..regions import L0, L2, Linf, Region
 from ..spec import Count, Natural, Positive, Spec
-from .begin import Step, Watch, at_once, chosen, claim, first_image, ids_where, unwatched
-from .recipe import Recipe
-from .table import Table, read_table
-from .work import asking, work
+from .begin import Step, Watch, chosen, ids_where, unwatched
+from .steps import Runner, Tables
 
 
 class Directions(Spec):
@@ -56,14 +52,11 @@ class Norms(Spec):
     seed: Natural = 0
 
 
-Tables = dict[str, Table]
-
-
 def run_directions(
     plan: Directions, model: Model, source: Source, folder: Path, watch: Watch = unwatched
 ) -> Tables:
     """The tables by run; ``cases`` are the images shown, of those the model has right."""
-    runner = _Runner(plan, plan.model, plan.data, plan.seed, model, source, folder, watch)
+    runner = Runner(plan, plan.model, plan.data, plan.seed, model, source, folder, watch)
     ids = chosen(source.ids(), plan.sample, plan.seed)
     box = Linf(plan.eps)
     tables = runner.all(
@@ -89,7 +82,7 @@ def run_directions(
 
 def run_norms(plan: Norms, model: Model, source: Source, folder: Path, watch: Watch = unwatched) -> Tables:
     """The attack and the random control within each region, on images that the model has right."""
-    runner = _Runner(plan, plan.model, plan.data, plan.seed, model, source, folder, watch)
+    runner = Runner(plan, plan.model, plan.data, plan.seed, model, source, folder, watch)
     ids = chosen(source.ids(), plan.sample, plan.seed)
     first = runner.all([Step("predict", Predict(), ids, plan.regions[0], runner.many)])
     right = ids_where(ids, first["predict"]["correct"].bool())
@@ -99,36 +92,3 @@ def run_norms(plan: Norms, model: Model, source: Source, folder: Path, watch: Wa
         for name, method in (("attack", plan.attack), ("random", RandomNoise()))
     ]
     return first | runner.all(steps)
-
-
-class _Runner:
-    """Does the missing steps of one plan in one folder."""
-
-    def __init__(
-        self,
-        plan: Spec,
-        address: str,
-        data: str,
-        seed: int,
-        model: Model,
-        source: Source,
-        folder: Path,
-        watch: Watch,
-    ):
-        claim(folder, repr(plan), model)
-        self.address, self.data, self.seed, self.folder, self.watch = address, data, seed, folder, watch
-        self.model, self.source = model, source
-        self.many = at_once(first_image(source, source.ids(), model.view, model))
-
-    def all(self, steps: Sequence[Step]) -> Tables:
-        return {step.name: self.done(step) for step in steps}
-
-    def done(self, step: Step) -> Table:
-        recipe = Recipe(
-            step.method, self.address, self.data, step.within, limit=max(1, len(step.ids)), seed=self.seed
-        )
-        place = self.folder / "parts" / step.name
-        with self.watch(step.name, len(step.ids)) as progress:
-            rows = asking(step.method, Question(self.model, step.within, seed=self.seed), self.source)
-            work(repr(recipe), place, step.ids, rows, chunk=step.chunk, progress=progress)
-        return read_table(place)

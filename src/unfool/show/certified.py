@@ -1,0 +1,52 @@
+"""What is proven, what attacks leave, and the room between."""
+
+from collections.abc import Mapping, Sequence
+
+from matplotlib.axes import Axes
+
+from .chart import GREY, Interval, colours, drawn
+
+
+def certified_curves(
+    radii: Sequence[float],
+    proofs: Mapping[str, Sequence[Interval]],
+    attack: tuple[str, Sequence[float], Sequence[Interval]],
+    control: tuple[str, Sequence[Interval]],
+    axis: str,
+) -> str:
+    """Accuracy against radius: proofs from below, the attack at its own radii from above, the control dotted.
+
+    Where the truth lies, between the highest proof and the attack, is grey.
+    """
+    name, places, held = attack
+
+    def draw(axes: Axes) -> None:
+        for k, (proof, rates) in enumerate(proofs.items()):
+            _band(axes, radii, rates, colours(k), proof)
+        _band(axes, places, held, colours(len(proofs)), name, "o" if len(places) < 20 else "")
+        axes.plot(list(radii), [r[0] for r in control[1]], color=GREY, linestyle=":", label=control[0])
+        known = {r: max(rates[i][0] for rates in proofs.values()) for i, r in enumerate(radii)}
+        over = [_nearest(known, r) for r in places]
+        top = [max(low, r[0]) for low, r in zip(over, held, strict=True)]
+        axes.fill_between(places, over, top, color=GREY, alpha=0.12, linewidth=0, label="not known")
+        axes.set(xlabel=axis, ylabel="share right", ylim=(-0.02, 1.02), xlim=(0, max(radii)))
+        axes.legend(frameon=False, loc="center left", bbox_to_anchor=(1.01, 0.5), fontsize=9)
+
+    return drawn(draw, width=8.2, height=3.8)
+
+
+def _nearest(known: Mapping[float, float], r: float) -> float:
+    return known[min(known, key=lambda one: abs(one - r))]
+
+
+def _band(
+    axes: Axes,
+    x: Sequence[float],
+    rates: Sequence[Interval],
+    colour: tuple[float, float, float],
+    name: str,
+    marker: str = "",
+) -> None:
+    values, lows, highs = (list(part) for part in zip(*rates, strict=True))
+    axes.plot(list(x), values, color=colour, label=name[:44], marker=marker, markersize=3)
+    axes.fill_between(list(x), lows, highs, color=colour, alpha=0.13, linewidth=0)
