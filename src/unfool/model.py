@@ -8,16 +8,16 @@ import copy
 import warnings
 from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any, Literal, TypeVar
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor, nn
 from torch.nn.modules.conv import _ConvNd as Convolution  # pyright: ignore[reportPrivateUsage]
 
-from .blackbox import BlackBox
+from .blackbox import Access, BlackBox, check_access
 from .borrow import borrowed, trains
 from .dress import Dress
-from .errors import AccessError, InputError, UnfoolError, UnknownName
+from .errors import InputError, UnfoolError, UnknownName
 from .fast import filters_of, inference_copy
 from .grids import Grid, grids_of
 from .hooks import Call, Enough, first_outputs, observed_calls
@@ -26,7 +26,6 @@ from .outputs import Outputs, as_logits, as_scores, mean_logits, told_outputs
 from .partial.changed import Changed, plain
 from .views import View
 
-Access = Literal["gradients", "scores", "labels"]
 T = TypeVar("T")
 
 
@@ -287,27 +286,11 @@ class Model:
         """A convolution's name and its filters [K, C, *], batch norm folded in; by default of the first to run."""
         wanted = self.layer(layer) if layer else None
         with self.settled():
-            found = filters_of(self.net, self._dress(x[:1]), wanted)
-        if found is None:
-            raise InputError(
-                f"layer {layer!r} is no convolution and has no filters"
-                if layer
-                else f"{self.name} has no convolution, and so no filters",
-                "name a convolution" if layer else "unfool inspect templates is about pixels",
+            conv, found = filters_of(
+                self.net, self._dress(x[:1]), wanted, f"layer {layer!r}" if layer else self.name
             )
-        return next(name for name, module in self.layers.items() if module is found[0]), found[1].cpu()
+        return next(name for name, module in self.layers.items() if module is conv), found.cpu()
 
     def need(self, access: Access, who: str) -> None:
         """Raise unless the model gives what ``who`` asks for."""
-        order: tuple[Access, ...] = ("labels", "scores", "gradients")
-        if order.index(self.access) < order.index(access):
-            raise AccessError(
-                f"{who} needs {access}, this model gives {self.access} only", _INSTEAD[self.access]
-            )
-
-
-_INSTEAD: dict[Access, str] = {
-    "gradients": "",
-    "scores": "PGD(slope=NES()) estimates gradients from scores; SurFree() needs labels only",
-    "labels": "SurFree(), HopSkipJump() and RandomNoise() need labels only",
-}
+        check_access(self.access, access, who)

@@ -7,11 +7,12 @@ from typing import Any, ClassVar, NamedTuple, final
 import torch
 from torch import Tensor
 
+from ..blackbox import Access
 from ..checks import checked_images, row_ids
 from ..errors import InputError
 from ..maps import resize, strongest_channel
 from ..method import Columns, Method, Question, checked_model, targets_of
-from ..model import Access, Model
+from ..model import Model
 from ..objectives import Objective
 from ..query import Query
 from ..rows import Batch
