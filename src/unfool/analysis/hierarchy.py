@@ -33,9 +33,9 @@ class Shown(NamedTuple):
 
 
 class Stage(NamedTuple):
-    """One layer; ``control`` are the first unit's patches, with what fired a unit of the network with weights drawn anew.
+    """One layer; ``control`` are the first unit's patches, with what fired a unit of the same network without learning.
 
-    Of its units the one that they fire most.
+    Its weights are drawn anew; of its units it is the one that they fire most.
     """
 
     layer: Layer

@@ -174,7 +174,8 @@ def projections(
 ) -> tuple[Tensor, ...]:
     """Of each best image what fired the unit, by a backward rule such as the deconvnet's, as far as it sees it.
 
-    ``asked`` is another unit, of which it is told in its place. Nothing where the network has no rectifiers for the rule.
+    ``asked`` is another unit that is asked about the same images and places. Nothing where the network has no
+    rectifiers for the rule.
     """
     unit = channel if asked is None else asked
     units, found = layer.units, list[Tensor]()

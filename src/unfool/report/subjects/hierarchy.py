@@ -19,7 +19,7 @@ SIDE = 216
 """Pixels a side of nine patches together."""
 LIMITS = (
     *UNITS,
-    "What projections show is in large part the image and the layout of the network: the last row of each layer is what "
+    "What projections show is in large part the image and the network's layout: the last row of each layer is what "
     "weights that have learned nothing give. They say where in a patch to look, not what a unit stands for.",
     "That a layer is read more easily says nothing of whether the network uses what is read.",
     "The units shown are the most selective ones, whose best images stand out most: others are less clear.",
@@ -52,10 +52,9 @@ def sentence(found: Climbed) -> str:
     if found.probed is None:
         return f"{text} There are too few labels for a linear probe."
     read = {one.name: one.full.value for one in found.probed.layers}
-    return (
-        f"{text} A linear probe is right on {100 * read[first.layer.name]:.1f} % of the images in {first.layer.name}, on "
-        f"{100 * read[last.layer.name]:.1f} % in {last.layer.name} and on {100 * read['pixels']:.1f} % in pixels."
-    )
+    names = (first.layer.name, last.layer.name, "pixels")
+    a, b, c = (f"{100 * read[name]:.1f} % in {name}" for name in names)
+    return f"{text} A linear probe is right on {a}, {b} and {c}."
 
 
 def _overview(found: Climbed) -> Section:
