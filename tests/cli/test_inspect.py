@@ -46,6 +46,7 @@ QUICK = {
     "slices": ["--limit", "400"],
     "dimensions": ["--images", "10", "--seeds", "1"],
     "atlas": ["--limit", "60", "--method", "pca", "--grid", "4", "--draw", "Maximise(steps=2)", "--of", "3"],
+    "hierarchy": ["--limit", "40", "--channels", "1", "--moved", "4"],
     "map": ["unfool:digits8", "--limit", "60", "--perplexity", "8", "--seeds", "1"],
     "probe": ["unfool:digits8", "--shots", "1", "--draws", "2", "--moved", "4", "--layer", "features"],
     "neighbours": [

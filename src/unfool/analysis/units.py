@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from ..attributions.gradient import Gradient
+from ..attributions.modes import Rule
 from ..attributions.rules import Bent, Deconv
 from ..data.base import Source
 from ..errors import InputError, UnfoolError
@@ -156,21 +157,34 @@ def card(model: Model, gallery: Gallery, layer: Layer, channel: int, seed: int) 
         layer.name,
         channel,
         patches,
-        _projections(model, gallery, layer, channel, seed),
+        projections(model, gallery, layer, channel, Deconv(), seed),
         tuple((c, float(close[c])) for c in order),
         _without(model, gallery, layer, channel, seed),
     )
 
 
-def _projections(model: Model, gallery: Gallery, layer: Layer, channel: int, seed: int) -> tuple[Tensor, ...]:
-    """Of each best image what fired the unit, by the deconvnet (Zeiler & Fergus, 2014), as far as it sees it."""
+def projections(
+    model: Model,
+    gallery: Gallery,
+    layer: Layer,
+    channel: int,
+    rule: Rule,
+    seed: int,
+    asked: int | None = None,
+) -> tuple[Tensor, ...]:
+    """Of each best image what fired the unit, by a backward rule such as the deconvnet's, as far as it sees it.
+
+    ``asked`` is another unit that is asked about the same images and places. Nothing where the network has no
+    rectifiers for the rule.
+    """
+    unit = channel if asked is None else asked
     units, found = layer.units, list[Tensor]()
     for k, place in zip(units.image[channel].tolist(), units.place[channel].tolist(), strict=True):
         if k < 0:
             continue
         objective, x = Neuron(layer.name, tuple(place)), gallery.batch([k]).x
         try:
-            heat = Bent(Gradient(), Deconv())(model, x, channel, objective=objective, seed=seed).heat[0]
+            heat = Bent(Gradient(), rule)(model, x, unit, objective=objective, seed=seed).heat[0]
         except UnfoolError:
             return ()
         found.append(heat[(slice(None), *layer.field.at(place))])

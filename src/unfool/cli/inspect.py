@@ -6,6 +6,7 @@ SUBJECTS = {
     "filters": "The filters of the first convolution, and which are dead, noisy or double.",
     "templates": "What a linear classifier looks for, and where it draws its lines.",
     "units": "What makes each channel of each layer fire.",
+    "hierarchy": "The layers in order: what fires their units, what can be read off them, what they ignore.",
     "field": "What part of the image each layer sees.",
     "transfer": "Whom images made to fool one model fool, too.",
     "directions": "What happens along straight lines and in planes through images.",

@@ -105,7 +105,10 @@ def _mean(values: Sequence[float]) -> str:
 
 
 def _real(found: Charted) -> Section:
-    tiles = [Tile(one.row, one.column, seen(found, one, 0), line=argues(found, one)) for one in found.cells]
+    tiles = [
+        Tile(one.row, one.column, seen(found, one, 0), line=argues(found, one), strong=is_sure(one))
+        for one in found.cells
+    ]
     controls = [seen(found, one, 0) for one in found.controls]
     picture = atlas_picture(
         tiles, found.plan.grid, controls, f"Control: nearest to {SHUFFLED}", lines=found.argued is not None
