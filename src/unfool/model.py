@@ -163,7 +163,8 @@ class Model:
     def _first(
         self, x: Tensor, reads: Iterable[str], keep: Callable[[str, Tensor], T], copied: bool = False
     ) -> dict[str, T]:
-        layers = {name: self.layer(name) for name in sorted({*reads} - {"input", "output"})}
+        known, names = self.layers, sorted({*reads} - {"input", "output"})
+        layers = {name: known[name] if name in known else self.layer(name) for name in names}
         return first_outputs(lambda: self._run(x), layers, keep, copied, to_the_end="output" in reads)
 
     def _run(self, x: Tensor) -> Tensor:
