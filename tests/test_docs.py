@@ -52,6 +52,8 @@ FEW = {
     "inspect neighbours": "--limit 60",
     "inspect probe": "--limit 300",
     "inspect map": "--limit 60 --perplexity 15 --seeds 1",
+    "inspect atlas": "--limit 60",  # some activations in each cell
+    "inspect hierarchy": "--limit 40",
     "inspect filters": "",
     "inspect field": "",
     "maximise": "",

@@ -1,5 +1,6 @@
 """An atlas of a layer: what its activations over many images stand for, cell by cell (Carter et al., 2019)."""
 
+from collections.abc import Sequence
 from math import ceil, prod
 from pathlib import Path
 from typing import NamedTuple
@@ -18,6 +19,7 @@ from ..runs.begin import Watch, first_image, unwatched
 from ..runs.neighbours import model_names
 from ..views import from_uint8
 from .cells import (
+    PUSH,
     Argued,
     Effect,
     Group,
@@ -143,8 +145,12 @@ class _Making:
         n, groups = len(own), [*own, *control]
         ways = means_of(x, groups) - self.middle
         places = weights_of(spots.spot, own, prod(spots.sides)).repeat(2, 1)
-        moves = dict(zip([one.name for one in groups], moves_of(ways, places, x), strict=True))
-        each = effects(plan, self.model, self.source, spots, moves, self.folder, self.watch)
+        names, far = [one.name for one in groups], PUSH * float((x - self.middle).norm(dim=1).median())
+
+        def moves(some: Sequence[int]) -> Tensor:
+            return moves_of(ways[some], places[some], far)
+
+        each = effects(plan, self.model, self.source, spots, names, moves, self.folder, self.watch)
         found, most, bars = argued(each[:n], each[n:])
         y, mean = spots.y[spots.image], each.mean(1)
         a, b = (

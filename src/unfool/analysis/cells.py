@@ -142,9 +142,8 @@ def weights_of(spot: Tensor, groups: list[Group], positions: int) -> Tensor:
     return (torch.stack(share) * positions).clamp_max(MOST)
 
 
-def moves_of(ways: Tensor, weights: Tensor, x: Tensor) -> Tensor:
-    """Half of the median distance of activations from their mean along each direction [n, K]: [n, K, positions]."""
-    far = PUSH * (x - x.mean(0)).norm(dim=1).median()
+def moves_of(ways: Tensor, weights: Tensor, far: float) -> Tensor:
+    """How a layer is moved so far along each direction [n, K], at positions by their weights: [n, K, positions]."""
     return far * F.normalize(ways, dim=1)[:, :, None] * weights[:, None]
 
 

@@ -1,7 +1,7 @@
 """A run that gathers activations of a layer at positions of images, draws the cells they are laid out in, and asks what
 they do to the classes."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Annotated, Literal, NamedTuple
 
@@ -10,6 +10,7 @@ from torch import Tensor
 
 from ..aims import Direction
 from ..data.base import Source
+from ..data.labels import label_numbers
 from ..errors import InputError
 from ..measures.embed import looked_into
 from ..measures.spots import Spots, layer_maps
@@ -77,12 +78,12 @@ class Spotted(NamedTuple):
     vectors: Tensor
     image: Tensor
     spot: Tensor
+    unreadable: int
+    """How many images could not be read."""
 
 
 def run_spots(plan: Atlas, model: Model, source: Source, folder: Path, watch: Watch = unwatched) -> Spotted:
     """The activations of all images that can be read."""
-    from ..data.labels import label_numbers
-
     looked_into(model)
     ids = chosen(source.ids(), plan.sample, plan.seed)
     first = first_image(source, ids, model.view, model)
@@ -100,7 +101,7 @@ def run_spots(plan: Atlas, model: Model, source: Source, folder: Path, watch: Wa
         raise InputError(
             f"{n * each} activations are too few to lay out", "more images, or a larger --each; 0 takes all"
         )
-    return Spotted(read, y, sides, vectors.flatten(0, 1), image, spots.flatten())
+    return Spotted(read, y, sides, vectors.flatten(0, 1), image, spots.flatten(), len(ids) - n)
 
 
 def draw_cells(
@@ -166,23 +167,24 @@ def effects(
     model: Model,
     source: Source,
     spots: Spotted,
-    moves: Mapping[str, Tensor],
+    names: Sequence[str],
+    moves: Callable[[Sequence[int]], Tensor],
     folder: Path,
     watch: Watch = unwatched,
 ) -> Tensor:
     """What it does to the logits of some images to move the layer: [moves, images, classes].
 
-    A move is [K, positions], by its name. From each the mean over the classes is taken off: no probability depends on
-    it.
+    ``moves`` gives some of them by their numbers: [n, K, positions]. From each effect the mean over the classes is
+    taken off: no probability depends on it.
     """
-    ids = spots.ids[: plan.asked]
+    ids, place = spots.ids[: plan.asked], {name: k for k, name in enumerate(names)}
 
     def rows(some: Sequence[str]) -> Part:
         x = source.batch(ids, model.view, model.classes).x.to(model.device)
-        return Part({"effect": moved(model, plan.layer, x, torch.stack([moves[n] for n in some]))}, {}, {})
+        return Part({"effect": moved(model, plan.layer, x, moves([place[name] for name in some]))}, {}, {})
 
-    with watch("effects", len(moves)) as progress:
-        work(repr(plan), folder / "parts" / "effects", [*moves], rows, chunk=32, progress=progress)
+    with watch("effects", len(names)) as progress:
+        work(repr(plan), folder / "parts" / "effects", names, rows, chunk=32, progress=progress)
     return read_table(folder / "parts" / "effects")["effect"]
 
 

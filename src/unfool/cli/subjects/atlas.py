@@ -77,6 +77,7 @@ def atlas(
         Where all random numbers come from.
     """
     from ...analysis.atlas import study
+    from ...measures.embed import looked_into
     from ...report.subjects.atlas import atlas_page
     from ...runs.atlas import Atlas, run_spots
     from ...runs.begin import first_image
@@ -84,6 +85,7 @@ def atlas(
 
     place, network = data_for(data, model), loading.load(model)
     source = opened(place)
+    looked_into(network)
     if not layer:
         layer = network.last_spatial_layer(first_image(source, source.ids(), network.view, network)[None])
     labels = {label: name for name in of if (label := class_number(name, network)) is not None}

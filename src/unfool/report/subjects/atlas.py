@@ -46,11 +46,11 @@ LIMITS = (
 
 
 def sentence(found: Charted) -> str:
-    n, cells = len(found.spots.vectors), found.cells
+    n, cells, lost = len(found.spots.vectors), found.cells, found.spots.unreadable
+    missing = f" ({lost} could not be read)" if lost else ""
     text = (
-        f"{n:,} activations of {len(found.spots.ids):,} images in {len(cells)} cells: "
-        f"{percent(found.home.value)} of their pictures come "
-        "nearest to their own cell when the network sees them."
+        f"{n:,} activations of {len(found.spots.ids):,} images{missing} in {len(cells)} cells: "
+        f"{percent(found.home.value)} of their pictures come nearest to their own cell when the network sees them."
     )
     if found.argued is None:
         return text
