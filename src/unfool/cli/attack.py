@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from .film import draw_films
-from .pictures import Shown, panels, right_text, run_over
+from .pictures import UNLABELLED, Shown, panels, right_text, run_over, unlabelled
 from .running import RunOptions
 from .searches import counted, draw_classes, few_pixels, pixel_panels
 from .shared import Job, ModelOptions, OutputOptions, class_number, folder_for, region_for
@@ -154,6 +154,8 @@ def report(shown: Shown, output: OutputOptions) -> None:
         for r in shown.rows
     ]
     output.table("", ["id", "label", "confidence", "linf", "l2", "l0", "queries", "fooled"], rows)
+    if unlabelled(shown):
+        output.say(f"\n{UNLABELLED}")
     output.say(f"\n{right_text(right, shown.recipe.target)}")
     output.say(f"fooled {done}; as 8-bit files {kept}")
     lost = int(table["no_start"][fair].sum())

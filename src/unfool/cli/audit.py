@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple
 from cyclopts import Parameter
 
 from ..errors import InputError, SpecError
+from .pictures import UNLABELLED
 from .running import RunOptions
 from .shared import ModelOptions, OutputOptions, class_number, data_for, folder_for, opened, region_for
 
@@ -177,6 +178,8 @@ def show(found: "Audited", output: OutputOptions, out: Path) -> None:
         for k, radius in enumerate(found.radii)
     ]
     name = type(found.audit.within).__name__
+    if not found.labelled:
+        output.say(f"{UNLABELLED}\n")
     output.table(f"accuracy in %, 95 % Wilson intervals, n = {found.n}", [name, *names], rows)
     if found.subgroups is not None:
         show_groups(found.subgroups, output)

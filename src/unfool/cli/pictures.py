@@ -105,6 +105,15 @@ def sure_of(model: "Model", image: "Tensor") -> str:
     return f"{100 * float(means.softmax(1)[0, label]):.1f} % {model.label_name(label)}"
 
 
+UNLABELLED = "the data have no labels: what the model itself predicts is taken as right"
+
+
+def unlabelled(shown: Shown) -> bool:
+    """Whether none of the first samples has a label, so that nothing is known of right and wrong."""
+    source = opened(shown.recipe.data)
+    return all(source.label(sample) is None for sample in shown.table.ids[:20])
+
+
 def right_text(right: "Rate", target: int | None) -> str:
     """How many samples an attack is judged on."""
     aim = "right" if target is None else "not taken for the target"
