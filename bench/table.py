@@ -112,12 +112,14 @@ def with_interval(rate: dict[str, float]) -> str:
 
 
 SECTIONS = {"verdict": verdicts, "defects": traps, "occlusion": hidden, "train": trained}
-"""What is written between ``<!-- name -->`` and ``<!-- /name -->`` from name.json."""
+"""What is written between ``<!-- name -->`` and ``<!-- /name -->`` from name.json, where that has been measured."""
 
 
 def filled(page: str) -> str:
     """The page with its marked sections written anew."""
     for name, write in SECTIONS.items():
+        if not (HERE / f"{name}.json").exists():
+            continue
         before, _, rest = page.partition(f"<!-- {name} -->\n")
         after = rest.partition(f"<!-- /{name} -->")[2]
         text = write(json.loads((HERE / f"{name}.json").read_text()))

@@ -73,7 +73,7 @@ def test_halves_hold_each_class_alike():
 def test_one_class_and_a_layer_that_is_not_there_are_one_sentence(tmp_path):
     rng = np.random.default_rng(0)
     np.savez(tmp_path / "one.npz", x=rng.integers(0, 255, (12, 8, 8)).astype(np.uint8), y=np.zeros(12, int))
-    with pytest.raises(InputError, match="1 classes with labels are too few"):
+    with pytest.raises(InputError, match="labels of one class only"):
         probed(tmp_path / "a", data=str(tmp_path / "one.npz"), layers=("2",))
     with pytest.raises(UnknownName, match="no layer is called 'featurs'"):
         probed(tmp_path / "b", layers=("featurs",))
