@@ -177,7 +177,9 @@ def _added(maps: Tensor, y: Tensor, numbers: Tensor, drawn: Tensor, classes: int
     new = best > so_far.value[:, -1:].to(best)
     none = Units.none(values.shape[1], keep, maps.ndim - 2, classes)
     at = _places(cut, lines, row, new)
-    place = torch.stack(torch.unravel_index(at.clamp_min(0), maps.shape[2:]), -1).where(new[..., None], -1).cpu()
+    place = (
+        torch.stack(torch.unravel_index(at.clamp_min(0), maps.shape[2:]), -1).where(new[..., None], -1).cpu()
+    )
     values, best, row, new = values.cpu(), best.cpu(), row.cpu(), new.cpu()
     here, known = values.double(), (y >= 0).nonzero()[:, 0]
     few = best.shape[1]  # of a batch smaller than k
@@ -206,7 +208,9 @@ def _lines(maps: Tensor) -> tuple[Tensor, Tensor]:
         cut = maps.flatten(2)[:, :, None]
         return cut, cut.amax(3)
     cut = maps.flatten(2).unflatten(2, (-1, maps.shape[-1]))
-    return cut, cut.movedim(1, -1).amax(2).movedim(-1, 1)  # so that what is read and written lies in the same order
+    return cut, cut.movedim(1, -1).amax(2).movedim(
+        -1, 1
+    )  # so that what is read and written lies in the same order
 
 
 def _places(cut: Tensor, lines: Tensor, row: Tensor, new: Tensor) -> Tensor:
