@@ -23,7 +23,7 @@ LAYERS = (
     "attacks attributions data measures synthesis",
     "defences zoo",
     "runs",
-    "analysis families show",
+    "analysis families show track",
     "report",
     "bench",
     "cli web",
