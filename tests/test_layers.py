@@ -24,7 +24,7 @@ LAYERS = (
     "training",
     "defences zoo",
     "runs",
-    "analysis families show",
+    "analysis families show track",
     "report",
     "bench",
     "web",

@@ -105,7 +105,7 @@ def audit(
         run_audit(plan, network, source, out, watch)
     found = read_audit(out)
     write_all(found, out, shlex.join(["unfool", *sys.argv[1:]]))
-    output.document(summary(found))
+    output.document(summary(found), out)
     show(found, output, out)
     return judge(found, gates, output)
 

@@ -134,7 +134,9 @@ class OutputOptions:
             table.add_row(*row)
         Console().print(table, markup=False)
 
-    def document(self, value: Any) -> None:
+    def document(self, value: Any, folder: Path | None = None) -> None:
+        """The whole result for programs; ``folder`` is where it lies, if the result does not say so."""
+        del folder
         if self.json:
             print(json.dumps(value, indent=1, allow_nan=False))
 
