@@ -43,7 +43,7 @@ def shell_lines() -> list[str]:
 FEW = {
     "directions": "--sample 8",
     "shortcuts": "--limit 24",  # fewer maps make no clusters
-    "atlas": "--limit 60",  # some activations in each cell
+    "atlas": "--limit 300",  # some activations in each cell
     "hierarchy": "--limit 40",
     "units": "--limit 12",  # it keeps nine of each
     "templates": "--limit 400",  # some of each class to learn from and to judge on
