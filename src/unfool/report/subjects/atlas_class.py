@@ -95,10 +95,5 @@ def _interval(one: Cell, label: int, brief: bool = False) -> str:
 
 def _told(one: Cell, label: int) -> dict[str, object]:
     assert one.effect is not None
-    return {
-        "name": one.name,
-        "n": one.n,
-        "row": one.row,
-        "column": one.column,
-        **one.effect.of(label)._asdict(),
-    }
+    effect = one.effect.of(label)._asdict()
+    return {"name": one.name, "n": one.n, "row": one.row, "column": one.column, "effect": effect}

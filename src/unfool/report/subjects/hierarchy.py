@@ -66,8 +66,8 @@ def _overview(found: Climbed) -> Section:
         rows = [[*row, *(r.brief for r in (right[row[0]].full, right[row[0]].empty) if r)] for row in rows]
     return Section(
         "From layer to layer",
-        "What a position in the middle of each layer can depend on, how much of that it mostly does depend on, in one "
-        "image, and how well a linear probe reads the classes, in per cent.",
+        "What a position in the middle of each layer can depend on, and how much of that it mostly does depend on, in "
+        f"one image{', and how well a linear probe reads the classes, in per cent' if found.probed else ''}.",
         [
             Figure(
                 "field",
@@ -116,7 +116,8 @@ def _stage(stage: Stage) -> Section:
     return Section(
         layer.name,
         f"{text} Its {len(stage.units)} most selective units: the nine images that fire each most, as far as the "
-        f"position sees them, and what in them fired it by two rules, each on its own scale.{note}",
+        f"position sees them, and what in them fired it by two rules, each on its own scale, which 1 of 200 "
+        f"values is beyond.{note}",
         [
             Figure(
                 f"layer-{layer.name}",

@@ -86,7 +86,8 @@ def _fires(layer: Layer, card: UnitCard, control: Sequence[Patch]) -> Section:
         rows.insert(1, ("deconvnet", drawn))
     rows.append(("random", patch_cells(layer, control)))
     deconvnet = (
-        "Second row: what of it made the unit fire, by the deconvnet, each on its own scale. "
+        "Second row: what of it made the unit fire, by the deconvnet, each on its own scale, which 1 of 200 values is "
+        "beyond. "
         if card.projections
         else "The deconvnet has no rectifier to work with here. "
     )
