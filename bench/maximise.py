@@ -1,7 +1,8 @@
 """Who makes the images that units like fastest, at equal steps and size, and how much the units like them.
 
-Seconds of the processor, of one thread, for each image; and the mean activation of the channel for the finished image, judged by the same code in float32 on
-the network itself. Rivals that are not installed are left out. Results go to maximise.json.
+Seconds of the processor, of one thread, for each image; and the mean activation of the channel for the finished image,
+judged by the same code in float32 on the network itself. Rivals that are not installed are left out. Results go to
+maximise.json.
 
     python bench/maximise.py torchvision:mobilenet_v2?weights=FILE --layer features.10 --channels 16 --steps 96
     python bench/maximise.py resnet50 --layer layer2 --channels 16 --steps 96
