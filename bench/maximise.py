@@ -1,10 +1,11 @@
 """Who makes the images that units like fastest, at equal steps and size, and how much the units like them.
 
-Seconds an image, and the mean activation of the channel for the finished image, judged by the same code in float32 on
-the network itself. Rivals that are not installed are left out. Results go to maximise.json.
+Seconds of the processor, of one thread, for each image; and the mean activation of the channel for the finished image,
+judged by the same code in float32 on the network itself. Rivals that are not installed are left out. Results go to
+maximise.json.
 
-    python bench/maximise.py torchvision:mobilenet_v2?weights=FILE --layer features.10 --channels 8 --steps 32
-    python bench/maximise.py resnet50 --layer layer2 --channels 8 --steps 8
+    python bench/maximise.py torchvision:mobilenet_v2?weights=FILE --layer features.10 --channels 16 --steps 96
+    python bench/maximise.py resnet50 --layer layer2 --channels 16 --steps 96
 """
 
 import argparse
@@ -21,6 +22,7 @@ import torch
 from torch import Tensor, nn
 
 import unfool
+from unfool.fast import computes_bfloat16
 from unfool.vision import torchvision
 
 HERE = Path(__file__).parent
@@ -124,12 +126,14 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=32)
     parser.add_argument("--side", type=int, default=224)
     parser.add_argument("--rounds", type=int, default=1)
+    parser.add_argument("--who", nargs="+", default=["unfool", "by hand", "lucent"])
     given = parser.parse_args()
     warnings.simplefilter("ignore")
     torch.set_num_threads(1)
     makers: dict[str, Maker] = {"unfool": ours, "by hand": by_hand}
     if available("lucent"):
         makers["lucent"] = lucent
+    makers = {who: make for who, make in makers.items() if who in given.who}
     results: dict[str, dict[str, object]] = {}
     for who, make in makers.items():
         net = network(given.model)
@@ -153,7 +157,8 @@ def main() -> None:
     path = HERE / "maximise.json"
     known = json.loads(path.read_text()) if path.exists() else {}
     setting = f"{given.model.split('?')[0]} {given.layer}, {given.channels} channels, {given.steps} steps, {given.side}"
-    known[setting] = {"torch": torch.__version__, **results}
+    quick = {"bfloat16": computes_bfloat16(torch.device("cpu")), "threads": 1}
+    known[setting] = {"torch": torch.__version__, **quick, **results}
     path.write_text(json.dumps(known, indent=1) + "\n")
 
 

@@ -111,7 +111,72 @@ def with_interval(rate: dict[str, float]) -> str:
     return f"{100 * rate['rate']:.1f} % ({ends}) of {rate['n']:.0f}"
 
 
-SECTIONS = {"verdict": verdicts, "defects": traps, "occlusion": hidden, "train": trained}
+def looks(rows: list[dict[str, Any]]) -> str:
+    lines = [
+        "| of ResNet-50 | layers | units | times a plain pass | of the last half of the images |",
+        "|---|---|---|---|---|",
+    ]
+    for row in rows:
+        whole, last = (
+            f"{row[k]['times']:.2f} ({row[k]['low']:.2f} to {row[k]['high']:.2f})" for k in ("whole", "last")
+        )
+        lines.append(f"| {row['layers']} | {row['count']} | {row['units']} | {whole} | {last} |")
+    return "\n".join(lines)
+
+
+def liked(settings: dict[str, dict[str, Any]]) -> str:
+    lines = [
+        "| network, layer | bfloat16 | library | seconds an image | times unfool's | median score "
+        "| hooks, gradients left |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    for name, found in settings.items():
+        rows = {who: row for who, row in found.items() if isinstance(row, dict)}
+        own = rows["unfool"]["cpu_seconds_per_image"]
+        for who, row in rows.items():
+            took, left = row["cpu_seconds_per_image"], row["left_behind"]
+            told = f"{took:.1f} | {took / own:.1f} | {row['median_score']:.4g}"
+            quick = "yes" if found["bfloat16"] else "no"
+            lines.append(f"| {name} | {quick} | {who} | {told} | {left['hooks']}, {left['gradients']} |")
+    return "\n".join(lines)
+
+
+def mapped(rows: list[dict[str, Any]]) -> str:
+    lines = [
+        "| task | who | seconds | times openTSNE's | neighbours kept | mean squared way |",
+        "|---|---|---|---|---|---|",
+    ]
+    for row in rows:
+        times, kept, way = (
+            f"{row[k]:.{n}f}" if k in row else "–" for k, n in (("times", 2), ("kept", 3), ("way", 5))
+        )
+        lines.append(
+            f"| {row['task']} | {row['who']} | {row['cpu_seconds']:.2f} | {times} | {kept} | {way} |"
+        )
+    return "\n".join(lines)
+
+
+def near(rows: list[dict[str, Any]]) -> str:
+    lines = [
+        "| vectors | queries | nearest | threads | who | seconds | same |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    for row in rows:
+        asked = f"{row['n']} x {row['d']} | {row['queries']} | {row['k']} | {row['threads']}"
+        lines.append(f"| {asked} | {row['who']} | {row['cpu_seconds']:.2f} | {100 * row['same']:.1f} % |")
+    return "\n".join(lines)
+
+
+SECTIONS = {
+    "verdict": verdicts,
+    "defects": traps,
+    "occlusion": hidden,
+    "units": looks,
+    "maximise": liked,
+    "imagemap": mapped,
+    "neighbours": near,
+    "train": trained,
+}
 """What is written between ``<!-- name -->`` and ``<!-- /name -->`` from name.json, where that has been measured."""
 
 

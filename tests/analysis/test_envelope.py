@@ -201,7 +201,7 @@ def test_what_cannot_be_done_is_one_sentence(capsys, tmp_path, monkeypatch, argu
     assert said in err
     assert hint in err
     assert "Traceback" not in err
-    assert not Path("runs").exists()
+    assert not list(Path().rglob("report.html"))
 
 
 @pytest.mark.slow
@@ -221,3 +221,30 @@ def test_the_record_of_a_decision_says_whether_the_case_is_one_that_the_model_kn
     assert found["noise.npz"]["envelope"]["status"] == "outside"
     assert "lies outside what the model knows" in found["noise.npz"]["sentence"]
     assert "of known images" in found["noise.npz"]["envelope"]["because"]
+
+
+def test_what_was_asked_is_kept_and_a_stopped_command_goes_on_to_the_same(monkeypatch, tmp_path, capsys):
+    """Of no image are the answers asked for twice; one part lost costs its own images alone."""
+    from unfool.runs import asked as kept
+
+    seen = list[int]()
+    plain = kept.features_and_logits
+    monkeypatch.setattr(kept, "features_and_logits", lambda model, x: seen.append(len(x)) or plain(model, x))
+    monkeypatch.setattr(kept, "ASKED", 50)
+    how = ["--images", "16", "--limit", "300", "--alarm", "0.05"]
+    command = ["inspect", "envelope", "unfool:digits8", "--out", str(tmp_path / "a"), *how]
+    assert run(command) == 0
+    first = {name: (tmp_path / "a" / name).read_bytes() for name in ("inspect.json", "envelope.safetensors")}
+    whole = sum(seen)
+    assert whole <= 3 * 300 + 6 * 16 + 40  # of the training images both halves, and all together
+    for lost, images in (
+        ("asked-*/part-00000.safetensors", 50),
+        ("made-adversarial/part-00000.safetensors", 0),
+    ):
+        seen.clear()
+        sorted((tmp_path / "a" / "parts").glob(lost))[0].unlink()
+        assert run(command) == 0
+        assert sum(seen) <= images
+        assert first == {name: (tmp_path / "a" / name).read_bytes() for name in first}
+    assert run([*command, "--seed", "1"]) == 2
+    assert "another run" in capsys.readouterr().err

@@ -10,9 +10,9 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from ..errors import DataError, InputError
-from ..measures.embed import features_and_logits
 from ..model import Model
 from ..rows import Batch
+from ..runs.asked import Ask, Asked
 from ..runs.begin import fingerprint
 from ..runs.work import atomically
 
@@ -59,9 +59,14 @@ class Judged(NamedTuple):
 
 
 def fit_envelope(
-    model: Model, learn: Batch, calibrate: Batch | None = None, neighbours: int = 10
+    model: Model,
+    learn: Batch,
+    calibrate: Batch | None = None,
+    neighbours: int = 10,
+    ask: Ask | None = None,
 ) -> Envelope:
     """From training images; those ``calibrate`` should be others, or every second of the training images is kept."""
+    ask = ask or Asked(model)
     if calibrate is None:
         rows = torch.arange(len(learn))
         learn, calibrate = learn[rows % 2 == 0], learn[rows % 2 == 1]
@@ -70,7 +75,7 @@ def fit_envelope(
             f"{len(learn)} images to learn from and {len(calibrate)} to calibrate on are too few",
             f"at least {FEWEST} of each",
         )
-    features, logits = features_and_logits(model, learn.x)
+    features, logits = ask(learn.x)
     y = torch.where(learn.y >= 0, learn.y, logits.argmax(1))
     labels = y.unique()
     if len(labels) < 2:
@@ -93,7 +98,7 @@ def fit_envelope(
         min(neighbours, max(1, len(bank) // 4)),
         fingerprint(model),
     )
-    scores = outside(fitted, *features_and_logits(model, calibrate.x))
+    scores = outside(fitted, *ask(calibrate.x))
     fitted = fitted._replace(known=scores.sort(1).values)
     return fitted._replace(least=(p_values(fitted.known, scores) - _own(scores)).amin(0).sort().values)
 
@@ -153,7 +158,14 @@ def finest(known: Envelope) -> float:
     return (1 + int(beyond)) / (n + 1)
 
 
-def judge(known: Envelope, model: Model, x: Tensor, alarm: float = 0.01, edge: float | None = None) -> Judged:
+def judge(
+    known: Envelope,
+    model: Model,
+    x: Tensor,
+    alarm: float = 0.01,
+    edge: float | None = None,
+    ask: Ask | None = None,
+) -> Judged:
     """Outside where at most ``alarm`` of known images are as far outside by one score, edge below ``edge``."""
     n, edge = known.known.shape[1], min(0.5, 5 * alarm) if edge is None else edge
     if alarm < (least := finest(known)):
@@ -161,7 +173,7 @@ def judge(known: Envelope, model: Model, x: Tensor, alarm: float = 0.01, edge: f
             f"with {n} images to calibrate on nothing can be called outside at a false-alarm rate of {alarm:g}",
             f"a rate of {least:.2g} or more, or more images",
         )
-    features, logits = features_and_logits(model, x)
+    features, logits = (ask or Asked(model))(x)
     p = p_values(known.known, outside(known, features, logits))
     least = torch.searchsorted(known.least, p.amin(0).contiguous(), right=True)
     together = (1 + least).double() / (n + 1)

@@ -10,7 +10,7 @@ from .nearest import Keys, nearest
 from .rates import Rate, mean_share, rate
 
 FIRST = 50
-"""Vectors are brought to so many principal components first."""
+"""Vectors of more than twice as many numbers are brought to so many principal components first."""
 JUDGED = 2000
 """Of more images than this, so many are judged."""
 
@@ -26,8 +26,12 @@ class Quality(NamedTuple):
     """How often the nearest in the map has the image's label."""
 
 
-def components(x: Tensor, n: int = FIRST) -> Tensor:
-    """The first principal components of vectors [N, D], signs fixed: [N, min(n, N, D)]."""
+def components(x: Tensor, n: int | None = None) -> Tensor:
+    """The first principal components of vectors [N, D], signs fixed: [N, min(n, N, D)].
+
+    By default so many as maps are made of: 50, or all of few, where fewer would save little and lose neighbours.
+    """
+    n = n or (FIRST if x.shape[1] > 2 * FIRST else x.shape[1])
     moved = x.double() - x.double().mean(0)
     if moved.shape[1] > 4096:
         with torch.random.fork_rng(devices=[]):

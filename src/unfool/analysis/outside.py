@@ -1,5 +1,6 @@
 """What an operating envelope says of images that it should know, and of images that it should not."""
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import torch
@@ -9,10 +10,10 @@ from ..attacks.base import Attack
 from ..attacks.gradient import PGD
 from ..attacks.noise import RandomNoise
 from ..data.base import Source
-from ..measures.embed import features_and_logits
 from ..model import Model
 from ..regions import Linf, Region
 from ..rows import Batch, Rng
+from ..runs.asked import Asked
 from ..runs.begin import chosen
 from ..spec import Count, Fraction, Natural, Spec
 from ..synthesis.base import Synthesis
@@ -83,16 +84,17 @@ class Watch(NamedTuple):
 
 
 def watch(
-    plan: Watched, model: Model, known: Envelope, batch: Batch, learned: Batch | None, held: Batch | None
+    plan: Watched, known: Envelope, batch: Batch, learned: Batch | None, held: Batch | None, ask: Asked
 ) -> Watch:
     """``learned`` are the training images; ``held`` labelled ones that the model has not learned from."""
+    model = ask.model
     some = batch[torch.arange(min(plan.images, len(batch)))]
-    made, left_out = strange(plan, model, some, learned)
-    usual = _scores(plan, model, known, batch.x, "data")
-    kinds = [_kind(plan, model, known, "the data", batch.x, None, usual)]
+    made, left_out = strange(plan, some, learned, ask)
+    usual = _scores(plan, known, batch.x, "data", ask)
+    kinds = [_kind(plan, known, "the data", batch.x, None, usual, ask)]
     for name, (x, origin) in made.items():
-        kinds.append(_kind(plan, model, known, name, x, origin, usual))
-    features, logits = features_and_logits(model, batch.x)
+        kinds.append(_kind(plan, known, name, x, origin, usual, ask))
+    features, logits = ask(batch.x)
     said = logits.argmax(1)
     right: dict[Status, Rate] = {
         s: rate((said == batch.y)[kinds[0].judged.share(s) & (batch.y >= 0)]) for s in STATUSES
@@ -100,7 +102,7 @@ def watch(
     reference = held if held is not None else learned
     shift, labels = None, tuple[Share, ...]()
     if reference is not None:
-        before = features_and_logits(model, reference.x)
+        before = ask(reference.x)
         if len(reference) >= 2 * FEWEST and len(batch) >= FEWEST:
             shift = covariate_shift(before[0], features, plan.seed)
         if 1 < len(reference.y[reference.y >= 0].unique()) <= MOST:
@@ -109,10 +111,10 @@ def watch(
 
 
 def strange(
-    plan: Watched, model: Model, some: Batch, learned: Batch | None
+    plan: Watched, some: Batch, learned: Batch | None, ask: Asked
 ) -> tuple[dict[str, tuple[Tensor, Tensor | None]], tuple[str, ...]]:
     """Images that are none of the data's, by kind, with the images they were made from; and what was left out, why."""
-    x, left_out = some.x, list[str]()
+    model, x, left_out = ask.model, some.x, list[str]()
     made: dict[str, tuple[Tensor, Tensor | None]] = {
         "noise": (Rng.seeded(plan.seed, some.ids).uniform(x, 0, 1), None),
         "inverted": (1 - x, x),
@@ -125,29 +127,38 @@ def strange(
         left_out.append("fooling and adversarial images: the model gives no gradients")
         return made, tuple(left_out)
     start = (x if learned is None else learned.x).double().mean(0, keepdim=True).to(x.dtype)
-    made["fooling"] = (_fooling(plan, model, start), None)
-    y = features_and_logits(model, x)[1].argmax(1)
-    made["adversarial"] = (
-        plan.attack(model, x, y, within=plan.within, seed=plan.seed, ids=some.ids).x.cpu(),
-        x,
-    )
-    control = RandomNoise()(model, x, y, within=plan.within, seed=plan.seed, ids=some.ids)
-    made["random change of that size"] = (control.x.cpu(), x)
+    made["fooling"] = (_fooling(plan, ask, start), None)
+    y = ask(x)[1].argmax(1)
+
+    def changed(attack: Attack) -> Callable[[list[int]], Tensor]:
+        def make(rows: list[int]) -> Tensor:
+            ids = [some.ids[k] for k in rows]
+            return attack(model, x[rows], y[rows], within=plan.within, seed=plan.seed, ids=ids).x.cpu()
+
+        return make
+
+    made["adversarial"] = (ask.made("adversarial", some.ids, changed(plan.attack)), x)
+    made["random change of that size"] = (ask.made("randomly changed", some.ids, changed(RandomNoise())), x)
     return made, tuple(left_out)
 
 
-def _fooling(plan: Watched, model: Model, start: Tensor) -> Tensor:
+def _fooling(plan: Watched, ask: Asked, start: Tensor) -> Tensor:
     """As many of every class as give some 40."""
-    classes = model.width or 2
+    classes = ask.model.width or 2
     some = torch.arange(classes)[: 40 if classes > 40 else classes]
-    times = max(1, 40 // len(some))
-    y = some.repeat(times)
-    return plan.fooling(model, y, start=start, seed=plan.seed, ids=[f"fooling {k}" for k in range(len(y))]).x
+    y = some.repeat(max(1, 40 // len(some)))
+    ids = [f"fooling {k}" for k in range(len(y))]
+
+    def make(rows: list[int]) -> Tensor:
+        own = [ids[k] for k in rows]
+        return plan.fooling(ask.model, y[rows], start=start, seed=plan.seed, ids=own).x
+
+    return ask.made("fooling", ids, make)
 
 
-def _scores(plan: Watched, model: Model, known: Envelope, x: Tensor, name: str) -> dict[str, Tensor]:
+def _scores(plan: Watched, known: Envelope, x: Tensor, name: str, ask: Asked) -> dict[str, Tensor]:
     """Every score and every control: the larger, the further outside."""
-    found: dict[str, Tensor] = dict(zip(SCORES, outside(known, *features_and_logits(model, x)), strict=True))
+    found: dict[str, Tensor] = dict(zip(SCORES, outside(known, *ask(x)), strict=True))
     found["brightness"] = (x.double().flatten(1).mean(1) - known.brightness).abs()
     stream = Rng.seeded(plan.seed, [f"{name} {k}" for k in range(len(x))])
     found["random"] = stream.uniform(torch.zeros(len(x), 1), 0, 1)[:, 0].double()
@@ -156,23 +167,22 @@ def _scores(plan: Watched, model: Model, known: Envelope, x: Tensor, name: str) 
 
 def _kind(
     plan: Watched,
-    model: Model,
     known: Envelope,
     name: str,
     x: Tensor,
     origin: Tensor | None,
     usual: dict[str, Tensor],
+    ask: Asked,
 ) -> Kind:
-    judged = judge(known, model, x, plan.alarm, plan.edge)
+    judged = judge(known, ask.model, x, plan.alarm, plan.edge, ask)
     shares: dict[Status, Rate] = {status: rate(judged.share(status)) for status in STATUSES}
     auroc = dict[str, Mean]()
     if name != "the data":
-        scores = _scores(plan, model, known, x, name)
+        scores = _scores(plan, known, x, name, ask)
         for score, values in scores.items():
             both = torch.cat([usual[score], values])
             auroc[score] = auc(both, torch.arange(len(both)) >= len(usual[score]))
-    said, before = (None if t is None else features_and_logits(model, t)[1].argmax(1) for t in (x, origin))
-    changed = None if said is None or before is None else rate(said != before)
+    changed = None if origin is None else rate(ask(x)[1].argmax(1) != ask(origin)[1].argmax(1))
     return Kind(name, len(x), judged, shares, auroc, x[:6], changed)
 
 

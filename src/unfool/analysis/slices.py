@@ -8,9 +8,9 @@ from scipy.stats import fisher_exact
 from torch import Tensor
 
 from ..errors import InputError
-from ..measures.embed import features_and_logits
 from ..model import Model
 from ..rows import Batch, stable_number
+from ..runs.asked import Ask, Asked
 from ..spec import Count, Fraction, Natural, Positive, Spec
 from .edits import Cue, Edit, insert, remove
 from .groups import apart, holm, usual
@@ -114,14 +114,16 @@ class _Half(NamedTuple):
         return self.said != self.batch.y
 
 
-def slice_up(plan: Slices, model: Model, batch: Batch, picture: Tensor | None = None) -> Sliced:
+def slice_up(
+    plan: Slices, model: Model, batch: Batch, picture: Tensor | None = None, ask: Ask | None = None
+) -> Sliced:
     """``picture`` [C + 1, *] is a cue that is suspected, its last channel where it counts."""
     batch = batch[batch.y >= 0]
     if len(batch) < 2 * HALF:
         raise InputError(
             f"{len(batch)} images with labels are too few to slice", f"it takes {2 * HALF} at least"
         )
-    features, logits = features_and_logits(model, batch.x)
+    features, logits = (ask or Asked(model))(batch.x)
     order = torch.randperm(len(batch), generator=torch.Generator().manual_seed(plan.seed))
     search, judge = order[: len(order) // 2], order[len(order) // 2 :]
     where = parts(plan, features, logits.double().softmax(1), batch.y, search)

@@ -32,14 +32,14 @@ def sheet(titles: Sequence[str], rows: Sequence[tuple[str, Sequence[Cell]]], sid
         max(max(r[k].width for r in pictures), _room(rows, k, titles[k], strong)) for k in range(len(titles))
     ]
     left = MARGIN + max(round(strong.getlength(name)) for name, _ in rows) + GAP
-    text = max(len(cell.lines) for _, cells in rows for cell in cells) * LINE
-    tall = max(p.height for row in pictures for p in row) + text + GAP
-    whole = Image.new(
-        "RGB", (left + sum(widths) + GAP * len(widths), MARGIN + LINE + tall * len(rows)), "white"
-    )
+    tall = [
+        max(p.height + len(c.lines) * LINE for p, c in zip(row, cells, strict=True)) + GAP
+        for row, (_, cells) in zip(pictures, rows, strict=True)
+    ]
+    whole = Image.new("RGB", (left + sum(widths) + GAP * len(widths), MARGIN + LINE + sum(tall)), "white")
     draw = ImageDraw.Draw(whole)
     for r, (name, cells) in enumerate(rows):
-        top = MARGIN + LINE + 4 + r * tall
+        top = MARGIN + LINE + 4 + sum(tall[:r])
         draw.text((MARGIN, top), name, fill=INK, font=strong)
         for k, cell in enumerate(cells):
             at = left + sum(widths[:k]) + GAP * k

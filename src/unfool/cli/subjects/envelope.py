@@ -55,7 +55,7 @@ def envelope(
     limit
         How many images of either data at most, drawn by the seed.
     out
-        The folder for the page; by default one in runs/envelope named after what is run.
+        The folder for the page and everything behind it; by default one in runs/envelope named after what is run.
     seed
         Where all random numbers come from.
     """
@@ -63,6 +63,7 @@ def envelope(
     from ...analysis.outside import Watched, some_of, watch
     from ...errors import InputError
     from ...report.subjects.envelope import envelope_page
+    from ...runs.asked import Asked
 
     place, network = data_for(data, model), loading.load(model)
     if not (training or envelope) and model.startswith("unfool:"):
@@ -89,11 +90,13 @@ def envelope(
         for address in (training, calibrate)
     )
     batch = some_of(opened(place), network, limit, seed)
-    if envelope is None and learned is not None:
-        known = fit_envelope(network, learned, held, neighbours)
-    else:
-        known = load_envelope(envelope or Path(), network)
-    found = watch(plan, network, known, batch, learned, held)
+    with output.watching() as progress:
+        ask = Asked(network, out, repr(plan), progress)
+        if envelope is None and learned is not None:
+            known = fit_envelope(network, learned, held, neighbours, ask)
+        else:
+            known = load_envelope(envelope or Path(), network)
+        found = watch(plan, known, batch, learned, held, ask)
     finish(envelope_page(found), out, output)
     save_envelope(known, out / "envelope.safetensors")
     output.say(f"envelope: {out / 'envelope.safetensors'}")

@@ -43,18 +43,21 @@ def slices(
     limit
         How many images at most, drawn by the seed.
     out
-        The folder for the page; by default one in runs/slices named after what is run.
+        The folder for the page and everything behind it; by default one in runs/slices named after what is run.
     seed
         Where all random numbers come from.
     """
     from ...analysis.outside import some_of
     from ...analysis.slices import Slices, slice_up
     from ...report.subjects.slices import slices_page
+    from ...runs.asked import Asked
     from .shortcuts import read_cue
 
     place, network = data_for(data, model), loading.load(model)
     plan = Slices(model, place, str(cue or ""), slices, least=least, images=images, sample=limit, seed=seed)
     batch = some_of(opened(place), network, limit, seed)
     picture = None if cue is None else read_cue(cue, network)
-    found = slice_up(plan, network, batch, picture)
-    finish(slices_page(found), folder_for(out, "slices", model, plan, loading.told()), output)
+    out = folder_for(out, "slices", model, plan, loading.told())
+    with output.watching() as progress:
+        found = slice_up(plan, network, batch, picture, Asked(network, out, repr(plan), progress))
+    finish(slices_page(found), out, output)
