@@ -37,7 +37,8 @@ class Trigger(LearnedAttack):
     it does not. One class whose trigger is much smaller than those of all others may have a backdoor.
     """
 
-    epochs: Count = 60
+    epochs: Count = 40
+    """How often every image is seen; it takes some 200 updates until a mask is small."""
     rows: Count = 64
     loss: Objective = CrossEntropy()
     """What is lowered at the target."""
@@ -45,9 +46,9 @@ class Trigger(LearnedAttack):
     """The share of images that the trigger has to turn."""
     rate: Positive = 0.1
     """Adam's."""
-    price: Positive = 1e-3
+    price: Positive = 0.01
     """What a pixel of mask costs at first, in units of the loss."""
-    step: Annotated[float, Bound(1.0)] = 1.05
+    step: Annotated[float, Bound(1.0)] = 1.1
     """By how much the price rises with an update; it falls by this and half as much again."""
 
     def start(self, question: Question, batch: Batch) -> _State:

@@ -37,8 +37,8 @@ def sentence(found: Told, classes: tuple[str, ...]) -> str:
     if own.suspects:
         first = next(c for c in found.classes if c.label == own.suspects[0])
         text = (
-            f"{class_name(classes, first.label)} has a trigger of {first.size:.1f} pixels where the median class needs "
-            f"{middle:.1f} (anomaly index {first.index:.1f}), at {_place(first)}: a backdoor is suspected."
+            f"Class {class_name(classes, first.label)} has a trigger of {first.size:.1f} pixels where the median class "
+            f"needs {middle:.1f} (anomaly index {first.index:.1f}), at {_place(first)}: a backdoor is suspected."
         )
     else:
         text = f"No class of {len(found.classes)} has a trigger that stands out from the median of {middle:.1f} pixels."
