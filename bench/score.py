@@ -1,6 +1,7 @@
 """Score-only attacks beside other libraries': success, queries and time on the same images and network.
 
     python bench/score.py DATA [--images 4] [--square-images 50] [--queries 1000] [--seeds 1]
+                          [--device cpu]
 
 DATA is a folder with ``networks.py`` (factories ``cifar10_resnet20`` and ``mnist_plain``), ``cifar10/test2000.npz`` and
 ``mnist/test.npz``. Prints a table, writes bench/score.json and its table in bench/README.md. Libraries that are not
@@ -84,17 +85,17 @@ def only_right(net: nn.Module, x: Tensor, y: Tensor, n: int) -> Images:
     return net, x[right][:n].contiguous(), y[right][:n]
 
 
-def one_pixel(who: str, population: int, generations: int) -> Callable[..., Tensor]:
-    """One pixel by differential evolution, with the same population and number of generations."""
+def one_pixel(who: str, population: int, generations: int, batch: int) -> Callable[..., Tensor]:
+    """One pixel by differential evolution, with the same population, number of generations and batch."""
 
     def ours(net: nn.Module, x: Tensor, y: Tensor, seed: int) -> Tensor:
-        model = unfool.Model(net, capacity=256)
+        model = unfool.Model(net, capacity=batch)
         return unfool.OnePixel(population, generations)(model, x, y, within=unfool.L0(1), seed=seed).x
 
     def torchattacks_(net: nn.Module, x: Tensor, y: Tensor, seed: int) -> Tensor:
         import torchattacks
 
-        return torchattacks.OnePixel(net, pixels=1, steps=generations, popsize=population, inf_batch=256)(
+        return torchattacks.OnePixel(net, pixels=1, steps=generations, popsize=population, inf_batch=batch)(
             x, y
         )
 
@@ -103,7 +104,7 @@ def one_pixel(who: str, population: int, generations: int) -> Callable[..., Tens
 
         # its population is popsize (x, y and a value per channel make five) times max_iter generations, as SciPy counts
         attack = PixelAttack(classifier(net, x), th=1, es=1, max_iter=generations, verbose=False)
-        return torch.from_numpy(np.asarray(attack.generate(x.numpy(), y.numpy()))).float()
+        return torch.from_numpy(np.asarray(attack.generate(x.cpu().numpy(), y.cpu().numpy()))).float()
 
     return {"unfool": ours, "torchattacks": torchattacks_, "art": art_}[who]
 
@@ -111,8 +112,9 @@ def one_pixel(who: str, population: int, generations: int) -> Callable[..., Tens
 def classifier(net: nn.Module, x: Tensor) -> Any:
     from art.estimators.classification import PyTorchClassifier
 
+    where = "gpu" if x.is_cuda else "cpu"
     return PyTorchClassifier(
-        net, nn.CrossEntropyLoss(), tuple(x.shape[1:]), 10, clip_values=(0, 1), device_type="cpu"
+        net, nn.CrossEntropyLoss(), tuple(x.shape[1:]), 10, clip_values=(0, 1), device_type=where
     )
 
 
@@ -157,7 +159,7 @@ def measured(
             return None
         runs.append({"seconds": time.perf_counter() - start, **asked(watch, x)})
         with torch.no_grad():
-            fooled.append(net(found).argmax(1) != y)
+            fooled.append((net(found.to(x.device)).argmax(1) != y).cpu())
         print(f"{task:<24} {who:<14} {runs[-1]}  {int(fooled[-1].sum())} of {len(x)}", flush=True)
     shares = torch.stack(fooled).double().mean(0)
     row: dict[str, Any] = {"task": task, "who": who, "fooled": mean_share(shares).as_dict(), "seeds": seeds}
@@ -209,6 +211,9 @@ def main() -> None:
     parser.add_argument("--square-images", type=int, default=50)
     parser.add_argument("--queries", type=int, default=1000)
     parser.add_argument("--seeds", type=int, default=1)
+    parser.add_argument(
+        "--device", default="cpu", help="where one pixel's networks run; Square's on the processor"
+    )
     parser.add_argument("--who", nargs="*", default=["unfool", "torchattacks", "art"])
     parser.add_argument("--tasks", nargs="*", default=["pixel", "pixel-small", "cifar10", "mnist"])
     given = parser.parse_args()
@@ -216,10 +221,14 @@ def main() -> None:
     told: list[dict[str, Any] | None] = []
     pixel = {"pixel": ["cifar10"], "pixel-small": ["digits8", "mnist"]}
     for name in [name for task, names in pixel.items() if task in given.tasks for name in names]:
-        data = images(given.data, name, given.images)
+        net, x, y = images(given.data, name, given.images)
+        data = net.to(given.device), x.to(given.device), y.to(given.device)
+        card = "" if given.device == "cpu" else f", {torch.cuda.get_device_name()}"
         for who in given.who:
-            run = one_pixel(who, given.population, given.generations)
-            told.append(measured(f"OnePixel, {name}", who, run, data, given.seeds))
+            run = one_pixel(who, given.population, given.generations, 4096 if card else 256)
+            if card and importlib.util.find_spec(who):
+                run(net, data[1][:1], data[2][:1], 0)  # a card's first pass is slow
+            told.append(measured(f"OnePixel, {name}{card}", who, run, data, given.seeds))
     for name, eps in (("cifar10", 2 / 255), ("mnist", 0.2)):
         if name in given.tasks:
             data = images(given.data, name, given.square_images)

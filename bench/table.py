@@ -80,13 +80,46 @@ def hidden(rows: list[dict[str, Any]]) -> str:
     return "\n".join(lines)
 
 
-SECTIONS = {"verdict": verdicts, "defects": traps, "occlusion": hidden}
-"""What is written between ``<!-- name -->`` and ``<!-- /name -->`` from name.json."""
+def trained(rows: list[dict[str, Any]]) -> str:
+    """Digits: the least and the most of all seeds, in per cent; MNIST: one training, with intervals."""
+    lines = [
+        "| digits of 8 x 8, Linf 0.2 | clean | FGSM | PGD-40, 3 starts | passes, natural's | seconds |",
+        "|---|---|---|---|---|---|",
+    ]
+    for row in (r for r in rows if r["task"] == "digits8"):
+        cells = [ends_of(row[name]) for name in ("clean", "fgsm", "robust")]
+        times = row["seconds"] / row["epochs"] / row["natural_seconds"] if row["natural_seconds"] else 1
+        lines.append(f"| `{row['method']}` | {' | '.join(cells)} | {row['passes']:.1f} | {times:.1f} |")
+    lines += [
+        "",
+        "| MNIST, Linf 0.3 | network | clean | PGD-40, 3 starts | Standard | epochs | minutes | on |",
+        "|---|---|---|---|---|---|---|---|",
+    ]
+    for row in (r for r in rows if r["task"] == "mnist"):
+        cells = [with_interval(row[name]) for name in ("clean", "pgd", "standard")]
+        took = f"{row['epochs']} | {row['seconds'] / 60:.0f} | {row['where']}"
+        lines.append(f"| `{row['method']}` | {row['net']} | {' | '.join(cells)} | {took} |")
+    return "\n".join(lines)
+
+
+def ends_of(shares: list[float]) -> str:
+    return f"{100 * min(shares):.1f} to {100 * max(shares):.1f}"
+
+
+def with_interval(rate: dict[str, float]) -> str:
+    ends = f"{100 * rate['low']:.1f} to {100 * rate['high']:.1f}"
+    return f"{100 * rate['rate']:.1f} % ({ends}) of {rate['n']:.0f}"
+
+
+SECTIONS = {"verdict": verdicts, "defects": traps, "occlusion": hidden, "train": trained}
+"""What is written between ``<!-- name -->`` and ``<!-- /name -->`` from name.json, where that has been measured."""
 
 
 def filled(page: str) -> str:
     """The page with its marked sections written anew."""
     for name, write in SECTIONS.items():
+        if not (HERE / f"{name}.json").exists():
+            continue
         before, _, rest = page.partition(f"<!-- {name} -->\n")
         after = rest.partition(f"<!-- /{name} -->")[2]
         text = write(json.loads((HERE / f"{name}.json").read_text()))

@@ -1,18 +1,53 @@
-"""For all tests: slow ones last, a thread for each worker; torchvision imports beside a torch it was not built for."""
+"""For all tests: slow ones last, a thread for each worker, nothing left to chance; torchvision beside any torch."""
 
+import gc
 import os
+import random
 import re
 
+import numpy as np
 import pytest
 import torch
+from hypothesis import settings
 
 if "PYTEST_XDIST_WORKER" in os.environ:  # as many workers as cores: a thread each, also for what they start
     torch.set_num_threads(1)
     os.environ["OMP_NUM_THREADS"] = "1"
 
 
+settings.register_profile("same", derandomize=True, database=None)
+settings.load_profile("same")
+
+
+def begin(seed: int) -> None:
+    """Start every global stream anew. No test may depend on which others are collected or ran before it."""
+    torch.manual_seed(seed)
+    np.random.seed(seed)
+    random.seed(seed)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_make_collect_report(collector: pytest.Collector) -> None:
+    begin(0)  # networks that a module makes when it is imported
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_fixture_setup(fixturedef: pytest.FixtureDef[object]) -> None:
+    begin(1)  # those of fixtures, which a worker makes before whichever of its tests comes first
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_call(item: pytest.Item) -> None:
+    begin(2)
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: item.get_closest_marker("slow") is not None)
+
+
+def pytest_collection_finish() -> None:
+    gc.collect()
+    gc.freeze()  # some million objects that stay, and need not be looked through again in every test
 
 
 def import_torchvision() -> None:

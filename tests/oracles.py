@@ -289,7 +289,7 @@ def state_of(net: nn.Module) -> dict[str, Any]:
     }
     digest = hashlib.sha256()
     for t in net.state_dict().values():
-        digest.update(t.detach().contiguous().flatten().view(torch.uint8).numpy().tobytes())
+        digest.update(t.detach().cpu().contiguous().flatten().view(torch.uint8).numpy().tobytes())
     modules = {
         name: (
             module.training,

@@ -35,8 +35,6 @@ from unfool.spec import Spec, catalogue, options, parse
 from unfool.transforms import Shrink
 
 N = 4
-BUDGETS = {name: {"queries": 60, "tries": 10} for name in ("BoundaryWalk", "HopSkipJump", "SurFree")}
-"""Less than their defaults, for methods that are slow by nature."""
 X = images(N, 3, 8, 8, dtype=torch.float64)
 BOX = (0.0, 0.25, 0.5, 1.0)
 REGIONS = [

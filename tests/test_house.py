@@ -2,6 +2,8 @@
 
 import ast
 import re
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from statistics import median, quantiles
@@ -18,6 +20,7 @@ GRADIENTS = {"derivatives.py"}
 HEAVY = {
     "av": ["show/mp4.py"],
     "cyclopts": ["cli/"],
+    "huggingface_hub": ["data/hub.py"],
     "jinja2": ["report/"],
     "matplotlib": ["show/"],
     "nibabel": ["data/nifti.py"],
@@ -25,6 +28,7 @@ HEAVY = {
     "openTSNE": ["analysis/tsne.py"],
     "pacmap": ["analysis/pacmaps.py"],
     "pydicom": ["data/dicom.py"],
+    "ray": ["runs/ray/ship.py"],
     "skops": ["zoo/sklearn.py"],
     "sklearn": [
         "analysis/drift.py",
@@ -36,8 +40,11 @@ HEAVY = {
         "samples.py",
         "zoo/classic.py",
     ],
+    "starlette": ["web/app.py", "web/guard.py", "web/line.py"],
     "timm": ["zoo/timm.py"],
     "torchvision": ["vision.py"],
+    "uvicorn": ["web/serve.py"],
+    "websockets": ["web/serve.py"],
 }
 
 TRUSTED = ["zoo/weights.py"]
@@ -78,6 +85,13 @@ def test_functions_are_short():
     if len(lengths) > 1:
         assert median(lengths) <= 9
         assert quantiles(lengths, n=10)[-1] <= 35
+
+
+def test_the_catalogue_needs_no_extra_and_loads_none():
+    asked = "import sys, unfool.families; print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", asked], capture_output=True, text=True, check=True)
+    extras = {name for name in HEAVY if name not in ("jinja2", "matplotlib", "sklearn", "cyclopts")}
+    assert extras & set(done.stdout.split()) == set()
 
 
 def test_nothing_is_evaluated():

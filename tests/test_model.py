@@ -644,3 +644,11 @@ def test_one_channel_is_given_to_convolutions_in_the_quick_layout_too():
     assert torch.allclose(Model(net)(x), wanted, atol=1e-5)
     assert torch.equal(x, before)
     assert seen == [(64, 1, 8, 1)]
+
+
+def test_a_network_elsewhere_than_its_images_are_sent_is_an_error_not_moved():
+    net = residual()
+    with pytest.raises(InputError, match="the network is on cpu, not on meta") as error:
+        Model(net, device="meta")
+    assert error.value.hint == "net.to('meta'), then Model(net)"
+    assert next(net.parameters()).device.type == "cpu"

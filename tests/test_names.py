@@ -12,6 +12,8 @@ from unfool.objectives import Objective
 from unfool.regions import Region
 from unfool.slopes import Slope
 from unfool.spec import catalogue
+from unfool.training.base import Training
+from unfool.training.optimisers import Optimiser, Schedule
 
 STUB = Path(unfool.__file__).with_suffix(".pyi").read_text()
 NAMES = re.findall(r"import (\w+) as \1$", STUB, re.M)
@@ -26,7 +28,7 @@ def test_the_public_names_are_sorted_by_module_and_all_can_be_had():
 
 
 def test_every_built_in_method_is_public():
-    for kind in (Attack, Attribution, Objective, Region, Slope):
+    for kind in (Attack, Attribution, Objective, Optimiser, Region, Schedule, Slope, Training):
         ours = {name for name, cls in catalogue(kind).items() if cls.__module__.startswith("unfool.")}
         assert ours - UNWRITTEN - set(NAMES) == set(), kind
 

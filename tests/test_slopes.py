@@ -62,7 +62,8 @@ SLOPES = [
 
 
 def test_every_slope_is_tested_here():
-    assert {type(slope).__name__ for slope in SLOPES} >= set(catalogue(Slope))
+    ours = {name for name, cls in catalogue(Slope).items() if cls.__module__ == "unfool.slopes"}
+    assert {type(slope).__name__ for slope in SLOPES} >= ours
 
 
 @pytest.mark.parametrize("slope", SLOPES, ids=repr)

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from .errors import InputError
+from .grids import maps_in
 from .objectives import Objective, Scaled, Sum, Trace
 
 
@@ -21,7 +22,7 @@ class AtOneLayer(Objective, ABC):
 
 
 class Direction(AtOneLayer):
-    """How far a layer's activation goes along a direction, at all positions alike: the mean of their dot products.
+    """How far a layer's activation goes along a direction: at all positions alike, the mean of their dot products.
 
     The directions come with the question as ``direction``, [N, channels], one for each image; their length does not
     count.
@@ -29,6 +30,8 @@ class Direction(AtOneLayer):
 
     cosine: float = 0.0
     """The power of the cosine each dot product is multiplied by: the larger, the less else is in the image."""
+    middle: bool = False
+    """Only at the layer's middle position."""
 
     @property
     def fixes(self) -> tuple[str, ...]:
@@ -38,11 +41,13 @@ class Direction(AtOneLayer):
         raise InputError(f"{self!r} needs directions", "give direction=… [N, channels], one for each image")
 
     def score(self, trace: Trace, y: Tensor) -> Tensor:
-        here, way = trace[self.layer], trace["direction"]
+        here, way = maps_in(trace, self.layer), trace["direction"]
         if way.shape != here.shape[:2]:
             raise InputError(
                 f"layer {self.layer!r} has {here.shape[1]} channels, directions are {list(way.shape)}"
             )
+        if self.middle:
+            here = here[(..., *(side // 2 for side in here.shape[2:]))]
         here, way = here.flatten(2) if here.ndim > 2 else here[:, :, None], way.to(here)
         along = (here * (way / way.norm(dim=1, keepdim=True).clamp_min(1e-12))[:, :, None]).sum(1)
         return _aligned(along, here.norm(dim=1), self.cosine).mean(1)
@@ -109,7 +114,7 @@ class Diverse(AtOneLayer):
     """What is to differ: which channels go together, or what is where."""
 
     def score(self, trace: Trace, y: Tensor) -> Tensor:
-        t = trace[self.layer]
+        t = maps_in(trace, self.layer)
         t = t.flatten(2) if t.ndim > 2 else t[:, :, None]
         t = t @ t.mT if self.of == "texture" else t
         told = torch.nn.functional.normalize(t.flatten(1), dim=1)
@@ -146,5 +151,6 @@ def _pair(trace: Trace, layer: str) -> tuple[Tensor, Tensor]:
         raise InputError(
             f"layer {layer!r} gives {list(here.shape[1:])} for an image, the reference is {list(there.shape[1:])}"
         )
-    here, there = (t.flatten(2) if t.ndim > 2 else t.unflatten(1, (-1, 1)) for t in (here, there.to(here)))
+    here, there = (maps_in(trace, layer, t) for t in (here, there.to(here)))
+    here, there = (t.flatten(2) if t.ndim > 2 else t.unflatten(1, (-1, 1)) for t in (here, there))
     return here, there

@@ -1,13 +1,21 @@
 """Whatever answers, as a module."""
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-from .errors import InputError, UnfoolError
+from .errors import AccessError, InputError, UnfoolError
+
+Access = Literal["gradients", "scores", "labels"]
+_ORDER: tuple[Access, ...] = ("labels", "scores", "gradients")
+_INSTEAD: dict[Access, str] = {
+    "gradients": "",
+    "scores": "PGD(slope=NES()) estimates gradients from scores; SurFree() needs labels only",
+    "labels": "SurFree(), HopSkipJump() and RandomNoise() need labels only",
+}
 
 
 class BlackBox(nn.Module):
@@ -53,3 +61,9 @@ def _numbers(answer: Any) -> Tensor:
             "give an array with one entry per image: scores [B, K], or labels [B]",
         )
     return out
+
+
+def check_access(given: Access, needed: Access, who: str) -> None:
+    """Raise unless what is given is as much as is needed."""
+    if _ORDER.index(given) < _ORDER.index(needed):
+        raise AccessError(f"{who} needs {needed}, this model gives {given} only", _INSTEAD[given])

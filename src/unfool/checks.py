@@ -47,7 +47,9 @@ def checked_labels(y: Any, x: Tensor, classes: int | None, what: str = "labels")
         raise InputError(f"{what} must be one per image, {len(x)}, not {list(t.shape)}")
     if len(t) and (t.min() < 0 or (classes and t.max() >= classes)):
         top = f"0 to {classes - 1}" if classes else "0 or more"
-        raise InputError(f"{what} must be {top}, these span {int(t.min())} to {int(t.max())}")
+        low, high = int(t.min()), int(t.max())
+        came = f"this is {low}" if low == high else f"these span {low} to {high}"
+        raise InputError(f"{what} must be {top}, {came}", "number classes as the network's outputs are")
     return t.long()
 
 

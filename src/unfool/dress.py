@@ -33,12 +33,16 @@ class Dress(NamedTuple):
         if not low < high or np.any(np.asarray(std) <= 0):
             raise InputError(f"the box {box} must have a width and std {std} must be positive")
         first = next((p for p in net.parameters() if p.is_floating_point()), torch.empty(0))
-        place = torch.device(device) if device is not None else first.device
+        place = first.device if device is None else _checked(torch.device(device), net)
         centre, spread = (torch.as_tensor(v, dtype=torch.float64, device=place) for v in (mean, std))
         scale, offset = torch.broadcast_tensors((high - low) / spread, (low - centre) / spread)
         changes = bool((offset != 0).any() or (scale != 1).any())
-        convolves = any(isinstance(module, nn.Conv2d) for module in net.modules())
-        return cls(place, first.dtype, scale, offset if changes else None, convolves and place.type == "cpu")
+        return cls(place, first.dtype, scale, offset if changes else None, _last(net, place))
+
+    def on(self, net: nn.Module, device: torch.device) -> "Dress":
+        """The same on another device, where the network is now."""
+        offset = None if self.offset is None else self.offset.to(device)
+        return Dress(device, self.dtype, self.scale.to(device), offset, _last(net, device))
 
     def of_precision(self, net: nn.Module) -> "Dress":
         """The same for another network."""
@@ -65,7 +69,22 @@ class Dress(NamedTuple):
             dressed = dressed.contiguous(memory_format=torch.channels_last)
             if (
                 x.shape[1] == 1
-            ):  # one channel has both layouts: its strides must say which, as pooling is slow in the other
+            ):  # one channel has both layouts: its strides must say which, or pooling is slow
                 dressed = dressed[:, 0, ..., None].movedim(-1, 1)
         shared = dressed.data_ptr() == x.data_ptr()
         return dressed.clone() if shared else dressed  # the network may work in place on what it is given
+
+
+def _checked(place: torch.device, net: nn.Module) -> torch.device:
+    """Where images go, if the network has weights there: it is used as it is, never moved."""
+    homes = {p.device.type for p in net.parameters()}
+    if homes and place.type not in homes:
+        home = " and ".join(sorted(homes))
+        raise InputError(
+            f"the network is on {home}, not on {place}", f"net.to({str(place)!r}), then Model(net)"
+        )
+    return place
+
+
+def _last(net: nn.Module, device: torch.device) -> bool:
+    return device.type == "cpu" and any(isinstance(module, nn.Conv2d) for module in net.modules())

@@ -8,7 +8,11 @@ UnfoolError                  the root; ``.hint`` says the way out
  ├ AccessError (RuntimeError)  a method that needs more than the model gives
  ├ DataError   (OSError)       a file that is missing, broken, or not what it says
  ├ MissingExtra (ImportError)  an optional package that is not installed
+ ├ OutOfMemory (MemoryError)   a single image that does not fit
+ ├ EngineError (RuntimeError)  workers that cannot be reached, or die again and again
  └ RunConflict (RuntimeError)  a run folder that holds another run
+
+:class:`Unfinished` is none: a rank has done its part of a run, and others are still at theirs.
 """
 
 from collections.abc import Iterable
@@ -50,8 +54,27 @@ class DataError(UnfoolError, OSError):
     """A file that is missing, broken, or not what it says."""
 
 
+class OutOfMemory(UnfoolError, MemoryError):
+    """A single image that does not fit."""
+
+
+class EngineError(UnfoolError, RuntimeError):
+    """Workers that cannot be reached, or die again and again."""
+
+
 class RunConflict(UnfoolError, RuntimeError):
     """A run folder that holds another run."""
+
+
+class Unfinished(Exception):
+    """A rank has done its part of a run: ``missing`` of ``total`` parts are still to come from the others."""
+
+    def __init__(self, folder: object, missing: int, total: int):
+        self.missing, self.total = missing, total
+        super().__init__(
+            f"this part is done; {missing} of {total} chunks are still to come from the others: whoever is last "
+            f"joins them, or the same command on its own, in {folder}"
+        )
 
 
 class MissingExtra(UnfoolError, ImportError):

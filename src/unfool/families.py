@@ -3,7 +3,7 @@
 import importlib
 import pkgutil
 
-FAMILIES = ("attacks", "attributions", "data", "defences", "measures", "runs", "synthesis")
+FAMILIES = ("attacks", "attributions", "data", "defences", "measures", "runs", "synthesis", "training")
 LANGUAGE = ("aims", "framing", "objectives", "regions", "slopes", "targets", "transforms", "views")
 
 for name in LANGUAGE:

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from .borrow import copied
+from .errors import InputError
 from .hooks import observed_calls
 from .outputs import as_scores
 
@@ -67,12 +68,17 @@ def folded(net: nn.Module, x: Tensor) -> nn.Module:
 
 
 @torch.no_grad()
-def filters_of(net: nn.Module, x: Tensor, wanted: nn.Module | None = None) -> tuple[nn.Module, Tensor] | None:
+def filters_of(net: nn.Module, x: Tensor, wanted: nn.Module | None, who: str) -> tuple[nn.Module, Tensor]:
     """A convolution, by default the first that runs, and its weights [K, C, *] with batch norm behind it in them."""
     calls = observed_calls(lambda: net(x), [m for m in net.modules() if isinstance(m, Convolution)])
     conv = wanted or (calls[0].module if calls else None)
     if not isinstance(conv, Convolution):
-        return None
+        raise InputError(
+            f"{who} is no convolution and has no filters"
+            if wanted
+            else f"{who} has no convolution, and so no filters",
+            "name a convolution" if wanted else "unfool inspect templates is about pixels",
+        )
     norm = dict(_pairs(net, x)).get(conv)
     return conv, (conv if norm is None else fuse_conv_bn_eval(conv, norm)).weight.detach().clone()
 

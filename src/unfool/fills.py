@@ -58,7 +58,7 @@ def blurred(x: Tensor, sigmas: Sequence[float]) -> Tensor:
 
 def inpainted(known: Base, row: Tensor, at: Tensor, sides: tuple[int, ...]) -> Tensor:
     """The straight line from one side of the window to the other, averaged over the dimensions."""
-    total, weight = torch.zeros(1), torch.zeros(1)
+    total = weight = known.value.new_zeros(1)
     for d, n in enumerate(sides):
         ends = [at.clone(), at.clone()]
         ends[0][:, d] -= 1
@@ -68,7 +68,7 @@ def inpainted(known: Base, row: Tensor, at: Tensor, sides: tuple[int, ...]) -> T
         way = torch.arange(1, n + 1, dtype=low.dtype, device=low.device) / (n + 1)
         way = way.view(-1, *[1] * (len(sides) - d - 1))
         first, last = ((end[:, d] >= 0) & (end[:, d] < known.value.shape[d + 2]) for end in ends)
-        first, last = (t.view(-1, *[1] * (len(sides) + 1)).to(low.dtype) for t in (first, last))
+        first, last = (t.view(-1, *[1] * (len(sides) + 1)).to(low) for t in (first, last))
         near, far = first * (1 - way * last), last * (1 - (1 - way) * first)
         total, weight = total + near * low + far * high, weight + (near + far)
     return (total / weight.clamp_min(1e-12)).expand(len(row), known.value.shape[1], *sides)

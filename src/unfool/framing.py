@@ -4,9 +4,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from .rows import Rng
-from .spec import Fraction
-from .transforms import Transform, posed
+from .rows import Rng, column
+from .spec import Count, Fraction
+from .transforms import Transform, one_each, posed
 
 
 class Pose(Transform):
@@ -64,3 +64,40 @@ class Pad(Transform):
         for change in self.inner:
             x = change(x, rng)
         return F.pad(x, [-w for w in widths])
+
+
+class Flip(Transform):
+    """Every other image with left and right exchanged."""
+
+    moves = True
+
+    chance: Fraction = 0.5
+    """How often."""
+
+    def __call__(self, x: Tensor, rng: Rng) -> Tensor:
+        turned = one_each(x, rng, 0.0, 1.0) < self.chance
+        return torch.where(column(turned, x), x.flip(-1), x)
+
+
+class Slide(Transform):
+    """Moved by whole pixels, up to so many either way in the last two dimensions; black comes in behind it."""
+
+    moves = True
+
+    pixels: Count = 4
+
+    def __call__(self, x: Tensor, rng: Rng) -> Tensor:
+        axes = range(max(2, x.ndim - 2), x.ndim)
+        draws = rng.uniform(x.new_empty(len(x), len(axes)), -self.pixels - 0.5, self.pixels + 0.5)
+        for axis, shift in zip(axes, draws.round().clamp(-self.pixels, self.pixels).long().T, strict=True):
+            x = _slid(x, shift, axis)
+        return x
+
+
+def _slid(x: Tensor, shift: Tensor, axis: int) -> Tensor:
+    """Each row moved by its own number of places along one axis."""
+    size = x.shape[axis]
+    from_ = torch.arange(size, device=x.device) - shift[:, None]  # [B, size]
+    shape = [len(x), *(size if i == axis else 1 for i in range(1, x.ndim))]
+    there = ((from_ >= 0) & (from_ < size)).view(shape)
+    return x.gather(axis, from_.clamp(0, size - 1).view(shape).expand_as(x)) * there

@@ -39,6 +39,20 @@ class Grid(NamedTuple):
         return out
 
 
+def maps_in(trace: Mapping[str, Tensor], layer: str, t: Tensor | None = None) -> Tensor:
+    """What a layer gives with its channels first, [B, K, *sides], whichever way it holds them.
+
+    Tokens without a place are left out; what has no grid over the images, "input" of the trace, is as it is. ``t`` is
+    another output of the same layer.
+    """
+    t = trace[layer] if t is None else t
+    if layer in ("input", "output") or "input" not in trace:  # these have their channels first by themselves
+        return t
+    space = tuple(trace["input"].shape[2:])
+    grid = grid_of(tuple(t.shape), space)
+    return t if grid is None or not _fits(grid, t.ndim, space) else grid.maps(t)
+
+
 def grids_of(
     shapes: Mapping[str, tuple[int, ...]], space: tuple[int, ...], convolutions: Container[str] = ()
 ) -> dict[str, Grid]:

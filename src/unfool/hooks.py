@@ -71,7 +71,8 @@ class Call(NamedTuple):
     made: Any
 
 
-def calls_of(run: Callable[[], Any], modules: Iterable[nn.Module]) -> list[Call]:
+@torch.no_grad()
+def observed_calls(run: Callable[[], Any], modules: Iterable[nn.Module]) -> list[Call]:
     """Every use of ``modules`` while ``run`` runs, in the order in which they finish."""
     calls: list[Call] = []
 
@@ -81,12 +82,6 @@ def calls_of(run: Callable[[], Any], modules: Iterable[nn.Module]) -> list[Call]
     with hooked((module, hook) for module in modules):
         run()
     return calls
-
-
-@torch.no_grad()
-def observed_calls(run: Callable[[], Any], modules: Iterable[nn.Module]) -> list[Call]:
-    """The same without anything for gradients."""
-    return calls_of(run, modules)
 
 
 class _There(BaseException):

@@ -3,6 +3,7 @@
 import json
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import KW_ONLY
 from typing import Any, NamedTuple, final
 
 import torch
@@ -36,6 +37,8 @@ class Question(NamedTuple):
     """What an attribution explains; by default a class's logit."""
     given: Mapping[str, Tensor] = {}
     """What the objective reads beside the network's tensors, one row for all images."""
+    span: tuple[float, float] = (0.0, 1.0)
+    """Between which shares of all updates one of a fit begins and ends."""
 
     def query(self, batch: Batch, objective: Objective, who: str) -> Query:
         """A question about the labels of a batch; an image without a label is asked about its predicted class.
@@ -129,6 +132,7 @@ class Fit(Spec, ABC):
     Between batches all it knows is its state, a named tuple of tensors: written down, it can be taken up again.
     """
 
+    _: KW_ONLY
     epochs: Count = 10
     """How often every image is seen."""
     rows: Count = 32
@@ -146,6 +150,14 @@ class Fit(Spec, ABC):
     def finish(self, state: Any) -> Columns:
         """What was learned, as tensors by name."""
 
+    def written(self, state: Any) -> Columns:
+        """The state as tensors by name, to be written down."""
+        return state._asdict()
+
+    def taken_up(self, state: Any, held: Columns) -> Any:
+        """The state that was written down, on the device of one that has just been started."""
+        return type(state)(**{name: held[name].to(t.device) for name, t in state._asdict().items()})
+
     @final
     def lessons(self, question: Question, ids: Sequence[str]) -> Iterator[tuple[Question, tuple[str, ...]]]:
         """What each update is asked, and of which samples.
@@ -153,11 +165,18 @@ class Fit(Spec, ABC):
         Order and random numbers follow the question's seed and are other ones in every epoch; none are those that
         the same seed gives a method.
         """
+        updates = self.epochs * self.updates(len(ids))
         for epoch in range(self.epochs):
-            asked = question._replace(seed=stable_number(question.seed, "learn", epoch))
-            order = sorted(ids, key=lambda i: stable_number(asked.seed, "order", i))
-            for k in range(0, len(order), self.rows):
-                yield asked, tuple(order[k : k + self.rows])
+            seed, done = stable_number(question.seed, "learn", epoch), epoch * self.updates(len(ids))
+            order = sorted(ids, key=lambda i: stable_number(seed, "order", i))
+            for k in range(self.updates(len(ids))):
+                asked = question._replace(seed=seed, span=((done + k) / updates, (done + k + 1) / updates))
+                yield asked, tuple(order[k * self.rows : (k + 1) * self.rows])
+
+    @final
+    def updates(self, images: int) -> int:
+        """How many updates an epoch has."""
+        return -(-images // self.rows)
 
     @final
     def note(self) -> dict[str, str]:

@@ -8,24 +8,24 @@ import copy
 import warnings
 from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any, Literal, TypeVar
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor, nn
 from torch.nn.modules.conv import _ConvNd as Convolution  # pyright: ignore[reportPrivateUsage]
 
-from .blackbox import BlackBox
+from .blackbox import Access, BlackBox, check_access
 from .borrow import borrowed, trains
 from .dress import Dress
-from .errors import AccessError, InputError, UnfoolError, UnknownName
+from .errors import InputError, UnfoolError, UnknownName
 from .fast import filters_of, inference_copy
 from .grids import Grid, grids_of
 from .hooks import Call, Enough, first_outputs, observed_calls
+from .memory import out_of_memory
 from .outputs import Outputs, as_logits, as_scores, mean_logits, told_outputs
 from .partial.changed import Changed, plain
 from .views import View
 
-Access = Literal["gradients", "scores", "labels"]
 T = TypeVar("T")
 
 
@@ -82,6 +82,8 @@ class Model:
         self._spatial: dict[torch.Size, dict[str, Grid]] = {}
         self._swift: tuple[Any, Model] | None = None
         self._borrowed = 0
+        self.before_pass: Callable[[], None] | None = None
+        """Called before each pass; what it raises ends whatever asked."""
 
     @classmethod
     def scores(cls, f: Callable[..., Any], classes: Sequence[str] = (), **how: Any) -> "Model":
@@ -161,16 +163,21 @@ class Model:
     def _first(
         self, x: Tensor, reads: Iterable[str], keep: Callable[[str, Tensor], T], copied: bool = False
     ) -> dict[str, T]:
-        layers = {name: self.layer(name) for name in sorted({*reads} - {"input", "output"})}
+        known, names = self.layers, sorted({*reads} - {"input", "output"})
+        layers = {name: known[name] if name in known else self.layer(name) for name in names}
         return first_outputs(lambda: self._run(x), layers, keep, copied, to_the_end="output" in reads)
 
     def _run(self, x: Tensor) -> Tensor:
+        if self.before_pass is not None:
+            self.before_pass()
         try:
             given = x.mapped(self._dress) if isinstance(x, Changed) else self._dress(x)
             out = plain(as_scores(self.net(given)))
-        except (UnfoolError, Enough, MemoryError, torch.OutOfMemoryError):
+        except (UnfoolError, Enough):
             raise
         except Exception as error:  # whatever a network of the user's own raises
+            if out_of_memory(error):
+                raise
             if self._dress.channels_last and "contiguous" in str(error):  # as Tensor.view says
                 self._dress = self._dress._replace(channels_last=False)
                 raise _Again from error
@@ -205,10 +212,15 @@ class Model:
         if self._borrowed:
             yield
             return
+        with self.lent(), borrowed(self.net, self.device):
+            yield
+
+    @contextmanager
+    def lent(self) -> Generator[None]:
+        """The network as it stands: its mode, weights and random numbers are the caller's own affair."""
         self._borrowed += 1
         try:
-            with borrowed(self.net, self.device):
-                yield
+            yield
         finally:
             self._borrowed -= 1
 
@@ -275,24 +287,11 @@ class Model:
         """A convolution's name and its filters [K, C, *], batch norm folded in; by default of the first to run."""
         wanted = self.layer(layer) if layer else None
         with self.settled():
-            found = filters_of(self.net, self._dress(x[:1]), wanted)
-        if found is None:
-            raise InputError(
-                f"{f'layer {layer!r}' if layer else self.name} is no convolution: it has no filters"
+            conv, found = filters_of(
+                self.net, self._dress(x[:1]), wanted, f"layer {layer!r}" if layer else self.name
             )
-        return next(name for name, module in self.layers.items() if module is found[0]), found[1].cpu()
+        return next(name for name, module in self.layers.items() if module is conv), found.cpu()
 
     def need(self, access: Access, who: str) -> None:
         """Raise unless the model gives what ``who`` asks for."""
-        order: tuple[Access, ...] = ("labels", "scores", "gradients")
-        if order.index(self.access) < order.index(access):
-            raise AccessError(
-                f"{who} needs {access}, this model gives {self.access} only", _INSTEAD[self.access]
-            )
-
-
-_INSTEAD: dict[Access, str] = {
-    "gradients": "",
-    "scores": "PGD(slope=NES()) estimates gradients from scores; SurFree() needs labels only",
-    "labels": "SurFree(), HopSkipJump() and RandomNoise() need labels only",
-}
+        check_access(self.access, access, who)

@@ -46,7 +46,8 @@ def per_row(value: float | Sequence[float] | Tensor, like: Tensor, what: str = "
 class Rng:
     """One random stream per row, seeded by (seed, row id).
 
-    A row draws the same numbers whatever its batch, shard or neighbours, so runs can be cut, resumed and spread.
+    A row draws the same numbers whatever its batch, shard or neighbours, so runs can be cut, resumed and spread. Drawn
+    on the ``device`` "cpu", they are the same for images on any other.
     """
 
     def __init__(self, seeds: Sequence[int], device: torch.device | str = "cpu"):
@@ -92,10 +93,10 @@ class Rng:
         return self._fill(like, lambda row, stream: row.random_(0, 2, generator=stream)) * 2 - 1
 
     def _fill(self, like: Tensor, draw: Callable[[Tensor, torch.Generator], Any]) -> Tensor:
-        out = torch.empty_like(like, memory_format=torch.contiguous_format)
+        out = torch.empty_like(like, memory_format=torch.contiguous_format, device=self.device)
         for row, stream in zip(out, self.streams, strict=True):
             draw(row, stream)  # in place: ten times faster than stacking torch.randn
-        return out
+        return out.to(like.device)
 
 
 class Copies(Sequence[int]):

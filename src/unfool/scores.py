@@ -44,7 +44,8 @@ def pick(scores: Tensor, y: Tensor) -> Tensor:
         chosen = scores[torch.arange(len(y), device=y.device), y]
     except IndexError:
         raise InputError(
-            f"there are {scores.shape[1]} classes or channels, {int(y.max())} is not one of them"
+            f"there are {scores.shape[1]} classes or channels, {int(y.max())} is not one of them",
+            f"0 to {scores.shape[1] - 1}",
         ) from None
     return chosen.flatten(1).mean(1) if chosen.ndim > 1 else chosen
 
@@ -62,6 +63,7 @@ def chosen(scores: Tensor, y: Tensor) -> Tensor:
     """Class ``y``'s map: [B, K, *space] -> [B, *space]."""
     if int(y.max()) >= scores.shape[1]:
         raise InputError(
-            f"there are {scores.shape[1]} classes or channels, {int(y.max())} is not one of them"
+            f"there are {scores.shape[1]} classes or channels, {int(y.max())} is not one of them",
+            f"0 to {scores.shape[1] - 1}",
         )
     return scores[torch.arange(len(y), device=y.device), y]

@@ -42,6 +42,12 @@ class Tail(NamedTuple):
         fixed = {name: copies(t, n) for name, t in self.fixed.items()}
         return self.objective.score({**trace, **fixed}, copies(self.y, n)).view(n, rows)
 
+    @torch.no_grad()
+    def answer(self, activation: Tensor) -> Tensor:
+        """The network's answer with other outputs of the layer, of one or more copies of the rows: [n * B, K, *]."""
+        self.spent.cost["tail"] += len(activation)
+        return self._finished(activation, len(activation) // len(self.x))["output"]
+
     def row(self, k: int) -> "Tail":
         """The same about one of the images."""
         one = slice(k, k + 1)

@@ -10,6 +10,7 @@ from torch import Tensor
 from .boxes import box_masks, overlap
 from .detections import BOX, LABEL, SCORE
 from .errors import InputError
+from .grids import maps_in
 from .objectives import Objective, Output, Trace
 from .scores import chosen, map_of, pick
 from .segments import fitting, holds, of_classes, part_at, spread
@@ -17,7 +18,7 @@ from .spec import Fraction
 
 
 class Channel(Objective):
-    """The mean activation of channel ``y`` of a layer."""
+    """The mean activation of channel ``y`` of a layer over its positions, tokens without a place left out."""
 
     layer: str
 
@@ -26,7 +27,7 @@ class Channel(Objective):
         return (self.layer,)
 
     def score(self, trace: Trace, y: Tensor) -> Tensor:
-        return pick(trace[self.layer], y)
+        return pick(maps_in(trace, self.layer), y)
 
 
 class Neuron(Objective):
@@ -41,7 +42,7 @@ class Neuron(Objective):
         return (self.layer,)
 
     def score(self, trace: Trace, y: Tensor) -> Tensor:
-        activation = trace[self.layer]
+        activation = maps_in(trace, self.layer)
         space = activation.shape[2:]
         at = self.position or tuple(side // 2 for side in space)
         if len(at) != len(space) or any(not -side <= p < side for p, side in zip(at, space, strict=True)):

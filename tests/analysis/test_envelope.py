@@ -20,7 +20,7 @@ from unfool.analysis.envelope import (
 )
 from unfool.cli.main import run
 from unfool.errors import DataError, InputError
-from unfool.measures.penultimate import asked, penultimate
+from unfool.measures.embed import features_and_logits
 from unfool.model import Model
 from unfool.rows import Batch
 from unfool.zoo.address import load
@@ -82,7 +82,7 @@ def test_what_is_far_away_is_outside_and_the_reason_says_by_which_score(known):
 def test_distances_are_the_closed_forms(known):
     model, envelope, stream = known
     x = clouds(20, stream).x
-    features, logits = asked(model, x)
+    features, logits = features_and_logits(model, x)
     energy, distance, near = outside(envelope, features, logits)
     assert torch.allclose(energy, -logits.double().logsumexp(1))
     apart = features.double()[:, None] - envelope.means
@@ -109,7 +109,7 @@ def test_the_head_makes_the_logits_of_the_features(address):
     x = torch.rand(5, 1, side, side)
     head = [m for m in model.net.modules() if isinstance(m, nn.Linear)][-1]
     with torch.no_grad():
-        assert torch.allclose(head(penultimate(model, x)), model(x), atol=1e-5)
+        assert torch.allclose(head(features_and_logits(model, x)[0]), model(x), atol=1e-5)
 
 
 def test_features_of_tokens_and_of_maps_are_means_and_those_of_a_black_box_its_logits():
@@ -122,13 +122,13 @@ def test_features_of_tokens_and_of_maps_are_means_and_those_of_a_black_box_its_l
             return self.head(x.flatten(2).mT).mean(1)
 
     x = torch.rand(6, 4, 5, 5)
-    assert torch.allclose(penultimate(Model(Tokens()), x), x.flatten(2).mean(2))
+    assert torch.allclose(features_and_logits(Model(Tokens()), x)[0], x.flatten(2).mean(2))
     dense = Model(nn.Conv2d(4, 3, 1))
-    assert torch.allclose(penultimate(dense, x), x.flatten(2).mean(2))
+    assert torch.allclose(features_and_logits(dense, x)[0], x.flatten(2).mean(2))
     black = Model.scores(lambda x: x.mean((2, 3)) / x.mean((2, 3)).sum(1, keepdims=True))
     with pytest.warns(UserWarning, match="probabilities"):
-        assert penultimate(black, x).shape == (6, 4)
-    assert asked(dense, x)[1].shape == (6, 3)
+        assert features_and_logits(black, x)[0].shape == (6, 4)
+    assert features_and_logits(dense, x)[1].shape == (6, 3)
 
 
 def test_an_envelope_is_written_and_read_and_another_networks_is_refused(known, tmp_path):

@@ -87,7 +87,7 @@ def test_the_first_is_the_first_to_run_and_another_may_be_named():
 
 def test_a_network_without_convolutions_has_no_filters():
     net = nn.Sequential(nn.Flatten(), nn.Linear(16, 2))
-    with pytest.raises(InputError, match="is no convolution"):
+    with pytest.raises(InputError, match="has no convolution"):
         first_filters(Model(net), images(1, 1, 4, 4))
     with pytest.raises(InputError, match="layer '1' is no convolution"):
         first_filters(Model(net), images(1, 1, 4, 4), "1")

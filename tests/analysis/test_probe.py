@@ -53,10 +53,12 @@ def test_a_layer_without_positions_in_a_picture_moves_by_itself():
     x = torch.zeros(4, 1, 16, 16)
     for k in range(4):
         x[k, 0, 6:8, 6 : 8 + k] = 1
-    found = moved(Model(net), x, "0", (0, 3), (0, 90))
+    found = moved(Model(net), x, "0", (0, 3), (0, 90), (1, 1))
     assert found.shifts.abs().max() < 1e-5
-    assert moved(Model(net), x, "pixels", (0, 3), (0,)).shifts[1].min() > 0.5
-    assert found.angles[0].abs().max() == 0
+    pixels = moved(Model(net), x, "pixels", (0, 3), (0,), (1, 1.5))
+    assert pixels.shifts[1].min() > 0.5
+    assert pixels.scales[1].min() > 0.1
+    assert found.angles[0].abs().max() == found.scales.abs().max() == 0
     assert torch.equal(to_the_right(x, 3)[..., 3:], x[..., :-3])
     assert [pixels_of(s, 8) for s in (0, 1, 8)] == [0, 1, 2]
 
@@ -71,7 +73,7 @@ def test_halves_hold_each_class_alike():
 def test_one_class_and_a_layer_that_is_not_there_are_one_sentence(tmp_path):
     rng = np.random.default_rng(0)
     np.savez(tmp_path / "one.npz", x=rng.integers(0, 255, (12, 8, 8)).astype(np.uint8), y=np.zeros(12, int))
-    with pytest.raises(InputError, match="1 classes with labels are too few"):
+    with pytest.raises(InputError, match="labels of one class only"):
         probed(tmp_path / "a", data=str(tmp_path / "one.npz"), layers=("2",))
     with pytest.raises(UnknownName, match="no layer is called 'featurs'"):
         probed(tmp_path / "b", layers=("featurs",))

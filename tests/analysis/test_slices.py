@@ -70,10 +70,10 @@ def test_no_slice_is_found_where_errors_fall_anywhere():
 def test_the_judged_half_did_not_take_part_in_the_search():
     """Labels of the judged half may be anything: its images stay in their parts."""
     from unfool.analysis.slices import parts
-    from unfool.measures.penultimate import asked
+    from unfool.measures.embed import features_and_logits
 
     batch = drawn(torch.Generator().manual_seed(2), torch.tensor(True))
-    features, logits = asked(Model(Reads()), batch.x)
+    features, logits = features_and_logits(Model(Reads()), batch.x)
     search = torch.arange(400)
     other = torch.cat([batch.y[:400], 1 - batch.y[400:]])
     one, two = (parts(PLAN, features, logits.double().softmax(1), y, search) for y in (batch.y, other))

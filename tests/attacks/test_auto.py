@@ -178,7 +178,7 @@ def test_restarts_only_add_flips(digits: Any):
 def test_more_rivals_find_no_less(digits: Any):
     one, all_nine = (flips(TargetedAPGD(10, rivals=n), digits, Linf(0.1)) for n in (1, 9))
     assert all_nine[one].all()
-    assert all_nine.sum() > one.sum()
+    assert 0 < one.sum() < len(one)
 
 
 class Rivals(torch.nn.Module):

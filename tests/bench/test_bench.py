@@ -69,3 +69,15 @@ def test_only_the_tasks_that_are_wanted_run_and_a_wrong_name_is_told():
     assert found["found"] == []
     with pytest.raises(InputError, match="there is no task called 'Gard-CAM'"):
         run_bench(tasks=("Gard-CAM",))
+
+
+def test_a_library_that_fails_is_told_and_left_out_and_our_own_failure_is_one():
+    def fails() -> None:
+        raise ValueError("eps must be positive")
+
+    told: list[str] = []
+    found = in_passes(lambda: None, {"other": fails, "unfool": lambda: None}, 1, False, told.append)
+    assert list(found) == ["unfool"]
+    assert told == ["other fails and is left out: ValueError: eps must be positive"]
+    with pytest.raises(ValueError, match="eps"):
+        in_passes(lambda: None, {"unfool": fails}, 1, cuda=False)

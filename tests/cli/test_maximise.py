@@ -14,9 +14,11 @@ from unfool.analysis.liked import best_of, gain, noise_like
 from unfool.cli.liked import file_names
 from unfool.cli.main import run
 from unfool.cli.units import Unit, grouped, units_of
+from unfool.data.address import open_data
 from unfool.errors import InputError
 from unfool.model import Model
 from unfool.objectives import Logit
+from unfool.runs.begin import chosen
 from unfool.synthesis.presets import PRESETS, synthesis_of
 from unfool.targets import Channel, Neuron
 from unfool.zoo.address import load
@@ -55,7 +57,7 @@ def test_units_are_classes_channels_positions_or_layers():
     ("arguments", "said"),
     [
         (["features.9:1"], "no layer is called 'features.9'"),
-        (["features.3:99"], "layer 'features.3' has 32 channels, 99 is not one"),
+        (["features.3:99"], "layer 'features.3' has 32 channels, there is no 99"),
         (["features.3:x"], "names no unit"),
         (["12"], "classes must be 0 to 9"),
         (["seven"], "no class is called 'seven'"),
@@ -87,6 +89,29 @@ def test_the_numbers_are_those_of_the_files(capsys: Any):
     assert told["real"] == 40
     assert Path("m/grid.png").exists()
     assert "<svg" in Path("m/curve.svg").read_text()
+
+
+def test_the_strongest_patch_of_a_channel_is_that_of_brute_force(capsys: Any):
+    told = found(capsys, "features.3:7", "3", *QUICK, "--out", "m")
+    assert told["best_patch"][1] is None
+    patch, model, source = (
+        told["best_patch"][0],
+        load("unfool:digits"),
+        open_data("unfool:digits?split=train"),
+    )
+    x = source.batch(chosen(source.ids(), 40, 0)).x
+    maps = model.trace(x, ("features.3",))["features.3"][:, 7]
+    assert patch["value"] == pytest.approx(float(maps.max()), rel=1e-5)
+    assert patch["id"] == chosen(source.ids(), 40, 0)[int(maps.flatten(1).amax(1).argmax())]
+    made = model.trace(read("m/pictures/features.3-7.png")[None], ("features.3",))["features.3"][0, 7]
+    assert patch["largest_made"] == pytest.approx(float(made.max()), rel=1e-4)
+    rows, columns = (slice(*ends) for ends in patch["box"])
+    image = x[int(maps.flatten(1).amax(1).argmax())][None]
+    alone = torch.rand_like(image)
+    alone[..., rows, columns] = image[..., rows, columns]  # all that it sees is in the box
+    place = divmod(int(maps.flatten(1).max(1).indices[maps.flatten(1).amax(1).argmax()]), maps.shape[2])
+    again = model.trace(alone, ("features.3",))["features.3"][0, 7][place]
+    assert float(again) == pytest.approx(patch["value"], rel=1e-5)
 
 
 def read(path: str) -> torch.Tensor:

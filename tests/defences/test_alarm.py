@@ -18,7 +18,7 @@ from unfool.defences.baselines import MahalanobisAlarm, NeighbourAlarm, SqueezeA
 from unfool.defences.evasion import Orthogonal, Quiet, Unnoticed
 from unfool.defences.saliency import Maps, SaliencyAlarm
 from unfool.derivatives import recorded
-from unfool.measures.penultimate import penultimate
+from unfool.measures.embed import features_of
 from unfool.method import Columns, Question
 from unfool.model import Model
 from unfool.objectives import Logit, LogOdds
@@ -119,12 +119,12 @@ def test_mahalanobis_is_the_distance_to_the_nearest_mean():
     batch = Batch(tuple(map(str, range(80))), images(80, 3, 8, 8), torch.zeros(80, dtype=torch.long))
     alarm = MahalanobisAlarm(shrink=0.0, rows=16)
     learned = alarm.learn(Question(model), batch)
-    features, label = penultimate(model, batch.x).double().numpy(), model(batch.x).argmax(1).numpy()
+    features, label = features_of(model, batch.x).detach().double().numpy(), model(batch.x).argmax(1).numpy()
     means = {k: features[label == k].mean(0) for k in np.unique(label)}
     centred = features - np.stack([means[k] for k in label])
     inverse = np.linalg.inv(centred.T @ centred / len(features))
     new = images(5, 3, 8, 8, seed=2)
-    f = penultimate(model, new).double().numpy()
+    f = features_of(model, new).detach().double().numpy()
     expected = [min((v - m) @ inverse @ (v - m) for m in means.values()) for v in f]
     found = suspicion(model, alarm.listening(learned, model), new)
     assert np.allclose(found.numpy(), expected, rtol=1e-3)
@@ -135,7 +135,7 @@ def test_neighbours_are_those_of_brute_force_among_harmless_images():
     y = (torch.arange(50) >= 30).long()
     alarm = NeighbourAlarm(neighbours=3, rows=7)
     learned = alarm.learn(Question(model), Batch(tuple(map(str, range(50))), x, y))
-    unit = lambda t: torch.nn.functional.normalize(penultimate(model, t).double(), dim=1)  # noqa: E731
+    unit = lambda t: torch.nn.functional.normalize(features_of(model, t).detach().double(), dim=1)  # noqa: E731
     new = images(4, 3, 8, 8, seed=3)
     apart = torch.cdist(unit(new), unit(x[:30])).sort(1).values[:, 2]
     found = suspicion(model, alarm.listening(learned, model), new)

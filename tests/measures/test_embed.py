@@ -37,7 +37,7 @@ def embedded(net, x, layer=""):
 def test_by_default_it_is_what_the_last_linear_layer_is_given():
     net, x = Functional(), images(3, 1, 8, 8)
     torch.testing.assert_close(embedded(net, x), F.relu(net.conv(x)).mean((2, 3)).detach())
-    assert penultimate(Model(net.eval()), x)[0] == "head"
+    assert penultimate(Model(net.eval()), x).name == "head"
 
 
 def test_a_network_that_ends_in_a_convolution_is_read_before_it_and_averaged():

@@ -6,12 +6,14 @@ import pyarrow.parquet as pq
 import pytest
 import torch
 
+from unfool.analysis.drawn import drawn_units
 from unfool.analysis.units import Gallery, card, looked, named_unit, selective
 from unfool.cli.main import run as command
 from unfool.data.address import open_data
 from unfool.errors import InputError
 from unfool.measures.units import Units
 from unfool.runs.units import Looking, run_units
+from unfool.synthesis.presets import synthesis_of
 from unfool.zoo.address import load
 
 PLAN = Looking("unfool:digits", "unfool:digits", limit=60, chunk=16, drawn=20)
@@ -123,3 +125,42 @@ def test_what_layers_see_is_a_page_with_its_check(tmp_path, capsys):
     told = json.loads((tmp_path / "f" / "inspect.json").read_text())
     assert all(one["gradient_outside"] == 0 for one in told["layers"].values())
     assert told["layers"]["pool"]["receptive_field"] == [19, 19]
+
+
+def test_drawn_units_are_beside_what_they_are_compared_with(tmp_path):
+    """The value is what the layer gives for the 8-bit picture in its middle; nothing outside what that sees counts."""
+    model, source = load(PLAN.model), open_data(PLAN.data)
+    layers = looked(model, source, PLAN.ids(source), run(tmp_path))
+    wanted = {one.name: (one, selective(one.units, 2)) for one in layers[:2]}
+    method = synthesis_of("Maximise(Pixels(), (), steps=20, rate=0.1)")
+    found = drawn_units(PLAN, model, source, wanted, method, tmp_path)
+    assert list(found) == [(name, c) for name, (_, some) in wanted.items() for c in some]
+    x = source.batch(PLAN.ids(source)).x
+    for (name, c), one in found.items():
+        layer, channels = wanted[name]
+        other = 1 - one.whole
+        other[(slice(None), *one.box)] = one.seen
+        maps = model.trace(torch.stack([one.whole, other]), (name,))[name][:, c]
+        middle = maps[:, maps.shape[1] // 2, maps.shape[2] // 2]
+        assert middle.tolist() == pytest.approx([one.value] * 2, rel=1e-5)
+        assert one.best == float(layer.units.value[c, 0])
+        assert one.times == one.value / one.best
+        distance = (x - one.whole).flatten(1).norm(dim=1)
+        assert one.distance == pytest.approx(float(distance.min()), rel=1e-4)
+        assert one.near == PLAN.ids(source)[int(distance.argmin())]
+        alone = drawn_units(PLAN, model, source, {name: (layer, [c])}, method, tmp_path / "alone")
+        assert torch.equal(alone[name, c].whole, one.whole) or len(channels) == 1
+    assert max(one.times for one in found.values() if one.times) > 1
+
+
+def test_pages_show_what_units_would_like_best(tmp_path, capsys):
+    more = ["--layer", "pool", "--unit", "pool:2", "--shown", "3", "--draw", "Maximise(steps=2)"]
+    assert command(["inspect", "units", "--limit", "40", *more, "--out", str(tmp_path / "u")]) == 0
+    told = json.loads((tmp_path / "u" / "pool-2" / "inspect.json").read_text())["drawn"]
+    assert told["times"] == pytest.approx(told["value"] / told["best"])
+    assert (tmp_path / "u" / "pool-2" / "drawn.png").exists()
+    layer = json.loads((tmp_path / "u" / "pool" / "inspect.json").read_text())
+    assert [*layer["drawn"]] == [*layer["units"]]
+    capsys.readouterr()
+    assert command(["inspect", "units", "--limit", "40", "--draw", "Invert('pool')", "--out", "never"]) == 2
+    assert "objective of its own" in capsys.readouterr().err

@@ -9,8 +9,11 @@ from safetensors import safe_open
 
 from unfool.errors import DataError, RunConflict
 from unfool.rows import Batch
+from unfool.runs.engine import spread
+from unfool.runs.parts import Part, atomically
+from unfool.runs.ranks import Ranks
 from unfool.runs.table import read_table, write_parquet
-from unfool.runs.work import Part, answered, atomically, claim_folder, work
+from unfool.runs.work import answered, claim_folder, work
 
 IDS = tuple(f"s{k}" for k in range(10))
 
@@ -50,8 +53,11 @@ def test_a_run_goes_on_where_it_was_stopped_with_the_same_bytes(tmp_path):
 
 def test_three_workers_write_what_one_writes(tmp_path):
     work("r", tmp_path / "one", IDS, squares, chunk=2)
+    missing = []
     for rank in (2, 0, 1):
-        work("r", tmp_path / "three", IDS, squares, chunk=2, rank=rank, world=3)
+        with spread(Ranks(rank, 3)):
+            missing.append(work("r", tmp_path / "three", IDS, squares, chunk=2, together=False))
+    assert missing == [4, 2, 0]
     assert parts(tmp_path / "three") == parts(tmp_path / "one")
 
 

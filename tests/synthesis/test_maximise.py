@@ -120,6 +120,22 @@ def test_a_channel_of_a_planted_bank_fills_the_image_with_its_wave():
         assert response[own] > max(float(response[k]) for k in others)
 
 
+@pytest.mark.parametrize(
+    "rectifier", [nn.ReLU(), nn.ReLU(inplace=True), nn.ReLU6(), nn.Hardtanh(0, 9)], ids=repr
+)
+def test_a_unit_that_is_shut_at_the_start_is_opened_and_its_neighbours_stay_the_same(rectifier: nn.Module):
+    """w · (x - 1/2) - 1, rectified: 0 with slope 0 at grey, and more than 1 at the best image."""
+    net = nn.Sequential(nn.Conv2d(1, 2, 4), rectifier)
+    with torch.no_grad():
+        net[0].weight.copy_(torch.ones(2, 1, 4, 4))
+        net[0].bias.copy_(torch.tensor([-8.0 - 1, -8.0 + 1]))
+    start, method = torch.full((1, 1, 4, 4), 0.5), Maximise(Pixels(), (), steps=12)
+    both, alone = (method(Model(net.eval(), outputs="logits"), y, start=start) for y in ([0, 1], [1]))
+    assert both.history[0, 0] == 0
+    assert both.score[0] > 1
+    assert torch.equal(both.x[1:], alone.x)
+
+
 def test_a_direction_is_a_sum_of_channels_and_its_length_does_not_count():
     ways = torch.tensor([[1.0, 0, 0, 0], [3.0, 4, 0, 0]])
     trace = {"0": images(2, 4, 3, 5), "direction": ways}

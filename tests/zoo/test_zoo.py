@@ -17,7 +17,7 @@ from unfool.errors import DataError, InputError, SpecError, UnknownName
 from unfool.samples import digits, digits8, lesions
 from unfool.views import from_uint8
 from unfool.zoo.address import load
-from unfool.zoo.detectors import DETECTORS, build_detector
+from unfool.zoo.detectors import DETECTORS
 from unfool.zoo.embedded import ACCURACY, WEIGHTS, accuracy, build, train
 from unfool.zoo.nets import NETS
 
@@ -240,11 +240,13 @@ def test_embedded_detectors_find_nine_of_ten_objects(name):
 
 
 @pytest.mark.slow
-def test_a_detector_of_another_width_is_trained_when_asked_for_and_always_the_same():
-    first = load("unfool:scenes?width=5&stride=8")  # as the embedded narrow one
-    again = build_detector("narrow").state_dict()
-    for key, value in first.net.net.state_dict().items():
-        torch.testing.assert_close(value, again[key], atol=2e-3, rtol=2e-3)  # kept in half precision
+def test_a_detector_of_another_width_is_trained_when_asked_for_and_finds_as_many_objects():
+    model, source = (
+        load("unfool:scenes?width=5&stride=8"),
+        open_data("unfool:scenes"),
+    )  # as the embedded narrow one
+    batch = source.batch(source.ids(), model.view, model.classes)
+    assert (~look_for(model, batch.x, batch.victims).hidden).float().mean() > 0.88
 
 
 def test_a_timm_network_nobody_has_names_those_near_it(tmp_path):

@@ -17,7 +17,7 @@ from ..borrow import copied
 from ..data.base import Source
 from ..errors import InputError
 from ..maps import spearman
-from ..measures.penultimate import penultimate
+from ..measures.embed import features_and_logits
 from ..measures.sanity import redrawn
 from ..model import Model
 from ..regions import L2, Linf
@@ -251,7 +251,8 @@ def _nearest(
 ) -> tuple[tuple[Neighbour, ...], float | None]:
     if learned is None:
         return (), None
-    distance = torch.cdist(penultimate(model, x).double(), penultimate(model, learned.x).double())[0]
+    own, others = (features_and_logits(model, images)[0].double() for images in (x, learned.x))
+    distance = torch.cdist(own, others)[0]
     order = distance.argsort(stable=True)[: plan.neighbours].tolist()
     names = [model.label_name(int(y)) if y >= 0 else "unknown" for y in learned.y.tolist()]
     near = tuple(Neighbour(learned.ids[k], names[k], float(distance[k]), learned.x[k]) for k in order)

@@ -10,7 +10,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from ..errors import DataError, InputError
-from ..measures.penultimate import asked
+from ..measures.embed import features_and_logits
 from ..model import Model
 from ..rows import Batch
 from ..runs.begin import fingerprint
@@ -70,7 +70,7 @@ def fit_envelope(
             f"{len(learn)} images to learn from and {len(calibrate)} to calibrate on are too few",
             f"at least {FEWEST} of each",
         )
-    features, logits = asked(model, learn.x)
+    features, logits = features_and_logits(model, learn.x)
     y = torch.where(learn.y >= 0, learn.y, logits.argmax(1))
     labels = y.unique()
     if len(labels) < 2:
@@ -93,7 +93,7 @@ def fit_envelope(
         min(neighbours, max(1, len(bank) // 4)),
         fingerprint(model),
     )
-    scores = outside(fitted, *asked(model, calibrate.x))
+    scores = outside(fitted, *features_and_logits(model, calibrate.x))
     fitted = fitted._replace(known=scores.sort(1).values)
     return fitted._replace(least=(p_values(fitted.known, scores) - _own(scores)).amin(0).sort().values)
 
@@ -161,7 +161,7 @@ def judge(known: Envelope, model: Model, x: Tensor, alarm: float = 0.01, edge: f
             f"with {n} images to calibrate on nothing can be called outside at a false-alarm rate of {alarm:g}",
             f"a rate of {least:.2g} or more, or more images",
         )
-    features, logits = asked(model, x)
+    features, logits = features_and_logits(model, x)
     p = p_values(known.known, outside(known, features, logits))
     least = torch.searchsorted(known.least, p.amin(0).contiguous(), right=True)
     together = (1 + least).double() / (n + 1)

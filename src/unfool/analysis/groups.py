@@ -1,11 +1,12 @@
 """How well a model does on each group of images: each number with its n, its 95 % interval, its control."""
 
+import math
 from collections.abc import Sequence
 from itertools import combinations
 from typing import Any, NamedTuple
 
 import torch
-from scipy.stats import fisher_exact, hypergeom
+from scipy.stats import chi2, fisher_exact, hypergeom
 from torch import Tensor
 
 from ..errors import InputError
@@ -55,6 +56,11 @@ class Member(NamedTuple):
     """The same corrected for all groups that were tested (Holm, 1979)."""
     holm_robust: float
     """Likewise of the accuracy under attack."""
+    holm_tpr: float
+    """Of the rate of true positives being that of all other images, corrected for every group's of both rates; NaN
+    where the group has no positives."""
+    holm_fpr: float
+    """Likewise of false positives."""
 
     @property
     def few(self) -> bool:
@@ -118,7 +124,7 @@ def subgroups(
         positive = 1
     crossed = {name: groups_of(kept, part) for part in parts_of(tuple(kept)) for name in [" × ".join(part)]}
     plain = {name: _members(told, where, positive, seed) for name, where in crossed.items()}
-    corrected = _corrected(told, plain, crossed)
+    corrected = _corrected(told, plain, crossed, positive)
     found = [_attribute(told, name, corrected[name], crossed[name], seed) for name in crossed]
     return Subgroups(len(told.y), positive, tuple(found), sum(not m.few for ms in plain.values() for m in ms))
 
@@ -157,8 +163,7 @@ def _member(told: Told, name: str, here: Tensor, positive: int | None, seed: int
         rate(~told.robust[right]),
         rate(told.random[here]),
         apart(wrong, here),
-        1.0,
-        1.0,
+        *(1.0, 1.0, math.nan, math.nan),
     )
 
 
@@ -176,6 +181,33 @@ def apart(flags: Tensor, here: Tensor) -> float:
     return float(fisher_exact(table)[1])  # pyright: ignore[reportArgumentType]
 
 
+def apart_in_strata(strata: Sequence[tuple[Tensor, Tensor]]) -> float:
+    """The p value of flags being as frequent in a group as elsewhere in every stratum (flags, which are the group's).
+
+    Fisher's exact test of one stratum, of several that of Cochran, Mantel and Haenszel (1959); NaN where none has
+    images on both sides.
+    """
+    known = [(flags, here) for flags, here in strata if here.any() and not here.all()]
+    if len(known) < 2:
+        return apart(*known[0]) if known else math.nan
+    off, spread = 0.0, 0.0
+    for flags, here in known:
+        n, k, m = len(flags), int(flags.sum()), int(here.sum())
+        off += float((flags & here).sum()) - k * m / n
+        spread += k * (n - k) * m * (n - m) / (n * n * (n - 1))
+    return float(chi2.sf(off**2 / spread, 1)) if spread else 1.0
+
+
+def rates_apart(told: Told, here: Tensor, positive: int | None) -> tuple[float, float]:
+    """P values of a group's rates of true and of false positives, of one class or of each within its own images."""
+    classes = told.y.unique().tolist() if positive is None else [positive]
+    said = [(told.y == k, told.label == k) for k in classes]
+    return (
+        apart_in_strata([(flags[has], here[has]) for has, flags in said]),
+        apart_in_strata([(flags[~has], here[~has]) for has, flags in said]),
+    )
+
+
 def holm(ps: Sequence[float]) -> list[float]:
     """P values corrected for being several (Holm, 1979)."""
     out, most = [1.0] * len(ps), 0.0
@@ -186,16 +218,26 @@ def holm(ps: Sequence[float]) -> list[float]:
 
 
 def _corrected(
-    told: Told, plain: dict[str, list[Member]], groups: dict[str, dict[str, Tensor]]
+    told: Told, plain: dict[str, list[Member]], groups: dict[str, dict[str, Tensor]], positive: int | None
 ) -> dict[str, list[Member]]:
     """Each member with p values corrected for all groups of all attributes that are large enough."""
     tested = [(name, k) for name, ms in plain.items() for k, m in enumerate(ms) if not m.few]
+    where = [groups[name][plain[name][k].name] for name, k in tested]
     error = holm([plain[name][k].p for name, k in tested])
-    robust = holm([apart(told.robust, groups[name][plain[name][k].name]) for name, k in tested])
+    robust = holm([apart(told.robust, here) for here in where])
+    rates = holm_known([p for here in where for p in rates_apart(told, here, positive)])
     out = {name: list(ms) for name, ms in plain.items()}
-    for (name, k), p, q in zip(tested, error, robust, strict=True):
-        out[name][k] = out[name][k]._replace(holm=p, holm_robust=q)
+    for at, (name, k) in enumerate(tested):
+        out[name][k] = out[name][k]._replace(
+            holm=error[at], holm_robust=robust[at], holm_tpr=rates[2 * at], holm_fpr=rates[2 * at + 1]
+        )
     return out
+
+
+def holm_known(ps: Sequence[float]) -> list[float]:
+    """``holm`` of those that are numbers; the others stay NaN."""
+    corrected = iter(holm([p for p in ps if p == p]))
+    return [next(corrected) if p == p else math.nan for p in ps]
 
 
 def _attribute(

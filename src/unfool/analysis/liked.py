@@ -1,13 +1,16 @@
 """What made images are to be compared with: what real images and plain noise do to the same units."""
 
 from collections.abc import Iterable
+from math import prod
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
+from ..measures.spots import layer_maps, place_of
 from ..model import Model
 from ..objectives import Objective
+from ..receptive import Field, receptive_fields
 from ..rows import Rng
 
 
@@ -16,6 +19,37 @@ class Best(NamedTuple):
 
     score: Tensor
     which: Tensor
+
+
+class Strongest(NamedTuple):
+    """The position in any of some images at which a channel has its largest value, and what it sees."""
+
+    value: float
+    which: int
+    place: tuple[int, ...]
+    field: Field
+
+    @property
+    def box(self) -> tuple[slice, ...]:
+        return self.field.at(self.place)
+
+
+def strongest(model: Model, layer: str, channels: Tensor, x: Tensor) -> list[Strongest]:
+    """That of each channel of a layer in the images ``x``, of equals the first; nothing where it has no positions."""
+    if layer not in model.spatial_layers(x):
+        return []
+    field = receptive_fields(model, x[:1].to(model.device), [layer])[layer]
+    value, at = torch.full((len(channels),), -torch.inf), torch.zeros_like(channels)
+    room, positions = model.capacity, prod(field.sides)
+    for first in range(0, len(x), room):
+        maps = layer_maps(model, x[first : first + room], layer)[:, channels].flatten(2)
+        top, place = maps.transpose(0, 1).flatten(1).max(1)  # [n, images * positions]
+        at = torch.where(top > value, place + first * positions, at)
+        value = torch.maximum(value, top)
+    return [
+        Strongest(float(v), k // positions, place_of(k % positions, field.sides), field)
+        for v, k in zip(value, at.tolist(), strict=True)
+    ]
 
 
 @torch.no_grad()

@@ -9,7 +9,7 @@ from ..attacks.base import Attack
 from ..attacks.gradient import PGD
 from ..attacks.noise import RandomNoise
 from ..data.base import Source
-from ..measures.penultimate import asked
+from ..measures.embed import features_and_logits
 from ..model import Model
 from ..regions import Linf, Region
 from ..rows import Batch, Rng
@@ -92,7 +92,7 @@ def watch(
     kinds = [_kind(plan, model, known, "the data", batch.x, None, usual)]
     for name, (x, origin) in made.items():
         kinds.append(_kind(plan, model, known, name, x, origin, usual))
-    features, logits = asked(model, batch.x)
+    features, logits = features_and_logits(model, batch.x)
     said = logits.argmax(1)
     right: dict[Status, Rate] = {
         s: rate((said == batch.y)[kinds[0].judged.share(s) & (batch.y >= 0)]) for s in STATUSES
@@ -100,7 +100,7 @@ def watch(
     reference = held if held is not None else learned
     shift, labels = None, tuple[Share, ...]()
     if reference is not None:
-        before = asked(model, reference.x)
+        before = features_and_logits(model, reference.x)
         if len(reference) >= 2 * FEWEST and len(batch) >= FEWEST:
             shift = covariate_shift(before[0], features, plan.seed)
         if 1 < len(reference.y[reference.y >= 0].unique()) <= MOST:
@@ -126,7 +126,7 @@ def strange(
         return made, tuple(left_out)
     start = (x if learned is None else learned.x).double().mean(0, keepdim=True).to(x.dtype)
     made["fooling"] = (_fooling(plan, model, start), None)
-    y = asked(model, x)[1].argmax(1)
+    y = features_and_logits(model, x)[1].argmax(1)
     made["adversarial"] = (
         plan.attack(model, x, y, within=plan.within, seed=plan.seed, ids=some.ids).x.cpu(),
         x,
@@ -147,7 +147,7 @@ def _fooling(plan: Watched, model: Model, start: Tensor) -> Tensor:
 
 def _scores(plan: Watched, model: Model, known: Envelope, x: Tensor, name: str) -> dict[str, Tensor]:
     """Every score and every control: the larger, the further outside."""
-    found: dict[str, Tensor] = dict(zip(SCORES, outside(known, *asked(model, x)), strict=True))
+    found: dict[str, Tensor] = dict(zip(SCORES, outside(known, *features_and_logits(model, x)), strict=True))
     found["brightness"] = (x.double().flatten(1).mean(1) - known.brightness).abs()
     stream = Rng.seeded(plan.seed, [f"{name} {k}" for k in range(len(x))])
     found["random"] = stream.uniform(torch.zeros(len(x), 1), 0, 1)[:, 0].double()
@@ -171,9 +171,8 @@ def _kind(
         for score, values in scores.items():
             both = torch.cat([usual[score], values])
             auroc[score] = auc(both, torch.arange(len(both)) >= len(usual[score]))
-    changed = (
-        None if origin is None else rate(asked(model, x)[1].argmax(1) != asked(model, origin)[1].argmax(1))
-    )
+    said, before = (None if t is None else features_and_logits(model, t)[1].argmax(1) for t in (x, origin))
+    changed = None if said is None or before is None else rate(said != before)
     return Kind(name, len(x), judged, shares, auroc, x[:6], changed)
 
 

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from ..data.base import Source
 from ..errors import InputError
-from ..measures.moving import ANGLES, SHIFTS, moved, pixels_of
+from ..measures.moving import ANGLES, SCALES, SHIFTS, moved, pixels_of
 from ..model import Model
 from ..rows import stable_number
 from ..runs.neighbours import RANDOM, Space, model_names
@@ -33,16 +33,25 @@ class Read(NamedTuple):
     voted: Rate
 
 
+class Changes(NamedTuple):
+    """How much a layer's output changes when the image is moved, turned and enlarged, a mean for each step."""
+
+    name: str
+    shifts: tuple[Mean, ...]
+    angles: tuple[Mean, ...]
+    scales: tuple[Mean, ...]
+
+
 class Layer(NamedTuple):
-    """One layer: how well a linear probe reads it, and how much it changes when the image moves."""
+    """One layer: how well a linear probe reads it, and how much it changes with the image."""
 
     name: str
     wide: int
     full: Rate
     empty: Rate | None
     """The same of the network with weights drawn anew; pixels have none."""
-    shifts: tuple[Mean, ...]
-    angles: tuple[Mean, ...]
+    changes: Changes | None
+    """None where the images are no pictures."""
 
 
 class Probed(NamedTuple):
@@ -94,8 +103,12 @@ def _sides(found: Embeddings) -> tuple[Space, Space]:
         judge = found.judge.only(found.judge.y >= 0)
     judge = judge.only(torch.isin(judge.y, learn.y))
     if len(learn.y.unique()) < 2 or not len(judge.ids):
+        classes = len(learn.y.unique())
+        few = "the images have no labels" if not classes else "the images have labels of one class only"
         raise InputError(
-            f"{len(learn.y.unique())} classes with labels are too few to be told apart",
+            "there are no labelled images to judge on"
+            if classes > 1
+            else f"{few}: nothing is to be told apart",
             "two classes at least, with two images each: more images (--limit), or data with labels",
         )
     return learn, judge
@@ -185,8 +198,13 @@ def _layer(
         empty = full(learn, judge, f"{LAYER} {name}")
     wide = learn.vectors[space].shape[1]
     if x is None:
-        return Layer(name, wide, right, empty, (), ())
+        return Layer(name, wide, right, empty, None)
+    return Layer(name, wide, right, empty, changes_of(model, x, name))
+
+
+def changes_of(model: Model, x: Tensor, name: str) -> Changes:
+    """Of a layer by its name, pixels or the last."""
     sizes = [pixels_of(s, x.shape[-1]) for s in SHIFTS]
-    change = moved(model, x, "" if name == LAST else name, sizes, ANGLES)
-    shifts, angles = (tuple(mean_of(row.tolist()) for row in rows) for rows in change)
-    return Layer(name, wide, right, empty, shifts, angles)
+    found = moved(model, x, "" if name == LAST else name, sizes, ANGLES, SCALES)
+    shifts, angles, scales = (tuple(mean_of(row.tolist()) for row in rows) for rows in found)
+    return Changes(name, shifts, angles, scales)

@@ -8,7 +8,7 @@ from scipy.stats import fisher_exact
 from torch import Tensor
 
 from ..errors import InputError
-from ..measures.penultimate import asked
+from ..measures.embed import features_and_logits
 from ..model import Model
 from ..rows import Batch, stable_number
 from ..spec import Count, Fraction, Natural, Positive, Spec
@@ -118,8 +118,10 @@ def slice_up(plan: Slices, model: Model, batch: Batch, picture: Tensor | None = 
     """``picture`` [C + 1, *] is a cue that is suspected, its last channel where it counts."""
     batch = batch[batch.y >= 0]
     if len(batch) < 2 * HALF:
-        raise InputError(f"{len(batch)} images with labels are too few to slice", f"at least {2 * HALF}")
-    features, logits = asked(model, batch.x)
+        raise InputError(
+            f"{len(batch)} images with labels are too few to slice", f"it takes {2 * HALF} at least"
+        )
+    features, logits = features_and_logits(model, batch.x)
     order = torch.randperm(len(batch), generator=torch.Generator().manual_seed(plan.seed))
     search, judge = order[: len(order) // 2], order[len(order) // 2 :]
     where = parts(plan, features, logits.double().softmax(1), batch.y, search)

@@ -76,7 +76,10 @@ def templates(
         names[k] for k in known if not (~held & (batch.y == k)).any() or not (held & (batch.y == k)).any()
     ]
     if missing:
-        raise InputError(f"there are too few images of class {missing[0]} to learn from and to judge on")
+        raise InputError(
+            f"there are too few images of class {missing[0]} to learn from and to judge on",
+            "more images (--limit)",
+        )
     own = tuple(names[k] for k in known)
     y = torch.tensor([known.index(int(k)) for k in batch.y])
     means = torch.stack([batch.x[~held & (y == k)].mean(0) for k in range(len(own))])

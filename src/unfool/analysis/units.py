@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from ..attributions.gradient import Gradient
+from ..attributions.modes import Rule
 from ..attributions.rules import Bent, Deconv
 from ..data.base import Source
 from ..errors import InputError, UnfoolError
@@ -124,23 +125,22 @@ class Gallery:
         """A unit's best patches, the strongest first."""
         units = layer.units
         numbers = [k for k in units.image[channel].tolist() if k >= 0]
-        self.read(numbers)
         places, values = units.place[channel].tolist(), units.value[channel].tolist()
-        return tuple(self._patch(layer, k, v, p) for k, v, p in zip(numbers, values, places, strict=False))
+        return self.seen(layer.field, list(zip(numbers, values, places, strict=False)))
 
     def random_patches(self, layer: Layer, n: int, seed: int) -> tuple[Patch, ...]:
         """The control: random images at random positions of the layer."""
         draws = [stable_number(seed, "patch", layer.name, k) for k in range(n)]
-        numbers = [draw % len(self.ids) for draw in draws]
-        self.read(numbers)
-        return tuple(
-            self._patch(layer, k, math.nan, _somewhere(layer.field.sides, draw))
-            for k, draw in zip(numbers, draws, strict=True)
-        )
+        somewhere = [(d % len(self.ids), math.nan, _somewhere(layer.field.sides, d)) for d in draws]
+        return self.seen(layer.field, somewhere)
 
-    def _patch(self, layer: Layer, k: int, value: float, place: Sequence[int]) -> Patch:
-        box = layer.field.at(place)
-        return Patch(self.ids[k], value, self.held[k], box, self.labels[k], layer.field.whole)
+    def seen(self, field: Field, what: Sequence[tuple[int, float, Sequence[int]]]) -> tuple[Patch, ...]:
+        """What positions of a layer see: an image's number, a value that goes with it, and the position."""
+        self.read([k for k, _, _ in what])
+        return tuple(
+            Patch(self.ids[k], value, self.held[k], field.at(place), self.labels[k], field.whole)
+            for k, value, place in what
+        )
 
 
 def _somewhere(sides: Sequence[int], draw: int) -> list[int]:
@@ -157,21 +157,34 @@ def card(model: Model, gallery: Gallery, layer: Layer, channel: int, seed: int) 
         layer.name,
         channel,
         patches,
-        _projections(model, gallery, layer, channel, seed),
+        projections(model, gallery, layer, channel, Deconv(), seed),
         tuple((c, float(close[c])) for c in order),
         _without(model, gallery, layer, channel, seed),
     )
 
 
-def _projections(model: Model, gallery: Gallery, layer: Layer, channel: int, seed: int) -> tuple[Tensor, ...]:
-    """Of each best image what fired the unit, by the deconvnet (Zeiler & Fergus, 2014), as far as it sees it."""
+def projections(
+    model: Model,
+    gallery: Gallery,
+    layer: Layer,
+    channel: int,
+    rule: Rule,
+    seed: int,
+    asked: int | None = None,
+) -> tuple[Tensor, ...]:
+    """Of each best image what fired the unit, by a backward rule such as the deconvnet's, as far as it sees it.
+
+    ``asked`` is another unit that is asked about the same images and places. Nothing where the network has no
+    rectifiers for the rule.
+    """
+    unit = channel if asked is None else asked
     units, found = layer.units, list[Tensor]()
     for k, place in zip(units.image[channel].tolist(), units.place[channel].tolist(), strict=True):
         if k < 0:
             continue
         objective, x = Neuron(layer.name, tuple(place)), gallery.batch([k]).x
         try:
-            heat = Bent(Gradient(), Deconv())(model, x, channel, objective=objective, seed=seed).heat[0]
+            heat = Bent(Gradient(), rule)(model, x, unit, objective=objective, seed=seed).heat[0]
         except UnfoolError:
             return ()
         found.append(heat[(slice(None), *layer.field.at(place))])

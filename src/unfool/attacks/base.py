@@ -8,10 +8,11 @@ import torch
 from torch import Tensor
 
 from ..answers import Spent
+from ..blackbox import Access
 from ..checks import checked_images, checked_labels, row_ids
 from ..errors import InputError
 from ..method import Columns, Method, Question, checked_model
-from ..model import Access, Model
+from ..model import Model
 from ..objectives import Goal, Targeted, Untargeted, label_of
 from ..query import Query
 from ..regions import L0, L1, L2, Ball, Linf, Norm, Region

@@ -2,11 +2,12 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple, final
+from typing import Any, ClassVar, NamedTuple, final
 
 import torch
 from torch import Tensor
 
+from ..blackbox import Access
 from ..checks import checked_images, row_ids
 from ..errors import InputError
 from ..maps import resize, strongest_channel
@@ -37,6 +38,9 @@ class Explained(NamedTuple):
 
 class Attribution(Method, ABC):
     """Which parts of an image a score depends on."""
+
+    asks: ClassVar[Access] = "gradients"
+    """What it has to be told, at most, as its defaults are."""
 
     @abstractmethod
     def explain(self, query: Query, x: Tensor) -> Tensor:

@@ -12,6 +12,8 @@ from .base import Attribution
 class CentrePrior(Attribution):
     """A blob in the middle of every image, whatever it shows: a quarter of each side wide."""
 
+    asks = "scores"
+
     def explain(self, query: Query, x: Tensor) -> Tensor:
         heat = x.new_zeros(x.shape[2:])
         for d, n in enumerate(x.shape[2:]):
@@ -23,6 +25,8 @@ class CentrePrior(Attribution):
 class RandomMap(Attribution):
     """Uniform random numbers on a coarse grid, another map for every image: as smooth as a class activation map."""
 
+    asks = "scores"
+
     cells: Count = 7
     """Along each side."""
 
@@ -32,6 +36,8 @@ class RandomMap(Attribution):
 
 class Edges(Attribution):
     """How steep the image itself is at each position, by Sobel's filter."""
+
+    asks = "scores"
 
     def explain(self, query: Query, x: Tensor) -> Tensor:
         grey = x.mean(1, keepdim=True)
@@ -51,6 +57,8 @@ def _sobel(x: Tensor, along: int) -> Tensor:
 
 class Brightness(Attribution):
     """The image itself: its mean over the channels."""
+
+    asks = "scores"
 
     def explain(self, query: Query, x: Tensor) -> Tensor:
         return x.mean(1, keepdim=True)

@@ -23,6 +23,8 @@ class RISE(Attribution):
     published map is this one plus the mean score, the same number everywhere.
     """
 
+    asks = "scores"
+
     samples: Count = 1000
     """How many masks."""
     cells: Count = 7

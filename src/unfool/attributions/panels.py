@@ -113,6 +113,8 @@ class OtherFills(Attribution):
     correlations with the map. All are made with the same random numbers: only the fill differs.
     """
 
+    asks = "scores"
+
     inner: Attribution = Occlusion()
     fills: tuple[Fill, ...] = ("mean", "blur", "zero", "noise")
     """What else is put where the image is hidden."""

@@ -18,6 +18,8 @@ from .superpixels import superpixels
 class Surrogate(Attribution, ABC):
     """The weights of a linear model of the pieces, each drawn on its piece."""
 
+    asks = "scores"
+
     samples: Annotated[int, Bound(4)] = 500
     """How many images without some of their pieces are asked about."""
     pieces: Count = 50

@@ -87,6 +87,8 @@ def along(t: Tensor, matrices: list[Tensor]) -> Tensor:
 class Windowed(Attribution, ABC):
     """What hides a window of the image at a time."""
 
+    asks = "scores"
+
     window: tuple[int, ...] = ()
     """Its sides, one number for all or one for each dimension; by default a seventh of the image's, at least 1."""
     stride: tuple[int, ...] = ()

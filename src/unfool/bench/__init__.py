@@ -67,7 +67,7 @@ def run_bench(
         for task, contenders in wanted.items():
             long = task in LONG
             place = where._replace(x=where.x[:1], y=where.y[:1]) if long else where
-            for row in _timed(place, task, contenders, 1 if long else rounds):
+            for row in _timed(place, task, contenders, 1 if long else rounds, report):
                 report(str(row))
                 times.append(row)
     found = list(_found(digits_setting())) if any(task.startswith("PGD") for task in wanted) else []
@@ -85,7 +85,9 @@ def _wanted(tasks: Sequence[str]) -> dict[str, dict[str, Contender]]:
     return {task: TASKS[task] for task in tasks or TASKS}
 
 
-def _timed(where: Setting, task: str, contenders: dict[str, Contender], rounds: int) -> Iterator[Row]:
+def _timed(
+    where: Setting, task: str, contenders: dict[str, Contender], rounds: int, report: Callable[[str], None]
+) -> Iterator[Row]:
     @torch.no_grad()
     def forward() -> torch.Tensor:
         return where.net(where.x)
@@ -93,7 +95,7 @@ def _timed(where: Setting, task: str, contenders: dict[str, Contender], rounds: 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the other libraries' own
         actions = dict(_installed(where, contenders))
-        found = in_passes(forward, actions, rounds, where.x.is_cuda)
+        found = in_passes(forward, actions, rounds, where.x.is_cuda, report)
     for who, timed in found.items():
         yield Row(where.name, task, who, timed.middle, timed.low, timed.high, rounds)
 

@@ -4,7 +4,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from .film import draw_films
-from .pictures import Shown, panels, right_text, run_over
+from .pictures import UNLABELLED, Shown, panels, right_text, run_over, unlabelled
+from .running import RunOptions
 from .searches import counted, draw_classes, few_pixels, pixel_panels
 from .shared import Job, ModelOptions, OutputOptions, class_number, folder_for, region_for
 
@@ -28,9 +29,10 @@ def attack(
     limit: int | None = None,
     pictures: int = 24,
     film: int = 0,
+    chunk: int = 64,
     seed: int = 0,
     loading: ModelOptions = ModelOptions(),  # noqa: B008  frozen
-    output: OutputOptions = OutputOptions(),  # noqa: B008  frozen
+    output: RunOptions = RunOptions(),  # noqa: B008  frozen
 ) -> None:
     """Look for changed pictures that a model gets wrong.
 
@@ -68,6 +70,8 @@ def attack(
         How many panels are written.
     film
         Of how many pictures the way is shown: frames of it, the goal's probability and the distance, step by step.
+    chunk
+        How many pictures go through the model together, and are lost when it is stopped; fewer where memory is short.
     seed
         Where all random numbers come from.
     """
@@ -82,7 +86,7 @@ def attack(
     how, network = parse(method), loading.load(model)
     inside = region_for(within, model) if within or needs_region(how) else None
     aim = class_number(target, network)
-    asked = (how, model, data, inside, aim, limit, seed, learn, loading.told())
+    asked = (how, model, data, inside, aim, limit, seed, learn, chunk, loading.told())
     folder = folder_for(out, "attack", type(how).__name__, *asked)
     job = Job(network, model, data, inside, aim, limit, seed, folder, output)
     if film and not isinstance(how, Attack):
@@ -91,7 +95,7 @@ def attack(
         )
     match how:
         case Attack():
-            attack_each(how, job, pictures, film)
+            attack_each(how, job, pictures, film, chunk)
         case LearnedAttack():
             learn_and_judge(how, job, learn, size_cm, pictures)
         case Substitute():
@@ -111,11 +115,11 @@ def needs_region(how: "Spec") -> bool:
     return isinstance(how, Attack) and not how.nearest and how.usable[:1] == (Linf,)
 
 
-def attack_each(how: "Attack", job: Job, pictures: int, film: int) -> None:
+def attack_each(how: "Attack", job: Job, pictures: int, film: int, chunk: int = 64) -> None:
     """Every picture for itself: panels, charts and numbers."""
     from ..runs.recipe import Recipe
 
-    recipe = Recipe(how, job.model, job.data, job.within, job.target, job.limit, job.seed)
+    recipe = Recipe(how, job.model, job.data, job.within, job.target, job.limit, job.seed, chunk=chunk)
     shown = run_over(recipe, job.network, job.out, job.output, pictures)
     few = few_pixels(shown)
     shown.draw(pixel_panels if few else panels)
@@ -127,14 +131,14 @@ def attack_each(how: "Attack", job: Job, pictures: int, film: int) -> None:
 
 
 def name_of(table: "Table", row: int, column: str, model: "Model") -> str:
-    return model.label_name(int(table[column][row]))
+    return model.label_name(int(table.at(column, row)))
 
 
 def outcome(table: "Table", row: int) -> str:
     """Whether an image is fooled, in a word or two."""
-    if table["started"][row]:
+    if table.at("started", row):
         return "already"
-    return "no start" if table["no_start"][row] else "yes" if table["success"][row] else "no"
+    return "no start" if table.at("no_start", row) else "yes" if table.at("success", row) else "no"
 
 
 def report(shown: Shown, output: OutputOptions) -> None:
@@ -145,11 +149,13 @@ def report(shown: Shown, output: OutputOptions) -> None:
     done, kept = (rate(table[name][fair].bool()) for name in ("success", "success_saved"))
     rows = [
         [table.ids[r], name_of(table, r, "label", shown.model), f"{float(table['confidence'][r]):.3f}"]
-        + [f"{float(table[n][r]):.4g}" for n in ("linf", "l2", "l0", "queries")]
+        + [f"{float(table.at(n, r)):.4g}" for n in ("linf", "l2", "l0", "queries")]
         + [outcome(table, r)]
         for r in shown.rows
     ]
     output.table("", ["id", "label", "confidence", "linf", "l2", "l0", "queries", "fooled"], rows)
+    if unlabelled(shown):
+        output.say(f"\n{UNLABELLED}")
     output.say(f"\n{right_text(right, shown.recipe.target)}")
     output.say(f"fooled {done}; as 8-bit files {kept}")
     lost = int(table["no_start"][fair].sum())

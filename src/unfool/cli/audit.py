@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple
 from cyclopts import Parameter
 
 from ..errors import InputError, SpecError
+from .pictures import UNLABELLED
+from .running import RunOptions
 from .shared import ModelOptions, OutputOptions, class_number, data_for, folder_for, opened, region_for
 
 if TYPE_CHECKING:
@@ -35,7 +37,7 @@ def audit(
     restarts: int = 3,
     seed: int = 0,
     loading: ModelOptions = ModelOptions(),  # noqa: B008  frozen
-    output: OutputOptions = OutputOptions(),  # noqa: B008  frozen
+    output: RunOptions = RunOptions(),  # noqa: B008  frozen
 ) -> int:
     """How easily a model is fooled, and what it looks at: one report.
 
@@ -103,7 +105,7 @@ def audit(
         run_audit(plan, network, source, out, watch)
     found = read_audit(out)
     write_all(found, out, shlex.join(["unfool", *sys.argv[1:]]))
-    output.document(summary(found))
+    output.document(summary(found), out)
     show(found, output, out)
     return judge(found, gates, output)
 
@@ -176,6 +178,8 @@ def show(found: "Audited", output: OutputOptions, out: Path) -> None:
         for k, radius in enumerate(found.radii)
     ]
     name = type(found.audit.within).__name__
+    if not found.labelled:
+        output.say(f"{UNLABELLED}\n")
     output.table(f"accuracy in %, 95 % Wilson intervals, n = {found.n}", [name, *names], rows)
     if found.subgroups is not None:
         show_groups(found.subgroups, output)

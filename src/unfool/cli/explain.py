@@ -8,6 +8,7 @@ from cyclopts import Parameter
 
 from .maps import check_writing, write_maps
 from .pictures import Shown, run_over
+from .running import RunOptions
 from .shared import ModelOptions, OutputOptions, folder_for, opened, target_numbers
 from .words import beside, explained, layers, met, span
 
@@ -26,13 +27,14 @@ def explain(
     out: Path | None = None,
     limit: int | None = None,
     pictures: int = 24,
+    chunk: int = 64,
     seed: int = 0,
     write: str | None = None,
     grade: Annotated[bool, Parameter(negative="")] = False,
     measures: Annotated[list[str] | None, Parameter(consume_multiple=True, negative="")] = None,
     relabelled: str | None = None,
     loading: ModelOptions = ModelOptions(),  # noqa: B008  frozen
-    output: OutputOptions = OutputOptions(),  # noqa: B008  frozen
+    output: RunOptions = RunOptions(),  # noqa: B008  frozen
 ) -> None:
     """Show what a model looks at in pictures.
 
@@ -62,6 +64,8 @@ def explain(
         How many pictures at most, drawn by the seed.
     pictures
         How many panels are written.
+    chunk
+        How many pictures go through the model together, and are lost when it is stopped; fewer where memory is short.
     seed
         Where all random numbers come from.
     write
@@ -97,6 +101,7 @@ def explain(
         limit=limit,
         seed=seed,
         objective=asked,
+        chunk=chunk,
     )
     if len(aims) > 1 and (asked is None or asked.numbers is not None):
         raise InputError(
@@ -131,7 +136,7 @@ def panels(shown: Shown, k: int, badge: "Badge | None" = None) -> list[tuple[str
     from ..show.heat import NOTHING, map_picture, overlay
 
     image, row, table = shown.batch.x[k], shown.rows[k], shown.table
-    heat = table["heat"][row][0]
+    heat = table.at("heat", row)[0]
     label = explained(shown, row)
     found = [(f"{label}: {span(shown, row)}", map_picture(heat))]
     found.append(
@@ -144,8 +149,8 @@ def panels(shown: Shown, k: int, badge: "Badge | None" = None) -> list[tuple[str
         maps = [(text, badged(picture, badge.verdict, badge.brief)) for text, picture in found[1:]]
         found = [found[0], *maps]
     if "each" in table.columns:
-        tops = table["each_max"][row].tolist()
-        for name, top, one in zip(layers(shown, row), tops, table["each"][row], strict=True):
+        tops = table.at("each_max", row).tolist()
+        for name, top, one in zip(layers(shown, row), tops, table.at("each", row), strict=True):
             found.append((f"{name}: {f'up to {top:.3g}' if top > 0 else NOTHING}", overlay(image, one)))
     if "classes" in table.columns:
         found += gallery(shown, row, image)
@@ -157,8 +162,8 @@ def boxed(shown: Shown, row: int, picture: Any) -> Any:
     from ..show.boxes import boxes_over
 
     table = shown.table
-    score, label = float(table["score"][row]), int(table["target"][row])
-    return boxes_over(picture, table["box"][row][None], [score], [label], least=0.0)
+    score, label = float(table.at("score", row)), int(table.at("target", row))
+    return boxes_over(picture, table.at("box", row)[None], [score], [label], least=0.0)
 
 
 def plane(image: Any) -> str:
@@ -174,7 +179,7 @@ def gallery(shown: Shown, row: int, image: Any) -> list[tuple[str, Any]]:
     """The maps of the classes with the highest scores, all on one scale."""
     from ..show.heat import overlay, spanned
 
-    scores, maps = (shown.table[name][row] for name in ("class_scores", "classes"))
+    scores, maps = (shown.table.at(name, row) for name in ("class_scores", "classes"))
     best = scores.argsort(descending=True, stable=True)[:BEST].tolist()
     top, signed = float(maps[best].abs().max()), bool((maps[best] < 0).any())
     return [
@@ -193,27 +198,32 @@ def hiding(shown: Shown, row: int, image: Any) -> list[tuple[str, Any]]:
 
     table, found, columns = shown.table, list[tuple[str, Any]](), shown.table.columns
     if "probability" in columns:
-        low, high = (float(t) for t in table["probability"][row].aminmax())
-        own = int(table["shown_class"][row])
+        low, high = (float(t) for t in table.at("probability", row).aminmax())
+        own = int(table.at("shown_class", row))
         found.append(
-            (f"p({shown.model.label_name(own)}): {low:.3g} to {high:.3g}", between(table["probability"][row]))
+            (
+                f"p({shown.model.label_name(own)}): {low:.3g} to {high:.3g}",
+                between(table.at("probability", row)),
+            )
         )
-        labels = table["likely"][row]
+        labels = table.at("likely", row)
         names = {k: shown.model.label_name(k) for k in {own, *labels.unique().tolist()}}
         found.append(("most likely", label_map(labels, own, names)))
     if "response" in columns:
-        response, whole = table["response"][row], float(table["response_whole"][row])
+        response, whole = table.at("response", row), float(table.at("response_whole", row))
         low, high = (float(t) for t in response.aminmax())
-        name = [*shown.model.layers][int(table["response_layer"][row])]
-        told = f"{name}[{int(table['response_channel'][row])}]: {low:.3g} to {high:.3g}, whole {whole:.3g}"
+        name = [*shown.model.layers][int(table.at("response_layer", row))]
+        told = f"{name}[{int(table.at('response_channel', row))}]: {low:.3g} to {high:.3g}, whole {whole:.3g}"
         found.append((told, between(response)))
     if "noisy" in columns:
         noise: Any = shown.recipe.method
-        for level, heat in zip(noise.levels, table["noisy"][row], strict=True):
+        for level, heat in zip(noise.levels, table.at("noisy", row), strict=True):
             found.append((f"{100 * level:g} % noise: {spanned(heat)}", overlay(image, heat)))
     if "filled" in columns:
         fills: Any = shown.recipe.method
-        for fill, alike, heat in zip(fills.fills, table["alike"][row], table["filled"][row], strict=True):
+        for fill, alike, heat in zip(
+            fills.fills, table.at("alike", row), table.at("filled", row), strict=True
+        ):
             told = f"{fill}: {spanned(heat)}, rank correlation {float(alike):.2f}"
             found.append((told, overlay(image, heat)))
     return found
@@ -221,14 +231,14 @@ def hiding(shown: Shown, row: int, image: Any) -> list[tuple[str, Any]]:
 
 def off_by(shown: Shown, row: int) -> str:
     """The mean error of the falls that were interpolated, with its 95 % interval, and how many windows were asked."""
-    mean, low, high = (float(shown.table[name][row]) for name in ("error", "error_low", "error_high"))
-    return f"{mean:.3g} ({low:.3g} to {high:.3g}), {int(shown.table['asked'][row])} asked"
+    mean, low, high = (float(shown.table.at(name, row)) for name in ("error", "error_low", "error_high"))
+    return f"{mean:.3g} ({low:.3g} to {high:.3g}), {int(shown.table.at('asked', row))} asked"
 
 
 def alike(shown: Shown, row: int) -> str:
     """The rank correlation of the map with that of each other fill."""
     fills: Any = shown.recipe.method
-    values = shown.table["alike"][row].tolist()
+    values = shown.table.at("alike", row).tolist()
     return ", ".join(f"{fill} {value:.2f}" for fill, value in zip(fills.fills, values, strict=True))
 
 
@@ -245,7 +255,7 @@ def report(shown: Shown, output: OutputOptions, numbers: dict[str, "object"]) ->
     header += [name for name, _ in columns]
     rows = [
         [table.ids[r], explained(shown, r)]
-        + [f"{float(table[n][r]):.4g}" for n in ("score", "raw_min", "raw_max")]
+        + [f"{float(table.at(n, r)):.4g}" for n in ("score", "raw_min", "raw_max")]
         + ([beside(shown, r)] if named else [])
         + [text(r) for _, text in columns]
         for r in shown.rows

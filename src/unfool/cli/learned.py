@@ -95,7 +95,7 @@ def rates(table: "Table") -> dict[str, Any]:
 def drawn(fit: "LearnedAttack", job: Job, learned: "Learned", table: "Table") -> "Poses | None":
     """The map of success and the contact sheet over angles and sizes."""
     from ..analysis.poses import not_there_yet, seen_at_poses
-    from ..runs.fit import Reader
+    from ..runs.reading import Reader
     from ..runs.work import atomically
     from ..show.grid import save_panels
     from ..show.image import enlarged

@@ -11,8 +11,9 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from ..analysis.fooling import Nearest
-    from ..analysis.liked import Best
+    from ..analysis.liked import Best, Strongest
     from ..model import Model
+    from ..objectives import Objective
     from ..rows import Batch
     from ..synthesis.base import Synthesis
 
@@ -20,7 +21,8 @@ if TYPE_CHECKING:
 class Made(NamedTuple):
     """Images as their files hold them, what the network says of those, and the real images they are compared with.
 
-    ``near`` are the real images nearest in L2, ``best`` those that the unit itself likes best.
+    ``near`` are the real images nearest in L2, ``best`` those that the unit itself likes best. Of channels, by the
+    unit's place here, ``patches`` are the strongest real positions and ``largest`` the made image's own value.
     """
 
     units: list[Unit]
@@ -35,6 +37,8 @@ class Made(NamedTuple):
     best: "Best"
     near: "Nearest"
     batch: "Batch"
+    patches: "dict[int, Strongest]"
+    largest: dict[int, float]
 
     def real(self, which: "Tensor") -> list[str]:
         return [self.batch.ids[int(k)] for k in which]
@@ -59,6 +63,7 @@ def made_for(
     from ..views import from_uint8, to_uint8
 
     looks, found, order, cost = looks_of(batch.x.split(64)), list[Any](), list[int](), Counter[str]()
+    patches = dict[int, "Strongest"]()
     for objective, places in grouped(units):
         y = torch.tensor([units[k].number for k in places])
         one = method(model, y, start=looks, objective=objective, seed=seed)
@@ -67,6 +72,7 @@ def made_for(
             (one.x, one.score_saved, one.label, one.confidence_saved, one.confidence, one.history, *best)
         )
         order += places
+        patches |= zip(places, _patches(model, objective, y, batch.x), strict=False)
         cost.update(one.cost)
         progress(len(places))
     back = torch.tensor(order).argsort()
@@ -75,7 +81,46 @@ def made_for(
     )
     x = from_uint8(to_uint8(x))
     near, best = nearest(x, batch.x), Best(top, which)
-    return Made(units, method, x, score, label, sure, unrounded, history, dict(cost), best, near, batch)
+    largest = _largest(model, units, x, patches)
+    return Made(
+        units,
+        method,
+        x,
+        score,
+        label,
+        sure,
+        unrounded,
+        history,
+        dict(cost),
+        best,
+        near,
+        batch,
+        patches,
+        largest,
+    )
+
+
+def _patches(model: "Model", objective: "Objective | None", y: "Tensor", x: "Tensor") -> "list[Strongest]":
+    """The strongest real positions of channels; nothing for classes, or objectives of one's own."""
+    from ..analysis.liked import strongest
+    from ..targets import Channel, Neuron
+
+    return strongest(model, objective.layer, y, x) if isinstance(objective, (Channel, Neuron)) else []
+
+
+def _largest(
+    model: "Model", units: list[Unit], x: "Tensor", patches: "dict[int, Strongest]"
+) -> dict[int, float]:
+    """The largest value that each channel has at any position of its own made image."""
+    from ..measures.spots import layer_maps
+
+    found = dict[int, float]()
+    for k in patches:
+        objective = units[k].objective
+        assert objective is not None
+        (layer,) = objective.reads
+        found[k] = float(layer_maps(model, x[k : k + 1], layer)[0, units[k].number].max())
+    return found
 
 
 def save(made: Made, out: Path) -> None:
@@ -119,15 +164,22 @@ def panels(made: Made) -> tuple[list[Any], list[list[Any]]]:
             continue
         top, best = float(made.best.score[k]), made.batch.x[made.best.which[k]]
         own.append((f"{unit.name}: {float(made.score[k]):.3g}", made.x[k]))
-        real.append(
-            [
-                (f"best, {top:.3g}", best)
-                if top > 0 or not unit.inside
-                else ("dead: none above 0", 0 * best + 1),
-                near,
-            ]
-        )
+        alive = top > 0 or not unit.inside
+        first = (f"best, {top:.3g}", best) if alive else ("dead: none above 0", 0 * best + 1)
+        real.append([first, *_patch_panel(made, k, alive), near])
     return own, real
+
+
+def _patch_panel(made: Made, k: int, alive: bool) -> list[Any]:
+    """The strongest real position of a channel; where only other units have one, white."""
+    from ..show.atlas import at_place
+
+    if not made.patches:
+        return []
+    if k not in made.patches or not alive:
+        return [("", 0 * made.batch.x[0] + 1)]
+    one = made.patches[k]
+    return [(f"patch, {one.value:.3g}", at_place(made.batch.x[one.which], one.box, one.place, one.field))]
 
 
 def _curve(made: Made) -> str:
@@ -166,6 +218,9 @@ def told(made: Made, model: "Model", noise: int, seed: int, output: OutputOption
         for k, unit in enumerate(made.units)
     ]
     header = ["unit", "score", "best real", "best noise", "times real", "class, p", "L2 to the nearest real"]
+    if made.patches:
+        header.append("largest, best real patch's")
+        rows = [[*row, _compared(made, k)] for k, row in enumerate(rows)]
     output.table("", header, rows)
     alive = gains[~gains.isnan()]
     median = float(alive.median()) if len(alive) else None
@@ -192,11 +247,24 @@ def told(made: Made, model: "Model", noise: int, seed: int, output: OutputOption
         "nearest": near,
         "distance": made.near.distance.tolist(),
         "usual_distance": usual,
+        "best_patch": [_patch(made, k) for k in range(len(made.units))] if made.patches else None,
         "noise": noise,
         "real": len(made.batch),
         "median_by_step": torch.quantile(made.history.double(), 0.5, dim=0).tolist(),
         "cost": made.cost,
     }
+
+
+def _compared(made: Made, k: int) -> str:
+    return f"{made.largest[k]:.4g}, {made.patches[k].value:.4g}" if k in made.patches else "-"
+
+
+def _patch(made: Made, k: int) -> dict[str, Any] | None:
+    if k not in made.patches:
+        return None
+    one = made.patches[k]
+    box = [[side.start, side.stop] for side in one.box]
+    return {"id": made.batch.ids[one.which], "value": one.value, "box": box, "largest_made": made.largest[k]}
 
 
 def _of_noise(made: Made, model: "Model", n: int, seed: int) -> "Tensor":

@@ -7,16 +7,18 @@ from collections.abc import Sequence
 from importlib.metadata import version
 from typing import NoReturn
 
-from ..errors import UnfoolError, UnknownName
+from ..errors import Unfinished, UnfoolError, UnknownName
 
 VERBS = {
     "audit": "How easily a model is fooled, and what it looks at: one report.",
     "attack": "Look for changed pictures that a model gets wrong.",
     "explain": "Show what a model looks at in pictures.",
     "inspect": "Look closely at one question, such as transfer, norms, shortcuts or one decision.",
+    "train": "Teach a classifier, so that it resists small changes.",
     "maximise": "Make the images that classes or units of a model like best.",
     "methods": "What there is: every method, its options and its paper.",
     "run": "Run a recipe from a file.",
+    "studio": "A page to look at pictures as a model sees them, and to touch them.",
     "report": "Write the report of a finished audit anew.",
     "bench": "Time the methods, beside other libraries where they are installed.",
 }
@@ -40,6 +42,8 @@ def run(arguments: list[str]) -> int:
         return _called(arguments)
     except UnfoolError as error:
         return _say(str(error), error.hint)
+    except Unfinished:  # as has been said
+        return 0
     except KeyboardInterrupt:
         _say("stopped; what was done is kept", "the same command goes on from there")
         return 130
@@ -58,15 +62,23 @@ def run(arguments: list[str]) -> int:
 
 
 def _called(arguments: list[str]) -> int:
-    from cyclopts import App, CycloptsError
+    from cyclopts import App, CycloptsError, UnusedCliTokensError
 
     app = App(name="unfool", help=PURPOSE, help_format="plaintext", suppress_keyboard_interrupt=False)
     for verb, purpose in VERBS.items():
         app.command(f"unfool.cli.{verb}:{verb}", name=verb, help=purpose)
     try:
         return int(app(arguments, exit_on_error=False, print_error=False, result_action="return_value") or 0)
+    except UnusedCliTokensError as error:
+        left = ", ".join(map(repr, error.unused_tokens or ()))
+        return _say(f"{left} is more than the command takes", _help(arguments))
     except CycloptsError as error:
-        return _say(" ".join(str(error).split()), f"unfool {arguments[0]} --help")
+        return _say(" ".join(str(error).split()), _help(arguments))
+
+
+def _help(arguments: Sequence[str]) -> str:
+    words = arguments[:2] if arguments[0] == "inspect" and not arguments[1].startswith("-") else arguments[:1]
+    return f"unfool {' '.join(words)} --help"
 
 
 def _overview() -> str:

@@ -46,7 +46,7 @@ def write_maps(kind: str, shown: Shown) -> str:
     for row in rows:
         id = shown.table.ids[row]
         place = _place(source.sample(id, view).place, kind, id)
-        heat, target = place.back(shown.table["heat"][row])[0], shown.folder / kind / names[id]
+        heat, target = place.back(shown.table.at("heat", row))[0], shown.folder / kind / names[id]
         if kind == "nifti":
             _write_nifti(target.with_name(f"{target.name}.nii.gz"), heat, place, told(shown, row))
         else:
@@ -72,7 +72,7 @@ def series_of(shown: Shown) -> tuple[str, str]:
 
 def told(shown: Shown, row: int) -> str:
     """Method, target, model and version of one map."""
-    recipe, label = shown.recipe, shown.model.label_name(int(shown.table["target"][row]))
+    recipe, label = shown.recipe, shown.model.label_name(int(shown.table.at("target", row)))
     what = f"{recipe.objective} of {label}" if recipe.objective else f"logit of {label}"
     return f"{recipe.method}: {what}, {recipe.model}, unfool {version('unfool')}"
 

@@ -149,7 +149,10 @@ def of_images(
     first = like.batch(like.ids()[:1], plan.network.view).x
     units = _units(plan, first) if plan.units else []
     if len(units) > 1:
-        raise InputError(f"{type(plan.method).__name__} works for one unit at a time, not {len(units)}")
+        raise InputError(
+            f"{type(plan.method).__name__} works for one unit at a time, not {len(units)}",
+            "a command for each",
+        )
     recipe = plan.recipe(images, [unit.name for unit in units])
     out = plan.folder(out, recipe, loading)
     found = likened(plan.method, units, images, plan.network, plan.seed)

@@ -50,6 +50,8 @@ def families() -> dict[str, type]:
     from ..synthesis.canvas import Canvas
     from ..synthesis.cleaning import Cleaning
     from ..synthesis.genomes import Encoding
+    from ..training.base import Training
+    from ..training.optimisers import Optimiser, Schedule
     from ..transforms import Transform
 
     return {
@@ -64,6 +66,9 @@ def families() -> dict[str, type]:
         "cleaning": Cleaning,
         "encodings": Encoding,
         "transforms": Transform,
+        "trainings": Training,
+        "optimisers": Optimiser,
+        "schedules": Schedule,
         "alarms": Alarm,
         "certificates": Certificate,
     }

@@ -67,7 +67,7 @@ def run_over(recipe: "Recipe", model: "Model", folder: Path, output: OutputOptio
         raise InputError(f"--pictures must be 0 or more, not {pictures}")
     source = opened(recipe.data)
     with output.watching() as watch, watch(type(recipe.method).__name__, len(source.ids())) as progress:
-        table = run_recipe(recipe, model, source, folder, progress)
+        table = run_recipe(recipe, model, source, folder, progress, together=False)
     if len(table.errors) == len(table):
         raise DataError(f"none of the {len(table)} samples can be used: {next(iter(table.errors.values()))}")
     rows = [r for r, fine in enumerate(table.readable.tolist()) if fine][:pictures]
@@ -82,10 +82,10 @@ def panels(shown: Shown, k: int) -> list[tuple[str, Any]]:
     """
     from ..views import from_uint8
 
-    image, found = shown.batch.x[k], from_uint8(shown.table["adversarial"][shown.rows[k]])
+    image, found = shown.batch.x[k], from_uint8(shown.table.at("adversarial", shown.rows[k]))
     change, row = found - image, shown.rows[k]
     before, after = (sure_of(shown.model, x) for x in (image, found))
-    lost = shown.table["success"][row] and not shown.table["success_saved"][row]
+    lost = shown.table.at("success", row) and not shown.table.at("success_saved", row)
     return [
         (before, image),
         ("signs of the change", 0.5 + change.sign() / 2),
@@ -103,6 +103,15 @@ def sure_of(model: "Model", image: "Tensor") -> str:
     label = int(label_of(logits))
     means = mean_scores(logits)
     return f"{100 * float(means.softmax(1)[0, label]):.1f} % {model.label_name(label)}"
+
+
+UNLABELLED = "the data have no labels: what the model itself predicts is taken as right"
+
+
+def unlabelled(shown: Shown) -> bool:
+    """Whether none of the first samples has a label, so that nothing is known of right and wrong."""
+    source = opened(shown.recipe.data)
+    return all(source.label(sample) is None for sample in shown.table.ids[:20])
 
 
 def right_text(right: "Rate", target: int | None) -> str:

@@ -33,7 +33,7 @@ def map_panels(shown: Shown, k: int, badge: "Badge | None" = None) -> list[tuple
     from ..show.regions import outlined
 
     image, row = shown.batch.x[k], shown.rows[k]
-    heat, target = shown.table["heat"][row], int(shown.table["target"][row].flatten()[0])
+    heat, target = shown.table.at("heat", row), int(shown.table.at("target", row).flatten()[0])
     at = position(shown, row)
     here = region_shown(shown, k, target) if at is None else at
     name = shown.model.label_name(target)
@@ -58,7 +58,7 @@ def position(shown: Shown, row: int) -> "Tensor | None":
 
     from ..targets import Neuron, Pixel
 
-    objective, numbers = shown.recipe.objective, shown.table["target"][row].flatten().tolist()
+    objective, numbers = shown.recipe.objective, shown.table.at("target", row).flatten().tolist()
     space = shown.model(shown.batch.x[:1]).shape[2:]
     if isinstance(objective, Pixel):
         place = numbers[1:]

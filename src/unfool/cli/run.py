@@ -3,7 +3,8 @@
 from pathlib import Path
 
 from .pictures import run_over
-from .shared import ModelOptions, OutputOptions, folder_for
+from .running import RunOptions
+from .shared import ModelOptions, folder_for
 
 
 def run(
@@ -11,7 +12,7 @@ def run(
     *,
     out: Path | None = None,
     loading: ModelOptions = ModelOptions(),  # noqa: B008  frozen
-    output: OutputOptions = OutputOptions(),  # noqa: B008  frozen
+    output: RunOptions = RunOptions(),  # noqa: B008  frozen
 ) -> None:
     """Run a recipe from a file.
 
@@ -37,7 +38,7 @@ def run(
     wanted = parse(text, Recipe)
     place = folder_for(out, "run", type(wanted.method).__name__, wanted, loading.told())
     shown = run_over(wanted, loading.load(wanted.model), place, output, 0)
-    numbers = {name: values for name, values in shown.table.columns.items() if values.ndim == 1}
+    numbers = shown.table.scalars
     means = {name: float(values[shown.table.readable].double().mean()) for name, values in numbers.items()}
     output.table("", ["column", "mean"], [[name, f"{mean:.5g}"] for name, mean in means.items()])
     shown.close(output, {"means": means})

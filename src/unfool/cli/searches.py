@@ -77,7 +77,7 @@ def pixel_panels(shown: Shown, k: int) -> list[tuple[str, Any]]:
     from ..views import from_uint8
 
     image, row = shown.batch.x[k], shown.rows[k]
-    found = from_uint8(shown.table["adversarial"][row])
+    found = from_uint8(shown.table.at("adversarial", row))
     before, after = (sure_of(shown.model, picture) for picture in (image, found))
     panels = [("image", image), (f"{before} → {after}", ringed(image, found))]
     works = working(shown, k)

@@ -74,14 +74,15 @@ class ModelOptions:
 
     def _loaded(self, address: str) -> "Model":
         from ..outputs import Outputs
+        from ..runs.ranks import own_device
         from ..spec import parse
         from ..views import View
         from ..zoo.address import load
 
         if self.outputs not in (None, *get_args(Outputs)):
             raise InputError(f"--outputs must be logits, probabilities or values, not {self.outputs}")
-        view = parse(self.view, View) if self.view else None
-        how = {"classes": self.classes, "device": self.device, "fast": self.fast, "trust": self.trust}
+        view, device = parse(self.view, View) if self.view else None, own_device(self.device)
+        how = {"classes": self.classes, "device": device, "fast": self.fast, "trust": self.trust}
         return load(address, view=view, outputs=self.outputs, **how)  # pyright: ignore[reportArgumentType]
 
     def told(self) -> str:
@@ -133,7 +134,9 @@ class OutputOptions:
             table.add_row(*row)
         Console().print(table, markup=False)
 
-    def document(self, value: Any) -> None:
+    def document(self, value: Any, folder: Path | None = None) -> None:
+        """The whole result for programs; ``folder`` is where it lies, if the result does not say so."""
+        del folder
         if self.json:
             print(json.dumps(value, indent=1, allow_nan=False))
 
@@ -141,7 +144,7 @@ class OutputOptions:
     def watching(self) -> Generator[Callable[[str, int], Any]]:
         """A bar for each step on a terminal, nothing elsewhere."""
         if self.json or self.quiet or not sys.stderr.isatty():
-            yield _unseen
+            yield unseen
             return
         from rich.console import Console
         from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
@@ -163,7 +166,8 @@ class OutputOptions:
 
 
 @contextmanager
-def _unseen(name: str, total: int) -> Generator[Callable[[int], None]]:
+def unseen(name: str, total: int) -> Generator[Callable[[int], None]]:
+    """Nobody watches."""
     yield lambda done: None
 
 

@@ -60,7 +60,7 @@ def _meant(text: str, model: "Model", like: "Tensor") -> list[Unit]:
     if number >= width:
         from ..errors import InputError
 
-        raise InputError(f"layer {layer!r} has {width} channels, {number} is not one of them")
+        raise InputError(f"layer {layer!r} has {width} channels, there is no {number}", f"0 to {width - 1}")
     position = tuple(int(p) for p in place.split(",")) if place else ()
     return [Unit(text, Neuron(layer, position) if place else Channel(layer), number)]
 
@@ -84,9 +84,10 @@ def numbered(texts: tuple[str, ...], objective: "Objective", model: "Model", lik
 def channels(model: "Model", layer: str, like: "Tensor") -> int:
     """How many channels a layer has."""
     from ..errors import InputError
+    from ..grids import maps_in
 
     model.layer(layer)
-    shape = model.trace(like.to(model.device), (layer,))[layer].shape
+    shape = maps_in(model.trace(like.to(model.device), (layer,)), layer).shape
     if len(shape) < 2:
         raise InputError(f"layer {layer!r} gives {list(shape)}: it has no channels", "name another")
     return shape[1]

@@ -13,7 +13,7 @@ def explained(shown: Shown, row: int) -> str:
     """What was explained of one row, in words."""
     from ..attributions.counterfactual import Counterfactual
 
-    what = _what(shown, shown.recipe.objective, shown.table["target"][row].flatten().tolist())
+    what = _what(shown, shown.recipe.objective, shown.table.at("target", row).flatten().tolist())
     return f"against {what}" if isinstance(shown.recipe.method, Counterfactual) else what
 
 
@@ -42,19 +42,19 @@ def span(shown: Shown, row: int) -> str:
     """The map's raw range; of an empty map, that it is one."""
     from ..show.heat import spanned
 
-    return spanned(shown.table["heat"][row])
+    return spanned(shown.table.at("heat", row))
 
 
 def beside(shown: Shown, row: int) -> str:
     """At which layer a map was made, how large it was there, and which share of its weights is positive."""
     if "layer" not in shown.table.columns:
         return ""
-    names, share = layers(shown, row), float(shown.table["positive"][row])
+    names, share = layers(shown, row), float(shown.table.at("positive", row))
     place = names[0] if len(names) == 1 else f"{len(names)} layers"
-    sides = shown.table["computed"][row].tolist()
+    sides = shown.table.at("computed", row).tolist()
     coarse = (
         f", {'x'.join(map(str, sides))} interpolated"
-        if sides != [*shown.table["heat"][row].shape[1:]]
+        if sides != [*shown.table.at("heat", row).shape[1:]]
         else ""
     )
     return f"{place}{coarse}, {100 * share:.0f} % positive weights"
@@ -63,9 +63,9 @@ def beside(shown: Shown, row: int) -> str:
 def met(shown: Shown, row: int) -> str:
     """How many operators followed a backward rule, by kind; 0 of a kind that it leaves alone."""
     names = [name for name in shown.table.columns if name.endswith("_met")]
-    return ", ".join(f"{name.removesuffix('_met')} {int(shown.table[name][row])}" for name in names)
+    return ", ".join(f"{name.removesuffix('_met')} {int(shown.table.at(name, row))}" for name in names)
 
 
 def layers(shown: Shown, row: int) -> list[str]:
     names = [*shown.model.layers]
-    return [names[int(place)] for place in shown.table["layer"][row].flatten()]
+    return [names[int(place)] for place in shown.table.at("layer", row).flatten()]

@@ -9,25 +9,31 @@ from .base import Source
 from .coco import Coco
 from .embedded import NAMES, Embedded
 from .folder import SUFFIXES, Folder
+from .hub import hub_data
 from .only import Only
 from .scans import Scans, is_scan, scan_for, scans_in
+from .shards import Shards, shards_at
+from .stored import Stored, picture_columns
 from .table import Table
 from .torchvision import TorchvisionData
 
 
 def open_data(address: str) -> Source:
-    """What an address holds: a folder, a picture, .csv, .parquet, .npz, ``torchvision:NAME:split``, ``unfool:NAME``.
+    """What an address holds: a folder, a picture, .csv, .parquet, .npz, ``torchvision:NAME:split``, ``unfool:NAME``,
+    ``hf:NAME:split`` of Hugging Face, ``wds:shard-{000..009}.tar`` of WebDataset.
 
     DICOM and NIfTI files and folders take ``?as=volume``, ``?window=40,400`` and others of :class:`Scan`.
     A .json of COCO's form has boxes; ``?images=folder`` says where its pictures are, if not beside it.
-    Any of them with ``?only=slice.txt`` is cut to the ids that the file lists, one a line.
+    Any of them with ``?only=slice.txt`` is cut to the ids that the file lists, one a line,
+    with ``?id=NAME`` to one sample.
 
     Raises :class:`UnknownName` or :class:`DataError` where there is nothing of the kind.
     """
     place, options = split_address(address)
-    only = options.pop("only", None)
+    only, id = options.pop("only", None), options.pop("id", None)
     found = _opened(place, options)
-    return found if only is None else Only(found, only)
+    found = found if only is None else Only(found, only)
+    return found if id is None else Only(found, id=id)
 
 
 def _opened(place: str, options: dict[str, str]) -> Source:
@@ -36,6 +42,12 @@ def _opened(place: str, options: dict[str, str]) -> Source:
     if place.startswith("torchvision:"):
         name, _, split = place.removeprefix("torchvision:").partition(":")
         return TorchvisionData(name, split or "test", options.get("root", "data"))
+    if place.startswith("hf:"):
+        name, _, split = place.removeprefix("hf:").partition(":")
+        return hub_data(name, split, options)
+    if place.startswith("wds:"):
+        groups = tuple(part for part in options.get("groups", "").split(",") if part)
+        return Shards(shards_at(place.removeprefix("wds:")), options.get("label", ""), groups)
     return _file(Path(place), options)
 
 
@@ -63,6 +75,9 @@ def _file(path: Path, options: dict[str, str]) -> Source:
         return _scans(path, options)
     if path.is_dir() or suffix in SUFFIXES:
         return Folder(str(path))
+    if suffix == ".parquet" and picture_columns(str(path)):
+        groups = tuple(part for part in options.get("groups", "").split(",") if part)
+        return Stored((str(path),), options.get("image", ""), options.get("label", ""), groups)
     if suffix in (".csv", ".parquet"):
         return Table(str(path), scan=scan_for(options))
     if suffix == ".npz":

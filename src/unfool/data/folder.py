@@ -2,6 +2,7 @@
 
 import warnings
 from pathlib import Path
+from typing import IO
 
 from PIL import Image, UnidentifiedImageError
 from torch import Tensor
@@ -70,24 +71,33 @@ def read_picture(path: Path, view: View) -> Tensor:
 def open_picture(path: Path) -> Image.Image:
     """A decoded picture; one that is broken, missing or huge is one sentence."""
     try:
-        with (
-            path.open("rb") as file,
-            warnings.catch_warnings(),
-        ):  # the file is closed, whatever is found in it
+        with path.open("rb") as file:  # it is closed, whatever is found in it
+            return decoded(file, str(path))
+    except FileNotFoundError:
+        raise DataError(f"{path}: there is no such file") from None
+    except DataError:
+        raise
+    except OSError as error:
+        raise DataError(f"{path}: not a picture that can be read ({' '.join(str(error).split())})") from None
+
+
+def decoded(file: IO[bytes], name: str, formats: tuple[str, ...] | None = None) -> Image.Image:
+    """The picture in a file that calls itself ``name``, of one of some ``formats`` where only those will do."""
+    try:
+        with warnings.catch_warnings():
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-            picture = Image.open(file)
+            picture = Image.open(file, formats=formats)
             if picture.width * picture.height > MOST_PIXELS:
                 size = f"{picture.width}x{picture.height}"
-                raise DataError(f"{path} is {size}, more than {MOST_PIXELS:,} pixels", SMALLER)
+                raise DataError(f"{name} is {size}, more than {MOST_PIXELS:,} pixels", SMALLER)
             picture.load()
         return picture
     except DataError:
         raise
-    except FileNotFoundError:
-        raise DataError(f"{path}: there is no such file") from None
     except Image.DecompressionBombError:
-        raise DataError(f"{path} has more than {MOST_PIXELS:,} pixels", SMALLER) from None
+        raise DataError(f"{name} has more than {MOST_PIXELS:,} pixels", SMALLER) from None
     except UnidentifiedImageError:
-        raise DataError(f"{path}: not a picture that can be read (of no known format)") from None
+        known = f"PNG, JPEG or another of {', '.join(formats)}" if formats else ""
+        raise DataError(f"{name}: not a picture that can be read (of no known format)", known) from None
     except (OSError, ValueError, SyntaxError) as error:
-        raise DataError(f"{path}: not a picture that can be read ({' '.join(str(error).split())})") from None
+        raise DataError(f"{name}: not a picture that can be read ({' '.join(str(error).split())})") from None

@@ -5,6 +5,8 @@ from dataclasses import replace
 
 from ..errors import InputError, UnknownName
 from .base import Source
+from .shards import Shards
+from .stored import Stored
 from .table import Table
 
 MOST = 50
@@ -13,7 +15,8 @@ MOST = 50
 
 def with_groups(source: Source, names: Sequence[str]) -> Source:
     """The same data with the groups ``names``; numbers of a table count as groups where they are named."""
-    known = source.columns() if isinstance(source, Table) else tuple(source.groups(source.ids()[0]))
+    told = isinstance(source, (Table, Stored, Shards))
+    known = source.columns() if told else tuple(source.groups(source.ids()[0]))
     if not known:
         raise InputError(
             "the data have no groups",
@@ -22,7 +25,7 @@ def with_groups(source: Source, names: Sequence[str]) -> Source:
     for name in names:
         if name not in known:
             raise UnknownName("group", name, known)
-    if isinstance(source, Table):
+    if told:
         source = replace(source, group_columns=tuple(names))
     for name in names:
         _check(name, {source.groups(i).get(name, "") for i in source.ids()})

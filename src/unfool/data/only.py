@@ -1,5 +1,6 @@
-"""A slice of other data: the samples whose ids a file lists."""
+"""A slice of other data: the samples whose ids a file lists, or one of them."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from ..errors import DataError, suggestion
@@ -9,18 +10,23 @@ from .remembered import remembered
 
 
 class Only(Source):
-    """Those samples of another source that ``path`` lists, one id a line, in the source's order."""
+    """Those samples of another source that ``path`` lists, one id a line, in the source's order; or the one ``id``."""
 
     source: Source
-    path: str
+    path: str = ""
+    id: str = ""
 
     def ids(self) -> tuple[str, ...]:
-        wanted, known = _listed(self.path), self.source.ids()
+        wanted, known = frozenset({self.id}) if self.id else _listed(self.path), self.source.ids()
         if unknown := sorted(wanted - set(known)):
-            raise DataError(
-                f"{self.path} lists {unknown[0]!r}, which the data do not have", suggestion(unknown[0], known)
-            )
+            told = f"the data have no {self.id!r}"
+            if not self.id:
+                told = f"{self.path} lists {unknown[0]!r}, which the data do not have"
+            raise DataError(told, suggestion(unknown[0], known))
         return tuple(i for i in known if i in wanted)
+
+    def prepare(self, ids: Sequence[str]) -> None:
+        self.source.prepare(ids)
 
     def sample(self, id: str, view: View) -> Sample:
         return self.source.sample(id, view)

@@ -1,5 +1,7 @@
 """Of pictures with boxes those that have what is to be hidden."""
 
+from collections.abc import Sequence
+
 import torch
 
 from ..errors import DataError, UnknownName
@@ -16,6 +18,9 @@ class Victims(Source):
     def ids(self) -> tuple[str, ...]:
         wanted, classes = self._number(), self.source.object_classes
         return tuple(i for i in self.source.ids() if (classes(i) if wanted is None else wanted in classes(i)))
+
+    def prepare(self, ids: Sequence[str]) -> None:
+        self.source.prepare(ids)
 
     def sample(self, id: str, view: View) -> Sample:
         found, wanted = self.source.sample(id, view), self._number()

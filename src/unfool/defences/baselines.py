@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ..measures.penultimate import features_of
+from ..measures.embed import features_of
 from ..method import Columns, Question
 from ..model import Model
 from ..objectives import label_of

@@ -6,10 +6,11 @@ from typing import Any, ClassVar, NamedTuple, final
 
 from torch import Tensor
 
+from ..blackbox import Access
 from ..checks import checked_images, row_ids
 from ..errors import InputError
 from ..method import Columns, Method, Question, checked_model
-from ..model import Access, Model
+from ..model import Model
 from ..regions import L2, Linf, Norm, Region
 from ..rows import Batch, Rng
 

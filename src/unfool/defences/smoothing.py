@@ -7,8 +7,9 @@ from scipy.stats import beta, binomtest, norm
 from torch import Tensor
 
 from ..attacks.gradient import PGD
+from ..blackbox import Access
 from ..method import Columns, Method, Question
-from ..model import Access, Model
+from ..model import Model
 from ..objectives import label_of
 from ..regions import L1, L2, Linf, Norm, Region
 from ..rows import Batch, Rng

@@ -1,7 +1,8 @@
 """Images as vectors: what a layer gives for them, or their own pixels."""
 
+from collections.abc import Callable
 from hashlib import blake2b
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -13,6 +14,7 @@ from ..hooks import hooked
 from ..method import Columns, Method, Question, checked_model
 from ..model import Model
 from ..rows import Batch
+from ..scores import mean_scores
 from ..spec import Count
 from ..views import to_uint8
 
@@ -30,8 +32,11 @@ class Embed(Method):
     def columns(self, question: Question, batch: Batch) -> Columns:
         model = question.model
         looked_into(model)
-        found = activation(model, batch.x, self.layer)
-        return {"embedding": pooled(found, batch.x).float().cpu()}
+        if self.layer:
+            found = pooled(activation(model, batch.x, self.layer), batch.x)
+        else:
+            found = penultimate(model, batch.x).features
+        return {"embedding": found.float().cpu()}
 
 
 class EmbedPixels(Method):
@@ -63,28 +68,89 @@ def activation(model: Model, x: Tensor, layer: str = "") -> Tensor:
     if layer:
         with torch.no_grad():
             return model.trace(x, (layer,))[layer].detach()
-    return penultimate(model, x)[1]
+    return penultimate(model, x).given
 
 
-def penultimate(model: Model, x: Tensor) -> tuple[str, Tensor]:
-    """The linear layer, or convolution, that the network uses last, and what that is given: [B, ...]."""
-    last = list[tuple[str, Tensor]]()
+class Head(NamedTuple):
+    """What one pass tells of a network's end: its last linear layer, what that is given, the logits."""
+
+    module: nn.Module
+    name: str
+    given: Tensor
+    """[B, ...]"""
+    logits: Tensor
+    """[B, K]; of maps of scores their mean."""
+
+    @property
+    def features(self) -> Tensor:
+        """The mean of what it is given over positions or tokens: [B, D]."""
+        t = self.given.float()
+        if t.ndim == 2:
+            return t
+        return t.flatten(1, -2).mean(1) if isinstance(self.module, nn.Linear) else t.flatten(2).mean(2)
+
+
+def head_of(model: Model, x: Tensor) -> Head | None:
+    """The linear layer, or convolution, that the network uses last for each image; None where there is none."""
+    with model.settled():
+        last, out = _used_last(model, len(x), lambda: model(x))
+    return last and Head(*last[:2], last[2].detach().clone(), mean_scores(out))
+
+
+def features_of(model: Model, x: Tensor) -> Tensor:
+    """The features alone [B, D], where the model is, with their way back to the images."""
+    last, _ = _used_last(model, len(x), lambda: model.trace(x))
+    if last is None:
+        raise InputError(
+            f"{model.name} has no linear layer to take features from", "an alarm that sees images"
+        )
+    return Head(*last, last[2]).features
+
+
+def _used_last(
+    model: Model, n: int, run: Callable[[], Any]
+) -> tuple[tuple[nn.Module, str, Tensor] | None, Any]:
+    """The head that ``run`` uses last for ``n`` images, with what it is given; and what ``run`` returns."""
+    last = list[tuple[nn.Module, str, Tensor]]()
 
     def watch(name: str) -> Any:
         def hook(module: nn.Module, args: Any, out: Any) -> None:
-            if args and isinstance(args[0], Tensor) and args[0].ndim > 1 and len(args[0]) == len(x):
-                last[:] = [(name, args[0])]
+            if args and isinstance(args[0], Tensor) and args[0].ndim > 1 and len(args[0]) == n:
+                last[:] = [(module, name, args[0])]
 
         return hook
 
-    heads = [(module, watch(name)) for name, module in model.layers.items() if isinstance(module, HEADS)]
-    with model.settled(), hooked(heads):
-        model(x)
-    if not last:
+    heads = [(module, watch(name)) for name, module in model.net.named_modules() if isinstance(module, HEADS)]
+    with hooked(heads):
+        out = run()
+    return last[0] if last else None, out
+
+
+def penultimate(model: Model, x: Tensor) -> Head:
+    """The same, which must be there."""
+    head = head_of(model, x)
+    if head is None:
         raise InputError(
             f"{model.name} ends in no linear layer that could be found", "name a layer with --layer"
         )
-    return last[0][0], last[0][1].detach().clone()
+    return head
+
+
+def features_and_logits(model: Model, x: Tensor) -> tuple[Tensor, Tensor]:
+    """What the last linear layer is given, [B, D], and the logits [B, K], of one pass, on the CPU.
+
+    The features of a black box, and of a network without such a layer, are its logits.
+    """
+    features, logits = zip(*(_both(model, part) for part in x.split(model.capacity)), strict=True)
+    return torch.cat(features).cpu(), torch.cat(logits).cpu()
+
+
+def _both(model: Model, x: Tensor) -> tuple[Tensor, Tensor]:
+    head = head_of(model, x) if model.access == "gradients" else None
+    if head is None:
+        logits = mean_scores(model(x))
+        return logits, logits
+    return head.features, head.logits
 
 
 def pooled(t: Tensor, x: Tensor) -> Tensor:

@@ -1,4 +1,4 @@
-"""How much what a layer gives changes when the image is moved or turned (Zeiler and Fergus, 2014)."""
+"""How much what a layer gives changes when the image is moved, turned or enlarged (Zeiler and Fergus, 2014)."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -14,6 +14,8 @@ SHIFTS = (0, 1, 2, 4, 8)
 """Pixels to the right of a picture of side 32, and as large a share of others."""
 ANGLES = (0, 5, 15, 30, 45, 90)
 """Degrees."""
+SCALES = (1.0, 1.1, 1.25, 1.5, 2.0)
+"""How many times as large."""
 
 
 class Moved(NamedTuple):
@@ -23,9 +25,18 @@ class Moved(NamedTuple):
     """[shifts, B]"""
     angles: Tensor
     """[angles, B]"""
+    scales: Tensor
+    """[scales, B]"""
 
 
-def moved(model: Model, x: Tensor, layer: str, shifts: Sequence[int], angles: Sequence[int]) -> Moved:
+def moved(
+    model: Model,
+    x: Tensor,
+    layer: str,
+    shifts: Sequence[int],
+    angles: Sequence[int],
+    scales: Sequence[float],
+) -> Moved:
     """Of images [B, C, H, W]; the other image of each is the next one.
 
     The whole output is compared, position by position: a mean over positions would hide that it moved.
@@ -36,10 +47,17 @@ def moved(model: Model, x: Tensor, layer: str, shifts: Sequence[int], angles: Se
     def share(changed: Tensor) -> Tensor:
         return (_given(model, changed, layer) - still).norm(dim=1) / apart
 
-    turned = [posed(x, x.new_full((len(x),), float(a)), x.new_ones(len(x))) if a else x for a in angles]
     return Moved(
-        torch.stack([share(to_the_right(x, s)) for s in shifts]), torch.stack([share(t) for t in turned])
+        torch.stack([share(to_the_right(x, s)) for s in shifts]),
+        torch.stack([share(_posed(x, float(a), 1.0)) for a in angles]),
+        torch.stack([share(_posed(x, 0.0, s)) for s in scales]),
     )
+
+
+def _posed(x: Tensor, degrees: float, scale: float) -> Tensor:
+    if not degrees and scale == 1:
+        return x
+    return posed(x, x.new_full((len(x),), degrees), x.new_full((len(x),), scale))
 
 
 def pixels_of(shift: int, width: int) -> int:

@@ -111,7 +111,10 @@ def unit_layers(model: Model, x: Tensor, wanted: Sequence[str] = ()) -> dict[str
     """
     grids = model.spatial_layers(x)
     if not grids:
-        raise InputError(f"{model.name} has no layer with positions")
+        raise InputError(
+            f"{model.name} has no layer with positions, so that there are no patches",
+            "unfool inspect neighbours is about whole images",
+        )
     if not wanted:
         return _stages(grids)
     for pattern in wanted:
@@ -166,13 +169,17 @@ def watched(
 
 def _added(maps: Tensor, y: Tensor, numbers: Tensor, drawn: Tensor, classes: int, so_far: Units) -> Units:
     """One batch's own state: maps [B, C, *sides]."""
-    values = maps.flatten(2).amax(2)
+    cut, lines = _lines(maps)
+    values = lines.amax(2)
     keep = so_far.value.shape[1]
     best, row = values.sort(dim=0, descending=True, stable=True)
     best, row = best[:keep].T.contiguous(), row[:keep].T.contiguous()
     new = best > so_far.value[:, -1:].to(best)
     none = Units.none(values.shape[1], keep, maps.ndim - 2, classes)
-    place = _places(maps, row, new).cpu()
+    at = _places(cut, lines, row, new)
+    place = (
+        torch.stack(torch.unravel_index(at.clamp_min(0), maps.shape[2:]), -1).where(new[..., None], -1).cpu()
+    )
     values, best, row, new = values.cpu(), best.cpu(), row.cpu(), new.cpu()
     here, known = values.double(), (y >= 0).nonzero()[:, 0]
     few = best.shape[1]  # of a batch smaller than k
@@ -191,10 +198,29 @@ def _added(maps: Tensor, y: Tensor, numbers: Tensor, drawn: Tensor, classes: int
     )
 
 
-def _places(maps: Tensor, row: Tensor, new: Tensor) -> Tensor:
-    """The first position of each channel's largest value in the rows that count, -1 elsewhere: [C, k, dimensions]."""
-    out = row.new_full((*row.shape, maps.ndim - 2), -1)
+def _lines(maps: Tensor) -> tuple[Tensor, Tensor]:
+    """Maps cut into lines [B, C, lines, positions], and the largest value of each line.
+
+    Where channels lie side by side in memory lines are those along the last axis; else one line is the whole map, which
+    is read faster.
+    """
+    if maps.stride(1) != 1:
+        cut = maps.flatten(2)[:, :, None]
+        return cut, cut.amax(3)
+    cut = maps.flatten(2).unflatten(2, (-1, maps.shape[-1]))
+    return cut, cut.movedim(1, -1).amax(2).movedim(
+        -1, 1
+    )  # so that what is read and written lies in the same order
+
+
+def _places(cut: Tensor, lines: Tensor, row: Tensor, new: Tensor) -> Tensor:
+    """The first position of each channel's largest value in the rows that count, elsewhere -1: [C, k].
+
+    Only the line that holds it is read again.
+    """
+    out = row.new_full(row.shape, -1)
     channel, rank = new.nonzero(as_tuple=True)
-    peak = maps[row[channel, rank], channel].flatten(1).argmax(1)
-    out[channel, rank] = torch.stack(torch.unravel_index(peak, maps.shape[2:]), 1)
+    some = row[channel, rank]
+    line = lines[some, channel].argmax(1)
+    out[channel, rank] = line * cut.shape[3] + cut[some, channel, line].argmax(1)
     return out

@@ -57,7 +57,7 @@ class Page(NamedTuple):
     limits: Sequence[str]
     recipe: str
     numbers: dict[str, Any]
-    """What goes into ``inspect.json``."""
+    """What goes into the file of numbers."""
     links: Sequence[tuple[str, str]] = ()
     """Other pages: what they are called and where they are, seen from this one."""
 
@@ -66,8 +66,8 @@ class Page(NamedTuple):
         return [figure for section in self.sections for figure in section.figures]
 
 
-def write_page(page: Page, folder: Path, command: str) -> None:
-    """Write ``report.html``, ``inspect.json`` and every figure as a file of its own.
+def write_page(page: Page, folder: Path, command: str, name: str = "inspect.json") -> None:
+    """Write ``report.html``, the numbers by that ``name`` and every figure as a file of its own.
 
     Raises :class:`DataError` where a figure has no control.
     """
@@ -80,8 +80,8 @@ def write_page(page: Page, folder: Path, command: str) -> None:
         write_figure(figure, folder)
     told = {"title": page.title, "sentence": page.sentence, "recipe": page.recipe, **page.numbers}
     text = json.dumps(clean(told), indent=1, allow_nan=False)
-    html = _template().render(page=page, command=command)
-    atomically(folder / "inspect.json", lambda draft: draft.write_text(text, encoding="utf-8"))
+    html = _template().render(page=page, command=command, name=name)
+    atomically(folder / name, lambda draft: draft.write_text(text, encoding="utf-8"))
     atomically(folder / "report.html", lambda draft: draft.write_text(html, encoding="utf-8"))
 
 

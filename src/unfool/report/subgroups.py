@@ -70,7 +70,8 @@ def _all(found: Subgroups) -> Section:
         "Groups that were named",
         f"{subgroups_sentence(found)} Of {found.n} images with labels. Groups of fewer than {LEAST} images are grey "
         f"and not ranked. Whether a group differs from all other images is Fisher's exact test, corrected by Holm for "
-        f"{found.tested} groups. {_kinds(found)} Calibration is the expected calibration error over {BINS} bins of "
+        f"{found.tested} groups; rates of true and false positives are corrected together, for both rates of each. "
+        f"{_kinds(found)} Calibration is the expected calibration error over {BINS} bins of "
         "equal width; behind it what a perfectly calibrated network would show on as many images.",
         tables=[Grid("Ranked by their error", header, rows[:WORST])] if rows else [],
     )
@@ -81,7 +82,10 @@ WORST = 20
 
 def _kinds(found: Subgroups) -> str:
     if found.positive is None:
-        return "Rates of true and false positives, precision and AUC are means over the classes, each against the rest."
+        return (
+            "Rates of true and false positives, precision and AUC are means over the classes, each against the rest; "
+            "the rates are tested within each class (Cochran, Mantel and Haenszel)."
+        )
     return f"True and false positives are of class {found.positive}."
 
 
@@ -121,7 +125,8 @@ def _told(one: Attribute) -> str:
     )
 
 
-QUALITY = ["group", "n", "error", "TPR", "FPR", "PPV", "AUC", "calibration error", "p, Holm"]
+DIFFERS = ["error differs", "TPR differs", "FPR differs"]
+QUALITY = ["group", "n", "error", "TPR", "FPR", "PPV", "AUC", "calibration error", *DIFFERS]
 ATTACK = ["group", "right under attack", "of those right, fooled", "right, worst of random", "p, Holm"]
 
 
@@ -134,7 +139,7 @@ def _quality(m: Member) -> list[str]:
         *(_share(one) for one in (q.tpr, q.fpr, q.ppv)),
         f"{q.auc.mean:.3f} [{q.auc.low:.3f}–{q.auc.high:.3f}]" if q.auc.n else "–",
         f"{_share(q.ece)}; {100 * q.ece_chance:.1f}",
-        "few" if m.few else _p(m.holm),
+        *("few" if m.few else _p(p) for p in (m.holm, m.holm_tpr, m.holm_fpr)),
     ]
 
 
@@ -154,5 +159,7 @@ def _share(one: Mean) -> str:
 
 
 def _p(p: float) -> str:
+    if p != p:
+        return "–"
     text = "< 0.001" if p < 0.001 else f"= {p:.3f}"
     return f"{'yes' if p < 0.05 else 'no'}, p {text}"

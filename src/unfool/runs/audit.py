@@ -35,7 +35,7 @@ from .cases import CaseStudy
 from .evaluation import chosen_verdict
 from .recipe import Recipe
 from .table import Table, read_table
-from .work import answered, work
+from .work import asking, work
 
 SHARES = (1 / 8, 1 / 4, 1 / 2, 1.0, 2.0, 4.0)
 """The radii of the accuracy curve, in radii of the audited region."""
@@ -169,7 +169,7 @@ def run_audit(audit: Audit, model: Model, source: Source, folder: Path, watch: W
         )
         place = folder / "parts" / step.name
         with watch(step.name, len(step.ids)) as progress:
-            rows = lambda some: answered(step.method, question, source.batch(some, view, model.classes))  # noqa: E731
+            rows = asking(step.method, question, source)
             work(repr(recipe), place, step.ids, rows, chunk=step.chunk, progress=progress)
         return read_table(place)
 

@@ -14,9 +14,9 @@ from ..errors import DataError
 from ..method import Columns, Fit, Question
 from ..model import Model
 from ..regions import Region
-from ..rows import Batch
 from ..spec import Count, Natural, Spec
 from .begin import chosen, claim
+from .reading import Reader
 from .work import Progress, atomically, whole
 
 LEARNED, SO_FAR = "learned.safetensors", "state.safetensors"
@@ -67,19 +67,9 @@ def run_fit(
     reader = Reader(source, model)
     with model.settled():
         learned = fit.finish(_folded(fit, question, ids, reader, folder / SO_FAR, every, progress))
-    atomically(done, lambda draft: save_file(_plain(learned), draft, fit.note()))
+    atomically(done, lambda draft: save_file(plain(learned), draft, fit.note()))
     (folder / SO_FAR).unlink(missing_ok=True)
     return done
-
-
-class Reader:
-    """Batches of a source as a model wants them, without the samples that cannot be read."""
-
-    def __init__(self, source: Source, model: Model):
-        self.source, self.model = source, model
-
-    def __call__(self, ids: Sequence[str]) -> Batch:
-        return self.source.batch(ids, self.model.view, self.model.classes).readable()
 
 
 def _folded(
@@ -90,26 +80,27 @@ def _folded(
         raise DataError(f"none of the first {len(ids[: fit.rows])} samples to learn from could be read")
     if question.target is not None:
         checked_labels(question.target, first.x, question.model(first.x[:1]).shape[1], "targets")
-    state, begun = _resumed(fit.start(question, first), path)
+    state, begun = _resumed(fit, fit.start(question, first), path)
     for step, (asked, some) in enumerate(fit.lessons(question, ids), 1):
         if step > begun:
             batch = read(some)
             state = fit.update(asked, state, batch) if len(batch) else state
             if step % every == 0:
-                tensors = {**_plain(state._asdict()), STEP: torch.tensor(step)}
+                tensors = {**plain(fit.written(state)), STEP: torch.tensor(step)}
                 atomically(path, lambda draft, tensors=tensors: save_file(tensors, draft, {"unfool": "{}"}))
         progress(len(some))
     return state
 
 
-def _resumed(state: Any, path: Path) -> tuple[Any, int]:
+def _resumed(fit: Fit, state: Any, path: Path) -> tuple[Any, int]:
     """The state so far and the number of its updates; a torn file is as none."""
     if not whole(path):
         return state, 0
     held = load_file(path)
     done = int(held.pop(STEP))
-    return type(state)(**{name: held[name].to(t.device) for name, t in state._asdict().items()}), done
+    return fit.taken_up(state, held), done
 
 
-def _plain(tensors: dict[str, Tensor]) -> Columns:
+def plain(tensors: dict[str, Tensor]) -> Columns:
+    """Tensors as a file holds them."""
     return {name: tensors[name].detach().cpu().contiguous() for name in sorted(tensors)}

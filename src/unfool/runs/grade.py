@@ -23,10 +23,12 @@ from ..rows import Batch
 from ..spec import Count, Natural, Spec
 from ..targets import Box
 from .begin import Watch, at_once, chosen, claim, first_image, ids_where, unwatched
+from .engine import Asked
 from .local import question_of
+from .parts import Part
 from .recipe import Recipe
 from .table import Table, read_table
-from .work import Part, answered, work
+from .work import Reading, answered, work
 
 MEASURES: tuple[Measure, ...] = (
     *(Deletion(), Insertion(), ROAD(), Infidelity(), ConfidenceDrop(), ConfidenceIncrease()),
@@ -116,19 +118,12 @@ def run_grading(
     claim(folder, repr(plan), model)
     ids = chosen(source.ids(), plan.limit, plan.seed)
     image = first_image(source, ids, model.view, model)
-    question = question_of(plan.recipe, model, source)
+    question, read = question_of(plan.recipe, model, source), Reading(source, model.view, model.classes)
 
     def do(name: str, text: str, some: list[str], rows: Callable[[Batch], Part]) -> Table:
         place, many = folder / "parts" / name, min(32, at_once(image))
         with watch(name, len(some)) as progress:
-            work(
-                text,
-                place,
-                some,
-                lambda part: rows(source.batch(part, model.view, model.classes)),
-                chunk=many,
-                progress=progress,
-            )
+            work(text, place, some, Asked(read, rows), chunk=many, progress=progress)
         return read_table(place)
 
     def method(name: str, one: Method, some: list[str]) -> Table:

@@ -23,9 +23,11 @@ from ..spec import Count, Fraction, Natural, Spec, options
 from ..transforms import Camera, Transform, moved
 from ..views import from_uint8, to_uint8
 from .begin import Watch, at_once, chosen, claim, first_image, unwatched
+from .engine import Asked
 from .fit import Learning, run_fit
+from .parts import Part
 from .table import Table, read_table
-from .work import Part, work
+from .work import Reading, work
 
 CLEAN = "clean"
 MANY = 32
@@ -79,14 +81,21 @@ def run_hiding(
     ids = _readable(source, models[0], plan)
     claim(folder, repr(plan), Model(nn.ModuleList([m.net for m in models]), name="all detectors"))
     many = min(MANY, at_once(first_image(source, ids, models[0].view, models[0])))
+    read = Reading(source, models[0].view, models[0].classes)
 
     def do(name: str, made: Callable[[Batch], Tensor]) -> Table:
-        def rows(some: Sequence[str]) -> Part:
-            batch = source.batch(some, models[0].view, models[0].classes)
+        def rows(batch: Batch) -> Part:
             return Part(looked(plan, made(batch), batch, models), {}, batch.groups)
 
         with watch(name, len(ids)) as progress:
-            work(f"{name} {plan!r}", folder / "parts" / name, ids, rows, chunk=many, progress=progress)
+            work(
+                f"{name} {plan!r}",
+                folder / "parts" / name,
+                ids,
+                Asked(read, rows),
+                chunk=many,
+                progress=progress,
+            )
         return read_table(folder / "parts" / name)
 
     tables = {CLEAN: do(CLEAN, lambda batch: batch.x)}

@@ -96,7 +96,7 @@ class Embedder:
 
 def model_names(model: Model, source: Source) -> tuple[str, ...]:
     """The names of classes as the network has them, or else the data."""
-    return tuple(model.classes or source.label_names())
+    return model.classes or source.label_names()
 
 
 def run_neighbours(

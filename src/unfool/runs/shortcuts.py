@@ -14,7 +14,7 @@ from ..spec import Count, Fraction, Natural, Spec
 from .begin import Watch, at_once, chosen, claim, first_image, unwatched
 from .recipe import Recipe
 from .table import Table, read_table
-from .work import Part, answered, work
+from .work import asking, work
 
 
 class Shortcuts(Spec):
@@ -79,11 +79,7 @@ def run_maps(
     watch: Watch = unwatched,
 ) -> Table:
     """What is missing of a recipe over some samples, in ``parts/name``."""
-    question = Question(model, None, recipe.target, recipe.seed)
-
-    def rows(some: Sequence[str]) -> Part:
-        return answered(recipe.method, question, source.batch(some, model.view, model.classes))
-
+    rows = asking(recipe.method, Question(model, None, recipe.target, recipe.seed), source)
     place, chunk = folder / "parts" / name, at_once(first_image(source, ids, model.view, model))
     with watch(name, len(ids)) as progress:
         work(repr(recipe), place, ids, rows, chunk=chunk, progress=progress)

@@ -1,6 +1,6 @@
 """A plan of several runs over one model and one source, in one folder."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from ..data.base import Source
@@ -10,7 +10,7 @@ from ..spec import Spec
 from .begin import Step, Watch, at_once, claim, first_image
 from .recipe import Recipe
 from .table import Table, read_table
-from .work import Part, answered, work
+from .work import asking, work
 
 Tables = dict[str, Table]
 
@@ -43,11 +43,6 @@ class Runner:
         )
         place = self.folder / "parts" / step.name
         with self.watch(step.name, len(step.ids)) as progress:
-            work(repr(recipe), place, step.ids, self._rows(step), chunk=step.chunk, progress=progress)
+            rows = asking(step.method, Question(self.model, step.within, seed=self.seed), self.source)
+            work(repr(recipe), place, step.ids, rows, chunk=step.chunk, progress=progress)
         return read_table(place)
-
-    def _rows(self, step: Step) -> Callable[[Sequence[str]], Part]:
-        question = Question(self.model, step.within, seed=self.seed)
-        return lambda ids: answered(
-            step.method, question, self.source.batch(ids, self.model.view, self.model.classes)
-        )

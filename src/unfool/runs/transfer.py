@@ -22,8 +22,10 @@ from ..rows import Batch, Rng
 from ..spec import Count, Natural, Spec
 from ..views import from_uint8, to_uint8
 from .begin import Watch, at_once, chosen, claim, first_image, ids_where, unwatched
+from .engine import Asked
+from .parts import Part
 from .table import Table, read_table
-from .work import Part, answered, work
+from .work import Reading, answered, work
 
 RANDOM = "random"
 """The source that is none: random signs of equal size, the control."""
@@ -72,15 +74,15 @@ def run_transfer(
     claim(folder, repr(plan), _all(models))
     view = next((m.view for m in victims if m.view), None)
     ids = chosen(source.ids(), plan.limit, plan.seed)
-    many = at_once(first_image(source, ids, view, victims[0]))
-
-    def batch_of(some: Sequence[str]) -> Batch:
-        return source.batch(some, view, victims[0].classes)
+    many, read = (
+        at_once(first_image(source, ids, view, victims[0])),
+        Reading(source, view, victims[0].classes),
+    )
 
     def do(name: str, text: str, some: Sequence[str], rows: Callable[[Batch], Part]) -> Table:
         place = folder / "parts" / name
         with watch(name, len(some)) as progress:
-            work(text, place, some, lambda part: rows(batch_of(part)), chunk=many, progress=progress)
+            work(text, place, some, Asked(read, rows), chunk=many, progress=progress)
         return read_table(place)
 
     def made(rows: Callable[[Batch], Columns]) -> Callable[[Batch], Part]:

@@ -14,9 +14,16 @@ from ..grids import Grid
 from ..measures.units import Units, unit_layers, watched
 from ..method import Columns
 from ..model import Model
-from ..spec import Count, Natural, Spec
+from ..rows import stable_number
+from ..spec import Count, Natural, Spec, call_text
+from ..synthesis.base import Synthesis
+from ..synthesis.looks import Looks
+from ..targets import Neuron
+from ..views import to_uint8
 from .begin import Watch, at_once, chosen, claim, first_image, unwatched
-from .work import Part, atomically, read_part, work
+from .parts import Part, read_part
+from .table import Table, read_table
+from .work import atomically, work
 
 
 class Looking(Spec):
@@ -66,6 +73,31 @@ def run_units(
     if not any(int(units.images) for units in found.values()):
         raise DataError("no image could be read", next(iter(errors.values()), ""))
     return found, errors
+
+
+def draw_units(
+    plan: Looking,
+    model: Model,
+    layer: str,
+    channels: Sequence[int],
+    method: Synthesis,
+    looks: Looks,
+    folder: Path,
+    watch: Watch = unwatched,
+) -> Table:
+    """The picture that each channel likes best at the middle of a layer; drawn ones are not drawn again."""
+
+    def rows(some: Sequence[str]) -> Part:
+        y = [int(c) for c in some]
+        made = method(model, y, start=looks, objective=Neuron(layer), seed=plan.seed)
+        told = {"value": made.score_saved, "label": made.label, "confidence": made.confidence_saved}
+        return Part({"x": to_uint8(made.x), **told}, {}, {})
+
+    recipe = call_text("Drawn", [repr(plan), repr(method), repr(layer), repr(tuple(channels))])
+    place = folder / "parts" / "drawn" / f"{stable_number(recipe):016x}"
+    with watch(f"drawn: {layer}", len(channels)) as progress:
+        work(recipe, place, [str(c) for c in channels], rows, chunk=64, progress=progress)
+    return read_table(place)
 
 
 def write_units(found: dict[str, Units], ids: Sequence[str], path: Path) -> None:

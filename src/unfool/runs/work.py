@@ -1,21 +1,21 @@
 """A run is a recipe and a folder of parts. A part that exists is done; nothing else is remembered."""
 
-import json
-import os
 from collections.abc import Callable, Sequence
-from contextlib import suppress
+from dataclasses import dataclass
+from functools import partial
 from math import ceil
 from pathlib import Path
-from typing import Any, NamedTuple
 
 import torch
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
 from torch import Tensor
 
+from ..data.base import Source
 from ..errors import DataError, Lacking, RunConflict
-from ..method import Columns, Method, Question
+from ..method import Method, Question
 from ..rows import Batch
+from ..views import View
+from .engine import Asked, Chunk, Rows, engine
+from .parts import Part, atomically, blank, sweep, whole
 
 OTHER_FOLDER = "give another folder with --out, or remove this one"
 
@@ -26,46 +26,47 @@ def work(
     recipe: str,
     folder: Path,
     ids: Sequence[str],
-    rows: Callable[[Sequence[str]], "Part"],
+    rows: Rows,
     *,
     chunk: int = 64,
-    rank: int = 0,
-    world: int = 1,
+    together: bool = True,
     progress: Progress = lambda n: None,
-) -> None:
-    """Write the missing parts that fall to this worker; ``rows(ids)`` gives one chunk.
+) -> int:
+    """Write the missing parts; ``rows(ids)`` gives one chunk. Returns how many are still missing.
 
-    Chunks do not depend on ``world``: a run may go on with more or fewer workers than it began with, and two that meet
-    on a part write the same bytes.
+    Chunks do not depend on who does them (see ``engine.py``): a run may go on with more or fewer workers than it began
+    with, and two that meet on a part write the same bytes. Some may be missing only without ``together``, where they
+    fall to other ranks.
     """
     claim_folder(folder, recipe)
-    for k in range(ceil(len(ids) / chunk)):
-        some, part = ids[k * chunk : (k + 1) * chunk], folder / f"part-{k:05d}.safetensors"
-        if k % world == rank and not whole(part):
-            write_part(part, some, rows(some))
-        progress(len(some))
+    sweep(folder)
+    chunks = [
+        Chunk(k, ids[k * chunk : (k + 1) * chunk], folder / f"part-{k:05d}.safetensors")
+        for k in range(ceil(len(ids) / chunk))
+    ]
+    missing = [c for c in chunks if not whole(c.path)]
+    progress(len(ids) - sum(len(c.ids) for c in missing))
+    if missing:
+        engine().do(rows, missing, lambda done: progress(len(done.ids)), together)
+    return 0 if together else sum(not whole(c.path) for c in missing)
 
 
-class Part(NamedTuple):
-    """A chunk's columns, what went wrong with which sample, and the samples' groups."""
+@dataclass(frozen=True)
+class Reading:
+    """Samples of a source as a model wants them."""
 
-    columns: Columns
-    errors: dict[str, str]
-    groups: dict[str, tuple[str, ...]]
+    source: Source
+    view: View | None
+    classes: Sequence[str]
 
-
-def write_part(path: Path, ids: Sequence[str], part: Part) -> None:
-    """One safetensors file; what is not a tensor is one JSON note in it, so that the same part is the same bytes."""
-    note = json.dumps({"errors": part.errors, "groups": part.groups, "ids": list(ids)}, sort_keys=True)
-    tensors = {name: part.columns[name].detach().cpu().contiguous() for name in sorted(part.columns)}
-    atomically(path, lambda draft: save_file(tensors, draft, {"unfool": note}))
+    def __call__(self, ids: Sequence[str]) -> Batch:
+        return self.source.batch(ids, self.view, self.classes)
 
 
-def read_part(path: Path, names: Sequence[str] | None = None) -> tuple[Columns, dict[str, Any]]:
-    """What :func:`write_part` wrote: some or all tensors, and the note beside them."""
-    with safe_open(path, "pt") as file:
-        note = json.loads(file.metadata()["unfool"])
-        return {name: file.get_tensor(name) for name in file.keys() if names is None or name in names}, note  # noqa: SIM118
+def asking(method: Method, question: Question, source: Source) -> Asked:
+    """A method's columns of a source's samples."""
+    model = question.model
+    return Asked(Reading(source, model.view, model.classes), partial(answered, method, question))
 
 
 def claim_folder(folder: Path, recipe: str) -> None:
@@ -81,7 +82,7 @@ def claim_folder(folder: Path, recipe: str) -> None:
         atomically(written, lambda draft: draft.write_text(f"{recipe}\n"))
     if (held := written.read_text().strip()) != recipe:
         if _only_begun(folder):  # and stopped by an error: nothing is lost
-            (folder / "manifest.json").unlink()
+            (folder / "manifest.json").unlink(missing_ok=True)
             atomically(written, lambda draft: draft.write_text(f"{recipe}\n"))
             return
         raise RunConflict(f"{folder} holds another run: {held}", OTHER_FOLDER)
@@ -89,34 +90,8 @@ def claim_folder(folder: Path, recipe: str) -> None:
 
 def _only_begun(folder: Path) -> bool:
     """Whether a run has left its two notes and nothing else."""
-    files = [path.name for path in folder.rglob("*") if path.is_file()]
+    files = [path.name for path in folder.rglob("*") if path.is_file() and not path.name.startswith(".")]
     return sorted(files) == ["manifest.json", "recipe.txt"]
-
-
-def whole(part: Path) -> bool:
-    """Whether a part is there and can be read; a torn one is written again."""
-    if not part.exists():
-        return False
-    try:
-        with safe_open(part, "pt") as file:
-            return file.metadata() is not None
-    except (SafetensorError, OSError):
-        return False
-
-
-def atomically(path: Path, write: Callable[[Path], Any]) -> None:
-    """A file that is there whole or not at all, whenever the process dies."""
-    draft = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        write(draft)
-        os.replace(draft, path)
-    except OSError as error:
-        raise DataError(f"cannot write {path}: {error.strerror or error}", "is the disk full?") from None
-    except SafetensorError as error:
-        raise DataError(f"cannot write {path}: {error}", "is the disk full?") from None
-    finally:
-        with suppress(OSError):
-            draft.unlink()
 
 
 def answered(method: Method, question: Question, batch: Batch) -> Part:
@@ -140,16 +115,9 @@ def answered(method: Method, question: Question, batch: Batch) -> Part:
 
 
 def _spread(values: Tensor, where: Tensor) -> Tensor:
-    """Rows put where ``where`` is true; elsewhere NaN, -1, False or 0, by type."""
+    """Rows put where ``where`` is true; blank elsewhere."""
     if where.all():
         return values
-    blank = (
-        float("nan")
-        if values.is_floating_point()
-        else -1
-        if values.dtype in (torch.int64, torch.int32)
-        else 0
-    )
-    out = torch.full((len(where), *values.shape[1:]), blank, dtype=values.dtype)
+    out = blank(values, len(where))
     out[where] = values
     return out

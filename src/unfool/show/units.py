@@ -46,6 +46,18 @@ def projected(heat: Tensor) -> Tensor:
     return 0.5 + 0.5 * heat / heat.abs().amax().clamp_min(1e-12)
 
 
+def mosaic(images: Sequence[Tensor], side: int, columns: int = 3) -> Tensor:
+    """Images [3, H, W] in rows, the first at the top left, with a little white between: [3, side, side] at most."""
+    gap = 3
+    small = [fitted(image, side // columns - gap) for image in images]
+    high, wide = (max(one.shape[d] for one in small) + gap for d in (1, 2))
+    whole = torch.ones(3, high * -(-len(small) // columns), wide * columns)
+    for k, one in enumerate(small):
+        top, left = high * (k // columns), wide * (k % columns)
+        whole[:, top : top + one.shape[1], left : left + one.shape[2]] = one
+    return whole
+
+
 def value_histogram(own: Tensor, all_units: Tensor, bins: int = 32) -> str:
     """How often a unit takes which value, beside all units of its layer: [n], [m]."""
     low, high = float(torch.minimum(own.min(), all_units.min())), float(own.max())

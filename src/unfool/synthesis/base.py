@@ -64,7 +64,9 @@ class Synthesis(Method, ABC):
     def aim(self, objective: Objective | None) -> Objective:
         """What is asked about the images."""
         if objective not in (None, self.climbs) and self.climbs is not None:
-            raise InputError(f"{type(self).__name__} works for {self.climbs!r} only, not {objective!r}")
+            raise InputError(
+                f"{type(self).__name__} works for {self.climbs!r} only, not {objective!r}", "use Maximise()"
+            )
         return objective or self.climbs or Logit()
 
     def read(self, model: Model, start: Tensor) -> dict[str, Tensor]:

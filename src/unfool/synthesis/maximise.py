@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from ..aims import compares
-from ..derivatives import gradient_of, pulled
+from ..derivatives import gradient_of, pulled, there
 from ..framing import Pad
 from ..loop import Adam, iterate
 from ..model import Model
@@ -14,6 +14,7 @@ from ..objectives import Objective
 from ..query import Query
 from ..rows import column, copies
 from ..spec import Bound, Count, Positive
+from ..straight import Opened
 from ..targets import TotalVariation
 from ..transforms import Transform
 from .base import Drawn, Synthesis, packs, together
@@ -43,6 +44,17 @@ def quick(model: Model, objective: Objective, x: Tensor) -> Model:
 def _alike(a: Tensor, b: Tensor) -> bool:
     """Equal but for the rounding of a shorter format: a norm that is folded away is far from that."""
     return float((a - b).norm()) <= 0.25 * float(a.norm())
+
+
+def risen(query: Query, x: Tensor, through: tuple[Transform, ...]) -> tuple[Tensor, Tensor]:
+    """Scores and gradients; where one is zero throughout, as of a unit that is shut, rectifiers let it pass."""
+    score, _, grad = query.gradient(x, through)
+    assert grad is not None
+    flat = (grad.flatten(1) == 0).all(1)
+    if flat.any():
+        with Opened():
+            grad[flat] = there(query[flat].gradient(x[flat], through).grad)
+    return score, grad
 
 
 class Maximise(Synthesis):
@@ -108,8 +120,7 @@ class Maximise(Synthesis):
         """The score of images and the gradient of the score less penalties."""
         n = self.samples
         asked = query.tile(n) if n > 1 else query
-        score, _, grad = asked.gradient(copies(x, n) if n > 1 else x, self.through)
-        assert grad is not None
+        score, grad = risen(asked, copies(x, n) if n > 1 else x, self.through)
         if n > 1:
             score, grad = score.view(n, -1).mean(0), grad.unflatten(0, (n, -1)).mean(0)
         if self.l2:

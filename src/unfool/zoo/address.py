@@ -15,7 +15,12 @@ from ..outputs import Outputs
 from ..spec import parse_number
 from ..views import View
 from .found import Found
+from .head import with_head
+from .taught import is_taught, taught
 from .weights import load_weights
+
+NO_WEIGHTS = "none"
+"""What stands in place of a file where a network is to be as it is before it has learned anything."""
 
 
 def load(
@@ -31,8 +36,10 @@ def load(
     """The model at an address: ``torchvision:NAME@WEIGHTS``, ``timm:NAME``, ``file.py:factory``, ``unfool:NAME``.
 
     Black boxes are ``sklearn:FILE.skops``, ``FILE.onnx`` and ``http://127.0.0.1:PORT/path``. Each network may be
-    followed by ``?weights=file`` (.safetensors, .pth or .pt), loaded without running anything in it unless ``trust``;
-    networks from files and .onnx also by ``mean`` and ``std``, a number or one for each channel: ``?mean=0.5&std=0.5``.
+    followed by ``?weights=file`` (.safetensors, .pth or .pt), loaded without running anything in it unless ``trust``,
+    by ``?weights=none``, as it is before it has learned anything, and by ``?classes=5``, its last layer drawn anew with
+    so many outputs; networks from files and .onnx also by ``mean`` and ``std``, a number or one for each channel:
+    ``?mean=0.5&std=0.5``. What ``unfool train`` has taught is a folder, or the ``model.safetensors`` in it.
     ``classes`` are names or a file of them, ``view`` how pictures are cut; both come with the model where it knows
     them. Raises :class:`UnknownName`, :class:`DataError` or :class:`SpecError` where it cannot be.
     """
@@ -42,6 +49,14 @@ def load(
         how = {"classes": classes, "view": view, "outputs": outputs, "device": device, "trust": trust}
         return ensemble([load(part, fast=fast, **how) for part in parts])  # pyright: ignore[reportArgumentType]
     place, options = split_address(address)
+    if is_taught(place):
+        known = taught(Path(place))
+        names, view = known.classes if classes is None else classes, view or known.view
+        model = load(
+            known.address, classes=names, view=view, outputs=outputs, device=device, fast=fast, trust=trust
+        )
+        model.name = address
+        return model
     kind, _, rest = place.partition(":")
     names = read_classes(Path(classes)) if isinstance(classes, (str, Path)) else classes
     if kind in ("sklearn", "http", "https") or place.endswith(".onnx"):
@@ -49,17 +64,21 @@ def load(
     own = options.pop("weights", None)
     found = _found(kind, rest, place, options, own is None)
     if isinstance(found, Model):
+        if own not in (None, NO_WEIGHTS):
+            load_weights(found.net, Path(own), trust)
         return found
     if ".py:" in place:
         found = found._replace(**normalisation(options))
+    if "classes" in options and not found.boxes:
+        found = found._replace(net=with_head(found.net, options.pop("classes")), classes=())
     if options:
         embedded = ("net", "width", "stride", "seed") if found.boxes else ("net", "robust")
         others = ("mean", "std") if ".py:" in place else ()
-        known = ["weights", *(embedded if kind == "unfool" else others)]
+        known = ["classes", "weights", *(embedded if kind == "unfool" else others)]
         raise SpecError(
             f"{address} has no option {next(iter(options))!r}", suggestion(next(iter(options)), known)
         )
-    if own is not None:
+    if own not in (None, NO_WEIGHTS):
         load_weights(found.net, Path(own), trust)
     if found.boxes:
         told = found.classes if names is None else names
@@ -91,7 +110,7 @@ def normalisation(options: dict[str, str]) -> dict[str, Any]:
 
 def _found(kind: str, rest: str, place: str, options: dict[str, str], pretrained: bool) -> Found | Model:
     if kind == "unfool":
-        return embedded_network(rest, options)
+        return embedded_network(rest, options, pretrained)
     if kind == "torchvision":
         from .torchvision import torchvision_network
 
@@ -141,7 +160,7 @@ def _black_box(
     return model
 
 
-def embedded_network(name: str, options: dict[str, str]) -> Found | Model:
+def embedded_network(name: str, options: dict[str, str], pretrained: bool = True) -> Found | Model:
     """An embedded network: ``digits``, ``digits8`` or ``lesions``, by ``net`` and ``robust``; a detector: ``scenes``.
 
     ``cine`` and ``landmarks`` answer with maps of scores.
@@ -169,7 +188,8 @@ def embedded_network(name: str, options: dict[str, str]) -> Found | Model:
     if net not in known or (robust and f"{name}_robust" not in NETS):
         raise UnknownName(f"network of unfool:{name}", net if net not in known else "robust", known)
     names = Embedded(name).label_names()  # pyright: ignore[reportArgumentType]  one of NAMES
-    return Found(build(f"{name}_{'robust' if robust else net}"), classes=names, view=View(channels=1))
+    net = build(f"{name}_{'robust' if robust else net}", pretrained)
+    return Found(net, classes=names, view=View(channels=1))
 
 
 UNTRAINED = ("forest", "knn", "svm", "tree")

@@ -38,9 +38,11 @@ ACCURACY: dict[str, float] = {
 Perturb = Callable[[Model, Tensor, Tensor], Tensor]
 
 
-def build(name: str) -> nn.Module:
-    """An embedded network with its weights, in evaluation mode."""
+def build(name: str, pretrained: bool = True) -> nn.Module:
+    """An embedded network in evaluation mode, with its weights or as it is before it has learned anything."""
     net = NETS[name]()
+    if not pretrained:
+        return net.eval()
     net.load_state_dict(
         {
             key: value.float() if value.dtype == torch.float16 else value

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from cyclopts import Parameter
 
 from ...errors import InputError
-from ..shared import ModelOptions, OutputOptions, class_number, data_for, folder_for, opened
+from ..running import RunOptions
+from ..shared import ModelOptions, class_number, data_for, folder_for, opened
 from .shared import finish
 
 if TYPE_CHECKING:
@@ -29,7 +30,7 @@ def cine(
     out: Path | None = None,
     seed: int = 0,
     loading: ModelOptions = ModelOptions(),  # noqa: B008  frozen
-    output: OutputOptions = OutputOptions(),  # noqa: B008  frozen
+    output: RunOptions = RunOptions(),  # noqa: B008  frozen
 ) -> None:
     """Where a network looks in series, frame by frame, and whether it needs those frames.
 

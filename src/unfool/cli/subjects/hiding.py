@@ -3,7 +3,8 @@
 from pathlib import Path
 
 from ...errors import InputError
-from ..shared import ModelOptions, OutputOptions, opened
+from ..running import RunOptions
+from ..shared import ModelOptions, opened
 from .shared import finish
 
 SIX = ("small", "twin", "wide", "narrow", "coarse", "broad")
@@ -24,7 +25,7 @@ def hiding(
     out: Path = Path("runs/hiding"),
     seed: int = 0,
     loading: ModelOptions = ModelOptions(),  # noqa: B008  frozen
-    output: OutputOptions = OutputOptions(),  # noqa: B008  frozen
+    output: RunOptions = RunOptions(),  # noqa: B008  frozen
 ) -> None:
     """What stickers hide from detectors: a sticker for each scene, and one that is learned for all.
 

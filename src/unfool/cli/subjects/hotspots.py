@@ -2,7 +2,8 @@
 
 from pathlib import Path
 
-from ..shared import ModelOptions, OutputOptions, class_number, data_for, folder_for, opened
+from ..running import RunOptions
+from ..shared import ModelOptions, class_number, data_for, folder_for, opened
 from .shared import finish
 
 
@@ -18,7 +19,7 @@ def hotspots(
     out: Path | None = None,
     seed: int = 0,
     loading: ModelOptions = ModelOptions(),  # noqa: B008  frozen
-    output: OutputOptions = OutputOptions(),  # noqa: B008  frozen
+    output: RunOptions = RunOptions(),  # noqa: B008  frozen
 ) -> None:
     """Whether false positives look at an artefact, and whether they go when it is taken out.
 

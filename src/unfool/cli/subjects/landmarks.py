@@ -3,7 +3,8 @@
 from pathlib import Path
 
 from ...errors import InputError
-from ..shared import ModelOptions, OutputOptions, data_for, folder_for, opened
+from ..running import RunOptions
+from ..shared import ModelOptions, data_for, folder_for, opened
 from .shared import finish
 
 
@@ -18,7 +19,7 @@ def landmarks(
     out: Path | None = None,
     seed: int = 0,
     loading: ModelOptions = ModelOptions(),  # noqa: B008  frozen
-    output: OutputOptions = OutputOptions(),  # noqa: B008  frozen
+    output: RunOptions = RunOptions(),  # noqa: B008  frozen
 ) -> None:
     """Where landmarks are found, and a page of maps for an appendix.
 

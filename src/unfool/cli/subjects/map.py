@@ -3,7 +3,8 @@
 from pathlib import Path
 from typing import Literal
 
-from ..shared import ModelOptions, OutputOptions, data_for, folder_for, opened
+from ..running import RunOptions
+from ..shared import ModelOptions, data_for, folder_for, opened
 from .shared import finish
 
 SIDE = 128
@@ -26,7 +27,7 @@ def map(
     out: Path | None = None,
     seed: int = 0,
     loading: ModelOptions = ModelOptions(),  # noqa: B008  frozen
-    output: OutputOptions = OutputOptions(),  # noqa: B008  frozen
+    output: RunOptions = RunOptions(),  # noqa: B008  frozen
 ) -> None:
     """A map of images by what a network makes of them: as a poster, as a grid, and how far to trust it.
 

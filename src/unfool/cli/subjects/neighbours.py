@@ -5,7 +5,8 @@ from typing import Annotated, Any, Literal
 
 from cyclopts import Parameter
 
-from ..shared import ModelOptions, OutputOptions, data_for, folder_for, opened
+from ..running import RunOptions
+from ..shared import ModelOptions, data_for, folder_for, opened
 from .shared import finish
 
 
@@ -24,7 +25,7 @@ def neighbours(
     out: Path | None = None,
     seed: int = 0,
     loading: ModelOptions = ModelOptions(),  # noqa: B008  frozen
-    output: OutputOptions = OutputOptions(),  # noqa: B008  frozen
+    output: RunOptions = RunOptions(),  # noqa: B008  frozen
 ) -> None:
     """The nearest images in a network's features, and copies between the data and the training data.
 

@@ -5,7 +5,8 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from ..shared import ModelOptions, OutputOptions, data_for, folder_for, opened
+from ..running import RunOptions
+from ..shared import ModelOptions, data_for, folder_for, opened
 from .shared import finish
 
 
@@ -20,7 +21,7 @@ def norms(
     out: Path | None = None,
     seed: int = 0,
     loading: ModelOptions = ModelOptions(),  # noqa: B008  frozen
-    output: OutputOptions = OutputOptions(),  # noqa: B008  frozen
+    output: RunOptions = RunOptions(),  # noqa: B008  frozen
 ) -> None:
     """The same images attacked within several norms, beside random changes of equal size.
 

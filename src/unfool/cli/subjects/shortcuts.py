@@ -3,7 +3,8 @@
 from pathlib import Path
 from typing import Any
 
-from ..shared import ModelOptions, OutputOptions, class_number, data_for, folder_for, opened
+from ..running import RunOptions
+from ..shared import ModelOptions, class_number, data_for, folder_for, opened
 from .shared import finish
 
 
@@ -22,7 +23,7 @@ def shortcuts(
     out: Path | None = None,
     seed: int = 0,
     loading: ModelOptions = ModelOptions(),  # noqa: B008  frozen
-    output: OutputOptions = OutputOptions(),  # noqa: B008  frozen
+    output: RunOptions = RunOptions(),  # noqa: B008  frozen
 ) -> None:
     """Cues that have nothing to do with a class: clusters of maps propose them, edits decide.
 

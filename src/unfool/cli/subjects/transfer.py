@@ -5,7 +5,8 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from ..shared import ModelOptions, OutputOptions, folder_for, opened
+from ..running import RunOptions
+from ..shared import ModelOptions, folder_for, opened
 from .shared import finish
 
 NINE = (
@@ -34,7 +35,7 @@ def transfer(
     limit: int | None = None,
     seed: int = 0,
     loading: ModelOptions = ModelOptions(),  # noqa: B008  frozen
-    output: OutputOptions = OutputOptions(),  # noqa: B008  frozen
+    output: RunOptions = RunOptions(),  # noqa: B008  frozen
 ) -> None:
     """Whom images made to fool one model fool, too.
 

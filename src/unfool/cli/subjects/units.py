@@ -2,7 +2,8 @@
 
 from pathlib import Path
 
-from ..shared import ModelOptions, OutputOptions, data_for, folder_for, opened
+from ..running import RunOptions
+from ..shared import ModelOptions, data_for, folder_for, opened
 from .shared import finish
 
 
@@ -15,11 +16,12 @@ def units(
     keep: int = 9,
     shown: int = 24,
     pages: int = 2,
+    draw: str = "",
     limit: int | None = None,
     out: Path | None = None,
     seed: int = 0,
     loading: ModelOptions = ModelOptions(),  # noqa: B008  frozen
-    output: OutputOptions = OutputOptions(),  # noqa: B008  frozen
+    output: RunOptions = RunOptions(),  # noqa: B008  frozen
 ) -> None:
     """What makes each channel of each layer fire: its best images, the very parts it sees, its classes, its likes.
 
@@ -42,6 +44,9 @@ def units(
         How many units of a layer are on its page.
     pages
         How many units of each layer have a page of their own where no --unit says which: those that are most selective.
+    draw
+        What draws the image that each unit on a page likes best, as for unfool maximise --method; by default nothing.
+        It takes a minute or more a layer on large pictures, with --fast less.
     limit
         How many images at most, drawn by the seed.
     out
@@ -52,8 +57,12 @@ def units(
     from ...analysis.units import looked, named_unit, selective
     from ...report.unit_pages import write_unit_pages
     from ...runs.units import Looking, run_units, write_units
+    from ...synthesis.presets import synthesis_of
+    from ...targets import Neuron
 
-    place, network = data_for(data, model), loading.load(model)
+    place, network, method = data_for(data, model), loading.load(model), synthesis_of(draw) if draw else None
+    if method is not None:
+        method.aim(Neuron("output"))  # one that draws no units is refused before anything is looked at
     source = opened(place)
     plan = Looking(model, place, layer, keep, limit=limit, seed=seed)
     ids, out = plan.ids(source), folder_for(out, "units", model, plan, loading.told())
@@ -64,5 +73,5 @@ def units(
             (one, c) for one in layers for c in selective(one.units, pages)
         ]
         write_units(found, ids, out / "units.parquet")
-        page = write_unit_pages(plan, network, source, layers, own, errors, out, shown, watch)
+        page = write_unit_pages(plan, network, source, layers, own, errors, out, shown, watch, method)
     finish(page, out, output)

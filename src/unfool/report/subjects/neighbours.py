@@ -58,6 +58,8 @@ def _labels(found: Studied) -> str:
     told = {name: f"{100 * r.value:.1f} %" for name, r in found.precision.items()}
     if not found.precision["features"].n:
         return "The data have no labels. "
+    if found.chance == 1:
+        return "All labels are of one class, so that those of neighbours say nothing. "
     return (
         f"Of the {found.plan.k} nearest images in features {told['features']} are of the query's class, "
         f"in pixels {told['pixels']}, in features of random weights {told[RANDOM]}. "

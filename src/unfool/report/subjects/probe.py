@@ -1,8 +1,10 @@
 """The page on probes: few labels and all, layer by layer, and what moving the image changes."""
 
-from ...analysis.probe import Layer, Probed, Read
+from collections.abc import Sequence
+
+from ...analysis.probe import Changes, Layer, Probed, Read
 from ...analysis.rates import Mean
-from ...measures.moving import ANGLES
+from ...measures.moving import ANGLES, SCALES
 from ...runs.neighbours import RANDOM
 from ...show.bars import bars
 from ...show.lines import Series, lines
@@ -16,7 +18,7 @@ def probe_page(found: Probed) -> Page:
     return Page(
         f"What linear models read in {plan.model}, over {plan.data}",
         sentence(found),
-        [_few(found), _layers(found), *([_moved(found)] if found.layers[0].shifts else [])],
+        [_few(found), layers(found), *_changes(found)],
         LIMITS,
         repr(plan),
         numbers(found),
@@ -91,7 +93,8 @@ def _mean(m: Mean) -> str:
     return f"{100 * m.mean:.1f} [{100 * m.low:.1f}–{100 * m.high:.1f}] %"
 
 
-def _layers(found: Probed) -> Section:
+def layers(found: Probed) -> Section:
+    """How well each layer is read."""
     places = list(range(len(found.layers)))
     series = [
         Series(
@@ -135,27 +138,32 @@ def _axis(layers: tuple[Layer, ...]) -> str:
     return ", ".join(f"{k}: {one.name}" for k, one in enumerate(layers))
 
 
-def _moved(found: Probed) -> Section:
+def _changes(found: Probed) -> list[Section]:
+    some = [one.changes for one in found.layers if one.changes is not None]
+    return [moved(some, found.shifts)] if some else []
+
+
+def moved(some: Sequence[Changes], shifts: Sequence[int]) -> Section:
+    """How much each layer changes with the image; the shifts are in pixels."""
     axes = (
-        ("shifts", found.shifts, "pixels to the right", [one.shifts for one in found.layers]),
-        ("angles", ANGLES, "degrees", [one.angles for one in found.layers]),
+        ("shifts", shifts, "pixels to the right", [one.shifts for one in some]),
+        ("angles", ANGLES, "degrees", [one.angles for one in some]),
+        ("scales", SCALES, "times as large", [one.scales for one in some]),
     )
     figures = [
         Figure(
             name,
-            _curves(found, places, axis, curves),
-            f"Change with {axis}, mean over {found.layers[0].shifts[0].n} images with its 95 % interval.",
+            _curves(some, places, axis, curves),
+            f"Change with {axis}, mean over {some[0].shifts[0].n} images with its 95 % interval.",
             "the dotted line, how far another image is",
         )
         for name, places, axis, curves in axes
     ]
-    header = ["layer", *(f"{s} px" for s in found.shifts[1:]), *(f"{a}°" for a in ANGLES[1:])]
-    rows = [
-        [one.name, *(f"{m.mean:.2f} [{m.low:.2f}–{m.high:.2f}]" for m in (*one.shifts[1:], *one.angles[1:]))]
-        for one in found.layers
-    ]
+    steps = [*(f"{s} px" for s in shifts[1:]), *(f"{a}°" for a in ANGLES[1:])]
+    header = ["layer", *steps, *(f"× {s:g}" for s in SCALES[1:])]
+    rows = [[one.name, *(f"{m.mean:.2f} [{m.low:.2f}–{m.high:.2f}]" for m in _steps(one))] for one in some]
     return Section(
-        "What moving and turning the image changes",
+        "What moving, turning and enlarging the image changes",
         "How far a layer's whole output is from that for the image as it is, as a share of how far it is from that for "
         "another image: 0 is invariant, 1 is as another image. The border is repeated.",
         figures,
@@ -163,7 +171,14 @@ def _moved(found: Probed) -> Section:
     )
 
 
-def _curves(found: Probed, places: tuple[int, ...], axis: str, curves: list[tuple[Mean, ...]]) -> str:
+def _steps(one: Changes) -> tuple[Mean, ...]:
+    """All but those of the image as it is."""
+    return (*one.shifts[1:], *one.angles[1:], *one.scales[1:])
+
+
+def _curves(
+    some: Sequence[Changes], places: Sequence[float], axis: str, curves: Sequence[tuple[Mean, ...]]
+) -> str:
     series = [
         Series(
             one.name,
@@ -173,10 +188,19 @@ def _curves(found: Probed, places: tuple[int, ...], axis: str, curves: list[tupl
             [m.high for m in curve],
             colour=6 if one.name == "pixels" else k - 1,
         )
-        for k, (one, curve) in enumerate(zip(found.layers, curves, strict=True))
+        for k, (one, curve) in enumerate(zip(some, curves, strict=True))
     ]
     other = Series("another image", places, [1.0] * len(places), style="control", colour=6)
     return lines([*series, other], axis, "change of the output", ticks=places, width=6.4, height=3.2)
+
+
+def told(one: Changes, shifts: Sequence[int]) -> dict[str, object]:
+    """The same as numbers."""
+    return {
+        "shifts": {str(s): m._asdict() for s, m in zip(shifts, one.shifts, strict=True)},
+        "angles": {str(a): m._asdict() for a, m in zip(ANGLES, one.angles, strict=True)},
+        "scales": {str(s): m._asdict() for s, m in zip(SCALES, one.scales, strict=True)},
+    }
 
 
 def numbers(found: Probed) -> dict[str, object]:
@@ -199,8 +223,7 @@ def numbers(found: Probed) -> dict[str, object]:
                 "numbers": one.wide,
                 "all": one.full.as_dict(),
                 "random_weights": one.empty.as_dict() if one.empty else None,
-                "shifts": {str(s): m._asdict() for s, m in zip(found.shifts, one.shifts, strict=False)},
-                "angles": {str(a): m._asdict() for a, m in zip(ANGLES, one.angles, strict=False)},
+                **({} if one.changes is None else told(one.changes, found.shifts)),
             }
             for one in found.layers
         ],

@@ -35,6 +35,8 @@ LIMITS = (
 
 def sentence(found: Sliced) -> str:
     some = found.suspicious
+    if not found.slices:
+        return f"No slice: none looked worse than the rest where it was searched. The error is {found.error}."
     if not some:
         return (
             f"No slice: of {len(found.slices)} that looked worse where they were searched, none is worse than the rest "
@@ -74,20 +76,24 @@ def _all(found: Sliced) -> Section:
         "expected by its probabilities",
         "worse",
     ]
-    figures = [
-        Figure(
-            "slices",
-            dot_plot(dots, "error on the half that judges", found.error.value),
-            "Slices that looked worse where they were searched, with 95 % Wilson intervals; dotted, all images.",
-            "the grey bars, within which 19 of 20 slices of that size lie that are drawn at random",
-        )
-    ]
+    figures = (
+        []
+        if not dots
+        else [
+            Figure(
+                "slices",
+                dot_plot(dots, "error on the half that judges", found.error.value),
+                "Slices that looked worse where they were searched, with 95 % Wilson intervals; dotted, all images.",
+                "the grey bars, within which 19 of 20 slices of that size lie that are drawn at random",
+            )
+        ]
+    )
     return Section(
         "Slices",
         "A mixture of Gaussians over the features that the last layer is given, with labels and answers, on one half "
         "of the images; the other half is put into its parts by features alone, and judges them. Worse is Fisher's "
         f"exact test, corrected by Holm. Slices of fewer than {LEAST} images are grey.",
-        figures if dots else [],
+        figures,
         [Grid("", header, rows, {k for k, s in enumerate(found.slices) if s.error.n < LEAST})]
         if rows
         else [],

@@ -2,12 +2,14 @@
 
 from collections.abc import Sequence
 
+from ...analysis.drawn import NOISE, Drawn
 from ...analysis.rates import Mean
 from ...analysis.units import Layer, Patch, UnitCard
-from ...show.sheet import Cell
+from ...show.image import fitted
+from ...show.sheet import Cell, sheet
 from ...show.units import boxed, class_profile, in_frame, projected, value_histogram
 from ..page import Figure, Grid, Page, Section, class_name
-from .units import LIMITS, patch_cells, patch_sheet, sees, told
+from .units import LIMITS, drawn_cell, patch_cells, patch_sheet, sees, told, told_drawn
 
 
 def unit_page(
@@ -18,6 +20,7 @@ def unit_page(
     classes: Sequence[str],
     links: Sequence[tuple[str, str]],
     recipe: str,
+    drawn: Drawn | None,
 ) -> Page:
     """Everything about one unit; ``like_it`` are the patches of other units under their names."""
     units, c = layer.units, card.channel
@@ -27,6 +30,7 @@ def unit_page(
         f"It sees {sees(layer)} and fires for {100 * share:.0f} % of {int(units.images):,} images, at most with "
         f"{float(units.value[c, 0]):.3g}; the mean of their largest values is {float(units.mean[c]):.3g}.",
         [
+            *_drawn(layer, card, drawn),
             _fires(layer, card, control),
             _values(layer, c),
             *_profile(layer, c, classes),
@@ -35,9 +39,42 @@ def unit_page(
         ],
         LIMITS,
         recipe,
-        numbers(layer, card),
+        numbers(layer, card) | ({} if drawn is None else {"drawn": told_drawn(drawn)}),
         links,
     )
+
+
+def _drawn(layer: Layer, card: UnitCard, drawn: Drawn | None) -> list[Section]:
+    """What it would like best, beside what it is to be compared with."""
+    if drawn is None:
+        return []
+    best = card.patches[0]
+    cells = [
+        drawn_cell(layer, drawn),
+        Cell(boxed(drawn.whole, drawn.box, 96), [f"{drawn.label[:18]}", f"p {drawn.sure:.3f}"]),
+        Cell(in_frame(best.cut, best.box, layer.field.size), [f"{best.value:.3g}", best.label[:18]]),
+        Cell(drawn.near_image, [f"L2 {drawn.distance:.3g}", drawn.near[-18:]]),
+    ]
+    cells = [cell._replace(image=fitted(cell.image, 120)) for cell in cells]
+    titles = ["drawn", "whole", "best real", "nearest real"]
+    times = "" if drawn.times is None else f", {drawn.times:.2f} times as much as the best of the data"
+    return [
+        Section(
+            "What it would like best",
+            f"Drawn for the middle of the layer: the 8-bit picture gives it {drawn.value:.3g}{times}. The best of "
+            f"{NOISE} images of noise gives it {drawn.noise:.3g}. A real image is {drawn.usual:.3g} from the nearest "
+            "other (median).",
+            [
+                Figure(
+                    "drawn",
+                    sheet(titles, [("", cells)], 120),
+                    "The picture as far as the middle sees it, the whole with its likeliest class, the strongest real "
+                    "patch, and the real image nearest to the whole.",
+                    "the real ones, and noise",
+                )
+            ],
+        )
+    ]
 
 
 def _fires(layer: Layer, card: UnitCard, control: Sequence[Patch]) -> Section:

@@ -1,10 +1,11 @@
 """Pages about units: one of all layers, one of each layer."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import torch
 from PIL import Image
 
+from ...analysis.drawn import Drawn
 from ...analysis.units import Layer, Patch
 from ...show.image import fitted
 from ...show.sheet import Cell, sheet
@@ -86,11 +87,15 @@ def layer_page(
     control: Sequence[Patch],
     links: Sequence[tuple[str, str]],
     recipe: str,
+    drawn: Mapping[int, Drawn],
 ) -> Page:
-    """Patches of many units of one layer."""
+    """Patches of many units of one layer, and what they would like best where that is drawn."""
     dead = layer.units.dead.tolist()
     rows = [(str(c), [] if dead[c] else patch_cells(layer, patches)) for c, patches in shown]
     rows.append(("random", patch_cells(layer, control)))
+    if drawn:
+        first = [drawn_cell(layer, drawn[c]) for c, _ in shown]
+        rows = [(name, [one, *cells]) for (name, cells), one in zip(rows, [*first, EMPTY], strict=True)]
     count, units = len(layer.units.low), layer.units
     return Page(
         f"Layer {layer.name}",
@@ -104,8 +109,9 @@ def layer_page(
                 [
                     Figure(
                         "units",
-                        patch_sheet(layer, rows, 64),
-                        "Beige is beyond the border of the image. A unit without pictures fires for none.",
+                        patch_sheet(layer, rows, 64, bool(drawn)),
+                        "Beige is beyond the border of the image. A unit without patches fires for none."
+                        f"{' ' + ABOUT if drawn else ''}",
                         "the last row, random positions of random images",
                     )
                 ],
@@ -113,18 +119,51 @@ def layer_page(
         ],
         LIMITS,
         recipe,
-        {"units": {str(c): [told(patch) for patch in patches] for c, patches in shown}},
+        {
+            "units": {str(c): [told(patch) for patch in patches] for c, patches in shown},
+            **({"drawn": {str(c): told_drawn(one) for c, one in drawn.items()}} if drawn else {}),
+        },
         links,
     )
 
 
-def patch_sheet(layer: Layer, rows: Sequence[tuple[str, list[Cell]]], side: int) -> Image.Image:
-    """Rows of cells, the short ones filled up with white."""
+EMPTY = Cell(torch.ones(3, 8, 8), [""], edge=False)
+ABOUT = (
+    "First what the unit would like best, drawn for the middle of the layer and shown as far as that sees it; under it "
+    "the value, and how many times the best real one this is."
+)
+
+
+def drawn_cell(layer: Layer, drawn: Drawn) -> Cell:
+    """What a unit would like best, as far as the middle sees it."""
+    times = "dead" if drawn.times is None else f"{drawn.times:.2f} × best"
+    return Cell(in_frame(drawn.seen, drawn.box, layer.field.size), [f"{drawn.value:.3g}", times])
+
+
+def told_drawn(drawn: Drawn) -> dict[str, object]:
+    return {
+        "value": drawn.value,
+        "best": drawn.best,
+        "best_of_noise": drawn.noise,
+        "times": drawn.times,
+        "label": drawn.label,
+        "confidence": drawn.sure,
+        "nearest": drawn.near,
+        "distance": drawn.distance,
+        "usual_distance": drawn.usual,
+    }
+
+
+def patch_sheet(
+    layer: Layer, rows: Sequence[tuple[str, list[Cell]]], side: int, drawn: bool = False
+) -> Image.Image:
+    """Rows of cells, the short ones filled up with white; where it is ``drawn`` the first is no patch."""
     most = max(len(cells) for _, cells in rows)
     blank = Cell(torch.ones(3, *layer.field.size[-2:]), [""], edge=False)
     each = [(name, [*cells, *[blank] * (most - len(cells))]) for name, cells in rows]
     filled = [(name, [c._replace(image=fitted(c.image, side)) for c in cells]) for name, cells in each]
-    return sheet(["strongest", *[""] * (most - 1)], filled, side)
+    titles = ["drawn", "strongest"] if drawn else ["strongest"]
+    return sheet([*titles, *[""] * (most - len(titles))], filled, side)
 
 
 def patch_cells(layer: Layer, patches: Sequence[Patch]) -> list[Cell]:

@@ -1,0 +1,275 @@
+"""Runs that are spread and killed: time by two workers beside one process, and whether results survive anything.
+
+    python bench/scale.py [times] [kills] [memory] [--images 2000] [--steps 100] [--rounds 3]
+
+One thread a process. ``times``: an attack on the embedded digits by one process, by two Ray workers, by two ranks and
+by two processes of torchrun, from start to end, in turn; their parts must be the same bytes. ``kills``: kill -9 of a
+worker, of the driver, of everything at random moments of such runs; each is then taken up again, by whatever engine
+comes next, and must end in the bytes of an undisturbed run without touching what was there. ``memory``: what a process
+holds while it predicts many rows. Writes scale.json.
+"""
+
+import argparse
+import json
+import os
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+HERE = Path(__file__).parent
+PART = "part-*.safetensors"
+
+
+def data(folder: Path, images: int) -> Path:
+    """Digits of the training half, each moved about and a little noisy, so that there are as many as wanted."""
+    import numpy as np
+
+    from unfool.data.address import open_data
+
+    source = open_data("unfool:digits?split=train")
+    ids = source.ids()
+    batch = source.batch([ids[k % len(ids)] for k in range(images)])
+    rng = np.random.default_rng(0)
+    noisy = (batch.x.numpy()[:, 0] * 255 + rng.normal(0, 8, batch.x[:, 0].shape)).clip(0, 255)
+    path = folder / "digits.npz"
+    np.savez(path, x=noisy.astype(np.uint8), y=batch.y.numpy())
+    return path
+
+
+def command(path: Path, steps: int, out: Path, *more: str) -> list[str]:
+    attack = f"PGD(steps={steps}, loss=Margin(), random_start=False)"
+    asked = ["attack", attack, str(path), "--model", "unfool:digits", "--within", "Linf(0.05)"]
+    return ["-m", "unfool", *asked, "--pictures", "0", "--quiet", "--out", str(out), *more]
+
+
+class Running:
+    """Commands in a session each, and all processes that come of them."""
+
+    def __init__(self, *commands: list[str]):
+        path = os.pathsep.join(filter(None, [str(HERE.parent / "src"), os.environ.get("PYTHONPATH")]))
+        own = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": path}
+        quiet: dict[str, Any] = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+        self.started = [
+            subprocess.Popen([sys.executable, *c], env=own, start_new_session=True, **quiet) for c in commands
+        ]
+
+    def wait(self) -> None:
+        if failed := [one.args for one in self.started if one.wait()]:
+            raise SystemExit(f"failed: {failed[0]}")
+
+    def processes(self) -> dict[int, str]:
+        """Process numbers and command lines of all that run in these sessions."""
+        found, sessions = dict[int, str](), {str(one.pid) for one in self.started}
+        for place in Path("/proc").glob("[0-9]*"):
+            with suppress(OSError):
+                state, _, _, session = (place / "stat").read_text().rpartition(")")[2].split()[:4]
+                if session in sessions and state != "Z":
+                    line = (place / "cmdline").read_bytes()
+                    found[int(place.name)] = line.replace(b"\0", b" ").decode(errors="replace")
+        return found
+
+    def kill(self, what: str, rng: random.Random) -> str:
+        """``worker``: one that computes; ``driver``: a process that was started; ``everything``."""
+        alive = self.processes()
+        drivers = [one.pid for one in self.started if one.poll() is None]
+        workers = self.workers()
+        victims = {"worker": workers or drivers, "driver": drivers, "everything": [*alive]}[what]
+        victims = victims if what == "everything" else rng.sample(victims, min(1, len(victims)))
+        for pid in victims:
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        return f"{len(victims)} of {len(alive)} processes"
+
+    def alive(self) -> bool:
+        return any(one.poll() is None for one in self.started)
+
+    def workers(self) -> list[int]:
+        return [pid for pid, line in self.processes().items() if line.startswith("ray::Worker")]
+
+    def end(self) -> None:
+        """Whatever is left of it."""
+        for _ in range(20):
+            if not (alive := self.processes()):
+                break
+            for pid in alive:
+                with suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
+            time.sleep(0.1)
+        for one in self.started:
+            one.wait()
+
+
+def by(engine: str, path: Path, steps: int, out: Path, *more: str) -> Running:
+    """The attack by one process, two Ray workers, two ranks or two processes of torchrun."""
+    plain = command(path, steps, out, *more)
+    if engine == "ray":
+        return Running([*plain, "--engine", "ray", "--workers", "2"])
+    if engine == "ranks":
+        return Running(*([*plain, "--part", f"{k}/2"] for k in (1, 2)))
+    if engine == "torchrun":
+        return Running(["-m", "torch.distributed.run", "--nproc-per-node", "2", "--standalone", *plain])
+    return Running(plain)
+
+
+def parts(folder: Path) -> dict[str, bytes]:
+    return {p.name: p.read_bytes() for p in [*sorted(folder.glob(PART)), *folder.glob("table.parquet")]}
+
+
+def times(place: Path, images: int, steps: int, rounds: int) -> dict[str, Any]:
+    path, taken = data(place, images), dict[str, list[float]]()
+    for k in range(rounds):
+        for engine in ("one", "ray", "ranks", "torchrun"):
+            out, begun = place / f"{engine}-{k}", time.perf_counter()
+            by(engine, path, steps, out).wait()
+            taken.setdefault(engine, []).append(time.perf_counter() - begun)
+            same = parts(out) == parts(place / "one-0")
+            print(f"{engine:9} {taken[engine][-1]:7.1f} s, bytes {'equal' if same else 'DIFFER'}", flush=True)
+            if not same:
+                raise SystemExit(f"{engine} gives other bytes")
+    ratios = {
+        engine: [own / one for own, one in zip(seconds, taken["one"], strict=True)]
+        for engine, seconds in taken.items()
+    }
+    return {"images": images, "steps": steps, "seconds": taken, "ratios": ratios}
+
+
+def kills(
+    place: Path,
+    path: Path,
+    steps: int,
+    count: int,
+    engines: tuple[str, ...],
+    seed: int = 0,
+    more: tuple[str, ...] = (),
+) -> list[str]:
+    """What was killed; raises where anything was lost, done twice or came out otherwise."""
+    rng, told = random.Random(seed), list[str]()
+    begun = time.perf_counter()
+    by("one", path, steps, place / "whole", *more).wait()
+    long, whole = time.perf_counter() - begun, parts(place / "whole")
+    for k in range(count):
+        what, engine = ("worker", "driver", "everything")[k % 3], engines[(k + k // 3) % len(engines)]
+        out = place / f"killed-{k}"
+        running = by(engine, path, steps, out, *more)
+        moment = wait(running, out, rng.randrange(len(whole) - 1), rng.uniform(0, long / len(whole)))
+        while what == "worker" and engine == "ray" and not running.workers() and running.alive():
+            time.sleep(0.05)  # it takes a while until there is one
+        done = running.kill(what, rng)
+        if what == "worker" and engine == "ray":
+            running.wait()  # a worker's death is nothing that anybody has to see to
+        running.end()
+        before = {p: p.stat().st_mtime_ns for p in out.glob(PART)}
+        by(engines[(k + 1) % len(engines)], path, steps, out, *more).wait()
+        told.append(f"{engine}: {what} {moment} ({done}), {len(before)} parts were there")
+        print(told[-1], flush=True)
+        check(out, whole, before, told[-1])
+        shutil.rmtree(out)
+    return told
+
+
+def wait(running: Running, out: Path, count: int, then: float) -> str:
+    """Until so many parts are there, and a moment more."""
+    while running.alive() and len([*out.glob(PART)]) < count:
+        time.sleep(0.01)
+    time.sleep(then)
+    return f"{then:.2f} s after part {count}"
+
+
+def check(out: Path, whole: dict[str, bytes], before: dict[Path, int], told: str) -> None:
+    if parts(out) != whole:
+        raise SystemExit(f"other bytes after: {told}")
+    if again := [p.name for p, stamp in before.items() if p.stat().st_mtime_ns != stamp]:
+        raise SystemExit(f"done twice: {again} after: {told}")
+    if left := [p.name for p in out.glob(".*")]:
+        raise SystemExit(f"left over: {left} after: {told}")
+
+
+def memory(place: Path, rows: int) -> dict[str, Any]:
+    """MB that a process holds after each tenth of the rows, and when it has read and joined them."""
+    code = (
+        f"import sys; sys.path.insert(0, {str(HERE)!r}); from scale import hold; hold({str(place)!r}, {rows})"
+    )
+    running = Running(["-c", code])
+    running.wait()
+    found = json.loads((place / "memory.json").read_text())
+    print(found, flush=True)
+    return found
+
+
+def hold(place: str, rows: int) -> None:
+    """Change rows at random, and write down what is held meanwhile and at the end."""
+    import numpy as np
+    import torch
+
+    from unfool.attacks.noise import RandomNoise
+    from unfool.data.base import Sample, Source
+    from unfool.model import Model
+    from unfool.regions import Linf
+    from unfool.runs.local import run_recipe
+    from unfool.runs.recipe import Recipe
+
+    class Noise(Source):
+        """Images that are made when they are asked for."""
+
+        def ids(self) -> tuple[str, ...]:
+            return IDS
+
+        def sample(self, id: str, view: Any) -> Sample:
+            x = np.random.default_rng(int(id)).random((3, 32, 32), dtype=np.float32)
+            return Sample(torch.from_numpy(x))
+
+        def label(self, id: str) -> int:
+            return int(id) % 10
+
+    IDS = tuple(map(str, range(rows)))  # noqa: N806
+    held, done = list[float](), [0]
+
+    def look() -> None:
+        held.append(int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 1e6)
+
+    def progress(some: int) -> None:
+        done[0] += some
+        if done[0] >= rows * (len(held) + 1) / 10:
+            look()
+
+    torch.manual_seed(0)
+    pool = torch.nn.Sequential(torch.nn.AdaptiveAvgPool2d(2), torch.nn.Flatten(), torch.nn.Linear(12, 10))
+    recipe = Recipe(RandomNoise(), "pool", "noise", Linf(0.1))
+    run_recipe(recipe, Model(pool.eval()), Noise(), Path(place) / "many", progress)
+    look()
+    shutil.rmtree(Path(place) / "many")
+    (Path(place) / "memory.json").write_text(json.dumps({"rows": rows, "megabytes": held}))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("what", nargs="*", default=["times", "kills", "memory"])
+    numbers = (("images", 2000), ("steps", 100), ("rounds", 3), ("kills", 20), ("rows", 100_000), ("seed", 0))
+    for name, default in numbers:
+        parser.add_argument(f"--{name}", type=int, default=default)
+    args = parser.parse_args()
+    file = HERE / "scale.json"
+    found: dict[str, Any] = json.loads(file.read_text()) if file.exists() else {}
+    with tempfile.TemporaryDirectory() as name:
+        place = Path(name)
+        if "times" in args.what:
+            found["times"] = times(place, args.images, args.steps, args.rounds)
+        if "kills" in args.what:
+            path = data(place, 640)
+            found["kills"] = kills(place, path, 10, args.kills, ("ray", "one", "ranks"), args.seed)
+        if "memory" in args.what:
+            found["memory"] = memory(place, args.rows)
+    file.write_text(json.dumps(found, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,199 @@
+"""What training gives: every method on digits of 8 x 8, and MNIST at 0.3 against a whole evaluation.
+
+    python bench/train.py digits --seeds 3
+    python bench/train.py mnist DATA
+    python bench/train.py mnist DATA --device cuda --net deep --method "Trades(PGD(steps=20), beta=1.0)" --epochs 40
+
+``DATA`` holds train.npz and test.npz with x and y. Each training is a folder in runs/bench-train: stopped at any
+moment, the same command goes on. Rows go into train.json, which ``python bench/table.py`` writes into README.md. This
+file is an address as well: ``bench/train.py:small``.
+"""
+
+import argparse
+import json
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+import unfool
+from unfool.analysis.rates import rate
+from unfool.attacks.base import Attack
+from unfool.runs.course import Course
+from unfool.runs.train import run_train
+from unfool.training.base import Training
+
+HERE = Path(__file__).parent
+RUNS = Path("runs/bench-train")
+STRONG = unfool.Repeated(unfool.PGD(steps=40, loss=unfool.Margin()), 3)
+
+
+def small() -> nn.Module:
+    """The network of Wong et al.'s MNIST: two convolutions of stride two, 166 thousand weights."""
+    return _stridden(16, 32, 100)
+
+
+def wide() -> nn.Module:
+    """The same with about twice as many channels."""
+    return _stridden(32, 64, 256)
+
+
+def _stridden(first: int, second: int, dense: int) -> nn.Module:
+    layers = [nn.Conv2d(1, first, 4, 2, 1), nn.ReLU(), nn.Conv2d(first, second, 4, 2, 1), nn.ReLU()]
+    return nn.Sequential(
+        *layers, nn.Flatten(), nn.Linear(49 * second, dense), nn.ReLU(), nn.Linear(dense, 10)
+    )
+
+
+def deep() -> nn.Module:
+    """Four convolutions and two dense layers, as Carlini and Wagner's and Trades' MNIST."""
+    layers: list[nn.Module] = []
+    for wide_, out, pool in ((1, 32, False), (32, 32, True), (32, 64, False), (64, 64, True)):
+        layers += [nn.Conv2d(wide_, out, 3), nn.ReLU(), *[nn.MaxPool2d(2)] * pool]
+    dense = [nn.Linear(1024, 200), nn.ReLU(), nn.Linear(200, 200), nn.ReLU(), nn.Linear(200, 10)]
+    return nn.Sequential(*layers, nn.Flatten(), *dense)
+
+
+METHODS: tuple[Training, ...] = (
+    unfool.Natural(),
+    unfool.Both(unfool.FGSM()),
+    unfool.Both(unfool.PGD(steps=7)),
+    unfool.Fast(),
+    unfool.Madry(unfool.PGD(steps=7)),
+    unfool.Free(replays=4),
+    unfool.Trades(unfool.PGD(steps=7)),
+    unfool.Mart(unfool.PGD(steps=7)),
+    unfool.AWP(unfool.Madry(unfool.PGD(steps=7)), gamma=0.005),
+)
+
+
+def right(model: unfool.Model, attack: Attack | None, data: str, within: unfool.Region, n: int) -> Tensor:
+    """Which of the first images of a data set stay right."""
+    source = unfool.open_data(data)
+    ids, told = source.ids()[:n], list[Tensor]()
+    for k in range(0, len(ids), 250):
+        batch = source.batch(ids[k : k + 250], model.view, model.classes)
+        x, y = batch.x.to(model.device), batch.y.to(model.device)
+        x = x if attack is None else attack(model, x, y, within=within, ids=batch.ids).x
+        told.append((model(x).argmax(1) == y).cpu())
+    return torch.cat(told)
+
+
+def trained(course: Course, folder: Path, device: str | None) -> dict[str, Any]:
+    """The training itself, and what it took."""
+    begun = time.perf_counter()
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(course.seed)
+        model = unfool.load(course.model, device=device)
+    log = run_train(course, model, unfool.open_data(course.data), None, folder, tell=print)
+    taught = sum(e.seconds for e in log.epochs)
+    last, images = log.epochs[-1], log.images
+    passes = sum(last.passes) / (2 * images * max(1, last.number))
+    natural = (log.natural or 0.0) * images
+    print(f"{time.perf_counter() - begun:.0f} s with judging", flush=True)
+    told = {"epochs": last.number, "kept": log.best(course.train.method.adversarial).number}
+    return {**told, "seconds": taught, "natural_seconds": natural, "passes": passes}
+
+
+def digits(seeds: int, only: str) -> list[dict[str, Any]]:
+    """The lecture's table: each method from scratch at 0.2, judged on 500 digits; by seed."""
+    rows: list[dict[str, Any]] = []
+    within = unfool.Linf(0.2)
+    attacks: dict[str, Attack | None] = {"clean": None, "fgsm": unfool.FGSM(), "robust": STRONG}
+    for method in (m for m in METHODS if only in repr(m)):
+        epochs = 15 if isinstance(method, unfool.Free) else 60
+        fit = unfool.Train(method, unfool.Adam(3e-3), epochs=epochs, rows=64, ramp=0.3)
+        found: dict[str, list[Tensor]] = {name: [] for name in attacks}
+        spent: dict[str, Any] = {}
+        for seed in range(seeds):
+            course = Course(
+                fit,
+                "unfool:digits8?weights=none",
+                "unfool:digits8?split=train",
+                within,
+                alarm="tell",
+                seed=seed,
+            )
+            folder = RUNS / f"digits8-{METHODS.index(method)}-{seed}"
+            spent = trained(course, folder, None)
+            taught = unfool.load(str(folder))
+            for name, attack in attacks.items():
+                found[name].append(right(taught, attack, "unfool:digits8", within, 500))
+        told = {name: [float(one.double().mean()) for one in each] for name, each in found.items()}
+        rows.append({"task": "digits8", "method": repr(method), "eps": 0.2, "n": 500, **told, **spent})
+        print(rows[-1], flush=True)
+    return rows
+
+
+def mnist(given: argparse.Namespace) -> list[dict[str, Any]]:
+    """One training at 0.3, judged by Standard, clean on all test images."""
+    method, within = unfool.parse(given.method, Training), unfool.Linf(0.3)
+    how = {"epochs": given.epochs, "rows": given.rows, "ramp": 0.3, "average": given.average}
+    precision = "bfloat16" if given.half else "float32"
+    fit = unfool.Train(method, unfool.Adam(given.rate), precision=precision, **how)
+    address, train = f"{Path(__file__)}:{given.net}", str(given.data / "train.npz")
+    judge = unfool.PGD(steps=20, loss=unfool.Margin())
+    course = Course(fit, address, train, within, judge=judge, sample=1000, limit=given.limit, seed=given.seed)
+    spent = trained(course, given.out or RUNS / f"mnist-{given.net}", given.device)
+    model = unfool.load(str(given.out or RUNS / f"mnist-{given.net}"), device=given.device)
+    begun, test = time.perf_counter(), str(given.data / "test.npz")
+    told: dict[str, Any] = {"clean": rate(right(model, None, test, within, 10_000)).as_dict()}
+    for name, attack in (("pgd", STRONG), ("standard", unfool.Standard())):
+        told[name] = rate(right(model, attack, test, within, given.judged)).as_dict()
+        print(name, told[name], f"{time.perf_counter() - begun:.0f} s", flush=True)
+    where = (
+        torch.cuda.get_device_name() if model.device.type == "cuda" else f"{torch.get_num_threads()} threads"
+    )
+    row = {
+        "task": "mnist",
+        "method": repr(method),
+        "net": given.net,
+        "eps": 0.3,
+        "where": where,
+        **told,
+        **spent,
+    }
+    print(row, flush=True)
+    return [row]
+
+
+def kept(rows: Sequence[dict[str, Any]]) -> None:
+    """Put rows into train.json, in place of those of the same task, method, network and machine."""
+    path, names = HERE / "train.json", ("task", "method", "net", "where")
+    held = json.loads(path.read_text()) if path.exists() else []
+    new = {tuple(row.get(name) for name in names) for row in rows}
+    held = [row for row in held if tuple(row.get(name) for name in names) not in new]
+    path.write_text(json.dumps([*held, *rows], indent=1) + "\n")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    tasks = parser.add_subparsers(dest="task", required=True)
+    table = tasks.add_parser("digits")
+    table.add_argument("--seeds", type=int, default=3)
+    table.add_argument("--only", default="", help="methods whose text holds this")
+    one = tasks.add_parser("mnist")
+    one.add_argument("data", type=Path)
+    one.add_argument("--net", choices=("small", "wide", "deep"), default="wide")
+    one.add_argument("--method", default="Madry(PGD(steps=7))")
+    one.add_argument("--epochs", type=int, default=20)
+    one.add_argument("--rows", type=int, default=128)
+    one.add_argument("--rate", type=float, default=3e-3)
+    one.add_argument("--average", type=float, default=0.0)
+    one.add_argument("--half", action="store_true", help="products in bfloat16")
+    one.add_argument("--limit", type=int, help="images learned from")
+    one.add_argument("--judged", type=int, default=1000, help="test images under Standard")
+    one.add_argument("--device")
+    one.add_argument("--seed", type=int, default=0)
+    one.add_argument("--out", type=Path)
+    given = parser.parse_args()
+    kept(digits(given.seeds, given.only) if given.task == "digits" else mnist(given))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,104 @@
+"""The server: the page's files, one socket a page, pictures dropped on it. torch is the desk's business."""
+
+from collections.abc import AsyncGenerator, Callable
+from contextlib import asynccontextmanager
+from typing import Any
+from urllib.parse import unquote
+
+from starlette.applications import Starlette
+from starlette.middleware import Middleware
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route, WebSocketRoute
+from starlette.websockets import WebSocket
+
+from ..errors import InputError, UnfoolError
+from .assets import assets
+from .desk import Desk, Job
+from .guard import Guard
+from .line import Line, answer_of, awaited
+
+Act = Callable[[Job, dict[str, Any], dict[str, Any]], Any]
+"""Does what a request asks for, in the desk's thread: given its words and arrays."""
+MOST_PAGES = 32
+MOST_BYTES = 32 << 20
+"""Of a picture's file."""
+
+
+class Studio:
+    """What the routes share: the desk, what it does, and how many pages are open."""
+
+    def __init__(self, act: Act):
+        self.act, self.desk, self.pages, self.uploads = act, Desk(), 0, 0
+
+    async def page(self, socket: WebSocket) -> None:
+        await socket.accept(subprotocol="unfool")
+        if self.pages >= MOST_PAGES:
+            return await socket.close(1013, f"{MOST_PAGES} pages are open already: close some")
+        self.pages += 1
+        try:
+            await Line(socket, self.desk, self.act).talk()
+        finally:
+            self.pages -= 1
+
+    async def picture(self, request: Request) -> Response:
+        """A picture file as the body, its name in a header; an answer as over the socket."""
+        if self.uploads >= 2:
+            return _refused(InputError("two pictures are on their way already", "one after the other"), 429)
+        self.uploads += 1
+        try:
+            content = await _body(request)
+            name = unquote(request.headers.get("x-name", "picture"))[:200]
+            words = {"do": "adopt", "with": {"name": name, "model": int(request.headers.get("x-model", 0))}}
+            found = await awaited(self.desk, lambda job: self.act(job, words, {"content": content}))
+            return JSONResponse(answer_of({}, found)[0], 200 if not isinstance(found, Exception) else 422)
+        except ValueError as error:
+            return _refused(
+                error if isinstance(error, UnfoolError) else InputError("x-model must be a number"), 413
+            )
+        except ClientDisconnect:
+            return Response(status_code=400)
+        finally:
+            self.uploads -= 1
+
+
+async def _body(request: Request) -> bytes:
+    """All of it, unless it is too large: read no further then."""
+    said = request.headers.get("content-length", "0")
+    content = bytearray()
+    if said.isdecimal() and int(said) <= MOST_BYTES:
+        async for part in request.stream():
+            content += part
+            if len(content) > MOST_BYTES:
+                break
+        else:
+            return bytes(content)
+    raise InputError(f"a picture's file may have {MOST_BYTES >> 20} MB at most", "make it smaller first")
+
+
+def _refused(error: UnfoolError, status: int) -> Response:
+    return JSONResponse(
+        {"ok": False, "error": str(error), "hint": error.hint}, status, {"connection": "close"}
+    )
+
+
+def make_app(act: Act, token: str, port: int) -> Starlette:
+    """The server's application; it closes its desk when it ends."""
+    studio, files = Studio(act), assets()
+
+    @asynccontextmanager
+    async def life(app: Starlette) -> AsyncGenerator[None]:
+        yield
+        studio.desk.close()
+
+    async def file(request: Request) -> Response:
+        found = files[request.url.path]
+        return Response(found.content, media_type=found.kind)
+
+    routes = [Route(path, file) for path in files]
+    routes += [Route("/picture", studio.picture, methods=["POST"]), WebSocketRoute("/socket", studio.page)]
+    guard = Middleware(Guard, token=token, port=port, public=frozenset(files))
+    app = Starlette(routes=routes, middleware=[guard], lifespan=life)
+    app.router.redirect_slashes = False
+    app.state.studio = studio
+    return app

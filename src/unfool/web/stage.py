@@ -1,0 +1,93 @@
+"""What the desk's thread works on: the rooms, the dropped pictures, and who answers what."""
+
+from collections import OrderedDict
+from collections.abc import Callable, Mapping
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from ..data.address import open_data
+from ..errors import InputError, UnknownName
+from . import inside, look, tables, touch
+from .asked import Asked
+from .desk import Job
+from .own import MOST, Own
+from .rooms import Room, Setting
+
+Answered = tuple[Mapping[str, Any], Mapping[str, Any]]
+
+
+class Stage:
+    """Answers requests, in one thread."""
+
+    def __init__(self, setting: Setting):
+        self.setting = setting
+        self.own: OrderedDict[str, Own] = OrderedDict()
+        self.source = cache(open_data)
+        self._rooms: dict[int, Room] = {}
+        self._step: Callable[[], None] = lambda: None
+        self.count = 0
+        self.runs: dict[str, tables.Listed] = {}
+        assert len(self.room(0).first)
+
+    def __call__(self, job: Job, words: Mapping[str, Any], arrays: Mapping[str, Any]) -> Answered:
+        """Do what a request asks for. Raises what the page is to be told."""
+        act, given = words.get("do"), words.get("with", {})
+        if not isinstance(act, str) or act not in ACTS:
+            raise UnknownName("request", str(act)[:40], ACTS)
+        if not isinstance(given, dict):
+            raise InputError("a request's words must be an object")
+        self._step = job.step
+        try:
+            return ACTS[act](self, Asked(given, arrays))
+        finally:
+            self._step = lambda: None
+
+    def room(self, k: int) -> Room:
+        """The room of the model that the page calls by its number."""
+        if not 0 <= k < len(self.setting.models):
+            raise InputError(
+                f"there is no model {k}, there are {len(self.setting.models)}", "reload the page"
+            )
+        if k not in self._rooms:
+            room = Room(self.setting, self.setting.models[k], self.source, self.own)
+            room.model.before_pass = lambda: self._step()
+            self._rooms[k] = room
+        return self._rooms[k]
+
+    def asked_room(self, asked: Asked) -> Room:
+        return self.room(asked.whole("model", 0))
+
+
+def begin(stage: Stage, asked: Asked) -> Answered:
+    """Which models there are."""
+    return {"models": list(stage.setting.models)}, {}
+
+
+def adopt(stage: Stage, asked: Asked) -> Answered:
+    """Keep a dropped picture, if the model can be shown it."""
+    name = Path(asked.text("name").replace("\\", "/")).name or "picture"
+    content: Any = asked.arrays["content"]
+    if not isinstance(content, bytes):
+        raise InputError("a picture comes by POST", "drop it on the page")
+    stage.count += 1
+    id = f"own:{stage.count}:{name}"
+    stage.own[id] = Own(name, content)
+    try:
+        found = stage.asked_room(asked).fitted(id)
+    except BaseException:
+        del stage.own[id]
+        raise
+    while len(stage.own) > MOST:
+        stage.own.popitem(last=False)
+    return {"id": id, "name": name, "told": found.told}, {}
+
+
+ACTS: dict[str, Callable[[Stage, Asked], Answered]] = {
+    "begin": begin,
+    "adopt": adopt,
+    **look.ACTS,
+    **touch.ACTS,
+    **tables.ACTS,
+    **inside.ACTS,
+}

@@ -1,0 +1,121 @@
+// Runs: any run's table, sorted and filtered; a row opens in Look.
+
+import { h, on, pick, number, failure, tell } from "./dom.js";
+import { Lines } from "./lines.js";
+import { squareOf } from "./picker.js";
+import { state, chooseModel, chooseImage } from "./state.js";
+
+const SIGNS = ["=", "≠", "<", "≤", "≥", ">"];
+let list, head, body, filters, place, find, title, back, on_, problem, recipe, lines;
+let runs = [], run = null, sort = "", down = false, start = 0, where = [], found = null;
+
+export function makeRuns(section) {
+  list = h("div", { class: "list", role: "group", "aria-label": "Runs" });
+  head = h("thead"); body = h("tbody");
+  title = h("h2", { class: "grow" });
+  place = h("small", { "aria-live": "polite" });
+  problem = h("div");
+  recipe = h("small", {});
+  filters = h("div", { class: "row" });
+  find = h("input", { type: "text", placeholder: "part of an id", "aria-label": "Find in ids", oninput: () => { start = 0; load(); } });
+  back = h("button", { class: "button", type: "button", "aria-label": "Earlier rows", onclick: () => turn(-1) }, "‹");
+  on_ = h("button", { class: "button", type: "button", "aria-label": "Later rows", onclick: () => turn(1) }, "›");
+  lines = new Lines();
+  const table = h("div", { class: "panel stack", hidden: true }, h("div", { class: "row" }, title, place, back, on_), recipe, filters, problem, h("div", { class: "wide", tabIndex: 0, "aria-label": "The table, scrolls" }, h("table", {}, head, body)));
+  const again = h("button", { class: "quiet", type: "button", onclick: open }, "Look again");
+  section.append(h("div", { class: "two" }, h("div", { class: "panel stack" }, h("div", { class: "row" }, h("h2", { class: "grow" }, "Runs"), again), list), h("div", {}, table, lines.box)));
+  section.table = table;
+  on("view", () => { if (state.view === "runs" && !runs.length) open(); });
+
+  async function open() {
+    try {
+      const { value } = await state.wire.ask("runs", "runs");
+      runs = value.runs;
+      list.replaceChildren(...(runs.length ? runs.map(item) : [h("p", { class: "empty" }, `No run with a table in ${value.folders.join(", ")}. `, h("br"), "unfool attack PGD unfool:digits --limit 40 makes one.")]));
+    } catch (error) { list.replaceChildren(failure(error)); }
+  }
+
+  function item(one) {
+    const text = one.recipe.replace(/^Recipe\((.*)\)$/s, "$1");
+    return h("button", { type: "button", "aria-pressed": "false", onclick: (e) => {
+      for (const node of list.children) node.setAttribute("aria-pressed", String(node === e.currentTarget));
+      run = one.id; sort = ""; down = false; start = 0; where = []; find.value = "";
+      table.hidden = false;
+      load();
+    } }, h("b", {}, one.id), h("small", {}, `${one.rows ?? "?"} rows · ${text.length > 90 ? `${text.slice(0, 90)}…` : text}`));
+  }
+}
+
+async function load() {
+  try {
+    const { value } = await state.wire.ask("rows", "rows", { run, sort, down, start, where, find: find.value.trim() });
+    found = value;
+    problem.replaceChildren();
+    draw();
+    thumbs();
+  } catch (error) { problem.replaceChildren(failure(error)); }
+}
+
+function turn(way) { start = Math.max(0, start + 100 * way); load(); }
+
+function draw() {
+  title.textContent = run;
+  recipe.textContent = `${found.path} · ${found.recipe}`;
+  const last = start + found.rows.length;
+  place.textContent = found.found ? `${start + 1} to ${last} of ${found.found}${found.found < found.total ? ` (of ${found.total})` : ""}` : "no row is like that";
+  back.disabled = !start;
+  on_.disabled = last >= found.found;
+  head.replaceChildren(h("tr", {}, h("th", { scope: "col" }, ""), found.columns.map((c) => {
+    const own = c.name === sort;
+    return h("th", { scope: "col", class: c.number ? "number" : "", "aria-sort": own ? (down ? "descending" : "ascending") : "none" },
+      h("button", { type: "button", onclick: () => { down = own ? !down : c.number; sort = c.name; start = 0; load(); } }, c.name, own ? (down ? " ↓" : " ↑") : ""));
+  })));
+  const at = found.columns.findIndex((c) => c.name === "id");
+  body.replaceChildren(...found.rows.map((row) => h("tr", { tabIndex: 0, "data-id": row[at], onclick: () => show(row[at]), onkeydown: (e) => keys(e, row[at]) }, h("td", {}), row.map((v, k) => h("td", { class: found.columns[k].number ? "number" : "" }, cell(v))))));
+  drawFilters();
+  lines.show({ python: `import pyarrow.parquet as pq\n\ntable = pq.read_table(${JSON.stringify(`${found.path}/table.parquet`)}).to_pandas()${sort ? `.sort_values(${JSON.stringify(sort)}, ascending=${down ? "False" : "True"})` : ""}`, command: found.command });
+}
+
+const cell = (v) => (v === null ? "" : typeof v === "number" ? (Number.isInteger(v) ? String(v) : number(v)) : typeof v === "boolean" ? (v ? "yes" : "no") : String(v));
+
+function drawFilters() {
+  const column = pick(found.columns.map((c) => c.name), filters.column ?? found.columns[0].name, (v) => (filters.column = v), { "aria-label": "Column" });
+  const sign = pick(SIGNS, filters.sign ?? "=", (v) => (filters.sign = v), { "aria-label": "Comparison" });
+  const value = h("input", { type: "text", "aria-label": "Value", placeholder: "value", onkeydown: (e) => { if (e.key === "Enter") add(); } });
+  const add = () => { if (value.value !== "") { where = [...where, [column.value, sign.value, value.value]]; start = 0; load(); } };
+  const chips = where.map((one, k) => h("span", { class: "chip" }, one.join(" "), h("button", { class: "quiet", type: "button", "aria-label": `Without ${one.join(" ")}`, onclick: () => { where = where.filter((_, j) => j !== k); start = 0; load(); } }, "✕")));
+  if (!filters.firstChild) filters.append(h("div", { class: "grow" }, find), h("div", { class: "row" }));
+  filters.lastChild.replaceChildren(column, sign, value, h("button", { class: "button", type: "button", onclick: add }, "Filter"), ...chips);
+  for (const node of [column, sign, value]) node.classList.add("short");
+}
+
+function keys(event, id) {
+  const row = event.currentTarget;
+  if (event.key === "Enter") return show(id);
+  const next = { ArrowDown: row.nextElementSibling, ArrowUp: row.previousElementSibling }[event.key];
+  if (next) { event.preventDefault(); next.focus(); }
+}
+
+async function thumbs() {
+  const at = found.columns.findIndex((c) => c.name === "id"), ids = found.rows.map((row) => row[at]).filter((id) => typeof id === "string");
+  if (at < 0 || !ids.length) return;
+  try {
+    const { value, arrays } = await state.wire.ask("run-thumbs", "run_thumbs", { run, ids }, { idle: true });
+    for (const row of body.children) {
+      const k = value.ids.indexOf(row.dataset.id), after = value.changed.indexOf(row.dataset.id);
+      if (k < 0) continue;
+      const pair = [squareOf(arrays.before, k), ...(after < 0 ? [] : [squareOf(arrays.after, after)])];
+      row.firstChild.replaceChildren(h("span", { class: "pair", title: after < 0 ? "" : "before and after" }, pair));
+    }
+  } catch { /* a run whose images are gone still has its numbers */ }
+}
+
+// A row in Look, where a model with its images is open.
+async function show(id) {
+  if (found.model === null) {
+    problem.replaceChildren(failure({ message: "No open model has this run's images.", hint: found.command }));
+    return;
+  }
+  tell("open", "look");
+  if (found.model !== state.model) { state.want = id; await chooseModel(found.model); } else await chooseImage(id);
+}

@@ -1,0 +1,47 @@
+// What all views share: the model, its images, the one that is looked at.
+
+import { tell } from "./dom.js";
+
+export const state = {
+  wire: null, // the socket
+  models: [],
+  model: 0,
+  room: null, // what the server says of the model
+  image: null, // the image's id
+  seen: null, // {value, x, mask, said} of the image
+  ids: [], // the page of thumbnails
+  start: 0,
+  frame: 0,
+  view: "look",
+};
+
+export async function chooseModel(k) {
+  state.model = k;
+  state.room = state.image = state.seen = null;
+  tell("waiting", `${state.models[k]} is being loaded`);
+  const { value } = await state.wire.ask("room", "room", { model: k });
+  state.room = value;
+  state.start = 0;
+  tell("room", value);
+}
+
+export async function chooseImage(id) {
+  state.image = id;
+  tell("choosing", id);
+  const { value, arrays } = await state.wire.ask("image", "image", { model: state.model, image: id }, { hold: true });
+  if (state.image !== id) return;
+  const old = state.seen;
+  state.seen = value.error ? null : { value, ...arrays };
+  if (state.seen && old && old.x.shape.join() !== arrays.x.shape.join()) state.frame = 0;
+  if (arrays.x?.shape.length === 4 && !old) state.frame = Math.floor(arrays.x.shape[1] / 2);
+  tell("image", value);
+}
+
+export const frames = () => (state.seen?.x.shape.length === 4 ? state.seen.x.shape[1] : 1);
+
+export function chooseFrame(t) {
+  state.frame = Math.max(0, Math.min(frames() - 1, t));
+  tell("frame", state.frame);
+}
+
+export function className(k) { return state.room?.classes[k] ?? String(k); }
