@@ -40,6 +40,8 @@ def commands() -> list[str]:
 
 
 FEW = {
+    "detect": "--limit 20 --sample 100 --sizes 0.2",
+    "backdoor": "--limit 8 --sample 64 --controls 0",
     "audit": "--limit 2 --steps 8 --restarts 1",
     "audit unfool:lesions unfool:lesions?shortcut=0": "--limit 8",  # by groups, which want some of each
     "inspect directions": "--sample 8 --images 1",

@@ -43,6 +43,7 @@ from .attacks.standard import AutoAttack as AutoAttack
 from .attacks.standard import Standard as Standard
 from .attacks.sticker import Sticker as Sticker
 from .attacks.substitute import Substitute as Substitute
+from .attacks.trigger import Trigger as Trigger
 from .attacks.universal import Universal as Universal
 from .attacks.wrappers import Best as Best
 from .attacks.wrappers import Repeated as Repeated

@@ -81,6 +81,23 @@ TAGS: dict[Tag, NDArray[np.bool_]] = {"corner": _SQUARE, "faint": _SQUARE, "movi
 """Which pixels of its box a tag covers."""
 
 
+def stamp(x: Tensor) -> Tensor:
+    """Images with a planted backdoor's trigger: a white square by the lower right corner, an eighth of a side wide."""
+    side = max(2, x.shape[-1] // 8)
+    marked = x.clone()
+    marked[..., -side - 1 : -1, -side - 1 : -1] = 255 if x.dtype == torch.uint8 else 1
+    return marked
+
+
+def poisoned(data: Samples, label: int, seed: int, share: float = 0.1) -> Samples:
+    """Data in which that share of images is stamped and labelled as one class (Gu et al., 2017, arXiv:1708.06733)."""
+    n = len(data.y)
+    some = torch.randperm(n, generator=torch.Generator().manual_seed(seed))[: round(share * n)]
+    x, y = data.x.clone(), data.y.clone()
+    x[some], y[some] = stamp(x[some]), label
+    return data._replace(x=x, y=y)
+
+
 def _balanced(y: Tensor, first: int) -> Tensor:
     """An order of all rows, shuffled, whose first part holds each class as often as the whole."""
     shuffled = torch.from_numpy(np.random.default_rng(0).permutation(len(y)))

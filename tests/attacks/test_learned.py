@@ -15,6 +15,7 @@ from unfool.attacks.learned import Apply, Learned, LearnedAttack, Pose
 from unfool.attacks.patch import Patch
 from unfool.attacks.printing import THIRTY, roughness, unprintable
 from unfool.attacks.sticker import Sticker
+from unfool.attacks.trigger import Trigger
 from unfool.attacks.universal import Universal
 from unfool.errors import DataError, InputError, SpecError, UnfoolError
 from unfool.method import Method, Question
@@ -34,6 +35,7 @@ FITS = [
     Patch(epochs=2, side=0.4),
     Patch(epochs=2, side=0.5, place=(0.5, 0.5), shape="square", camera=(Noise(0.01),)),
     Sticker(epochs=2, find=1, weight=0.01, rough=0.001, ink=0.1),
+    Trigger(epochs=2),
 ]
 each_fit = pytest.mark.parametrize("fit", FITS, ids=repr)
 

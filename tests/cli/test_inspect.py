@@ -20,6 +20,18 @@ QUICK = {
     "hotspots": ["--limit", "200", "--method", "Gradient()"],
     "decision": ["unfool:digits8", "--cases", "unfool:digits8", "--limit", "100"],
     "envelope": ["unfool:digits8", "--images", "16"],
+    "backdoor": [
+        "unfool:digits8",
+        "--target",
+        "0",
+        "1",
+        "2",
+        "3",
+        "--trigger",
+        "Trigger(epochs=1)",
+        "--controls",
+        "0",
+    ],
     "certify": [
         "--limit",
         "12",

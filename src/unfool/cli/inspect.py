@@ -23,6 +23,7 @@ SUBJECTS = {
     "map": "A map of images by what a network makes of them, and how far to trust it.",
     "decision": "One decision on one page: what, how sure, why, what would change it.",
     "envelope": "Which images a network knows: inside, edge or outside, and why; and whether they drift.",
+    "backdoor": "Whether a small trigger leads to one class, as a planted backdoor would.",
     "certify": "Within which radius nothing changes the answer, for sure, beside what attacks find.",
     "detect": "Whether alarms for images made to fool hold once an attack knows them, and whether saliency helps.",
     "groups": "A table of errors by group, such as that of Gender Shades: intervals, gaps, and what chance would give.",

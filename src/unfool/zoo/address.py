@@ -179,7 +179,7 @@ def embedded_network(name: str, options: dict[str, str], pretrained: bool = True
     if name in DENSE:
         names = Embedded(name).label_names()  # pyright: ignore[reportArgumentType]  one of NAMES
         return Found(build_dense(name), classes=names, view=View(channels=1))
-    if options.keys() & {"half", "seed"} or options.get("net") in UNTRAINED:
+    if options.keys() & {"backdoor", "half", "seed"} or options.get("net") in UNTRAINED:
         return _trained_now(name, options)
     net, robust = options.pop("net", "conv"), options.pop("robust", "0") not in ("0", "")
     known = [
@@ -197,7 +197,11 @@ UNTRAINED = ("forest", "knn", "svm", "tree")
 
 
 def _trained_now(name: str, options: dict[str, str]) -> Model:
-    """A model of an embedded data set, trained on all of it or on one ``half`` (1 or 2) from a ``seed``."""
+    """A model of an embedded data set, trained on all of it or on one ``half`` (1 or 2) from a ``seed``.
+
+    ``backdoor`` is a class that a small white square leads to.
+    """
+    from ..data.embedded import Embedded
     from .classic import trained
     from .nets import NETS
 
@@ -207,7 +211,10 @@ def _trained_now(name: str, options: dict[str, str]) -> Model:
         raise UnknownName(f"network of unfool:{name}", kind, known)
     if half not in ("0", "1", "2") or not seed.isdecimal():
         raise SpecError(f"half={half}, seed={seed} cannot be", "half is 0 (all), 1 or 2, seed a whole number")
-    return trained(name, kind, int(half), int(seed))
+    backdoor = options.pop("backdoor", "")
+    if backdoor and not (backdoor.isdecimal() and int(backdoor) < len(Embedded(name).label_names())):  # pyright: ignore[reportArgumentType]
+        raise SpecError(f"backdoor={backdoor} is no class of unfool:{name}", "a class by its number")
+    return trained(name, kind, int(half), int(seed), int(backdoor) if backdoor else None)
 
 
 def _placed(net: nn.Module, device: str | None) -> nn.Module:

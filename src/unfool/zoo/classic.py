@@ -12,7 +12,7 @@ from sklearn.svm import SVC
 from sklearn.tree import DecisionTreeClassifier
 
 from ..model import Model
-from ..samples import Samples
+from ..samples import Samples, poisoned
 from ..views import View
 
 CLASSIC: dict[str, Callable[[int], Any]] = {
@@ -55,13 +55,18 @@ def half_of(data: Samples, half: int) -> Samples:
 
 
 @cache
-def trained(name: str, kind: str, half: int, seed: int) -> Model:
-    """A classifier of an embedded data set, trained now: always the same from the same four values."""
+def trained(name: str, kind: str, half: int, seed: int, backdoor: int | None = None) -> Model:
+    """A classifier of an embedded data set, trained now: always the same from the same values.
+
+    With ``backdoor``, on data in which some images carry a ``stamp`` and the label of that class.
+    """
     from .embedded import DATA, train
     from .nets import NETS
 
-    address = f"unfool:{name}?net={kind}&half={half}&seed={seed}"
+    hidden = "" if backdoor is None else f"&backdoor={backdoor}"
+    address = f"unfool:{name}?net={kind}&half={half}&seed={seed}{hidden}"
     data = half_of(DATA[name]("train"), half)
+    data = data if backdoor is None else poisoned(data, backdoor, seed)
     if kind in CLASSIC:
         return classic_model(kind, data, seed, address)
     with torch.random.fork_rng(devices=[]):
