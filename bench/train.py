@@ -104,7 +104,7 @@ def digits(seeds: int, only: str) -> list[dict[str, Any]]:
     within = unfool.Linf(0.2)
     attacks: dict[str, Attack | None] = {"clean": None, "fgsm": unfool.FGSM(), "robust": STRONG}
     for method in (m for m in METHODS if only in repr(m)):
-        epochs = 15 if isinstance(method, unfool.Free) else 60
+        epochs = 10 if isinstance(method, unfool.Free) else 40
         fit = unfool.Train(method, unfool.Adam(3e-3), epochs=epochs, rows=64, ramp=0.3)
         found: dict[str, list[Tensor]] = {name: [] for name in attacks}
         spent: dict[str, Any] = {}
@@ -124,6 +124,7 @@ def digits(seeds: int, only: str) -> list[dict[str, Any]]:
                 found[name].append(right(taught, attack, "unfool:digits8", within, 500))
         told = {name: [float(one.double().mean()) for one in each] for name, each in found.items()}
         rows.append({"task": "digits8", "method": repr(method), "eps": 0.2, "n": 500, **told, **spent})
+        kept(rows[-1:])
         print(rows[-1], flush=True)
     return rows
 
@@ -192,7 +193,10 @@ def main() -> None:
     one.add_argument("--seed", type=int, default=0)
     one.add_argument("--out", type=Path)
     given = parser.parse_args()
-    kept(digits(given.seeds, given.only) if given.task == "digits" else mnist(given))
+    if given.task == "digits":
+        digits(given.seeds, given.only)
+    else:
+        kept(mnist(given))
 
 
 if __name__ == "__main__":

@@ -90,12 +90,13 @@ def train(
     sample
         How many of them, at most; of one set of data a fifth at most.
     judge
-        The attack whose survivors count.
+        The attack whose survivors count, such as "Repeated(PGD(steps=50, loss=Margin()), 10)" or "Standard()".
     alarm
         What to do where one step is resisted and more are not: stop, adapt (go back to the best weights and on
         against more steps), or tell.
     test
-        Data for the last word, which nothing was chosen by; by default the test split of embedded data.
+        Data for the last word, which nothing was chosen by, --sample of them; by default the test split of embedded
+        data.
     out
         The folder; by default one in runs/train named after what is trained.
     limit
@@ -191,7 +192,8 @@ def conclude(
     judged, source = opened(course.judged) if course.judged else None, opened(course.data)
     kept = splits(course, source, judged)[1]
     over, ids = (opened(last), labelled(opened(last), course.seed)) if last else (judged or source, kept)
-    curves = run_curves(course, {"before": before, "after": after}, over, ids[: course.sample], out, watch)
+    models, place = {"before": before, "after": after}, last or course.judged or course.data
+    curves = run_curves(course, models, place, over, ids[: course.sample], out, watch)
     found = Trained(
         course, read_log(out), tuple(after.classes) or source.label_names(), curves, last is not None
     )

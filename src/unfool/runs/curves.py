@@ -38,6 +38,7 @@ def radii_of(within: Region) -> tuple[float, ...]:
 def run_curves(
     course: Course,
     models: Mapping[str, Model],
+    address: str,
     source: Source,
     ids: Sequence[str],
     folder: Path,
@@ -56,7 +57,7 @@ def run_curves(
     def done(when: str, name: str) -> Table:
         model, method, place = models[when], methods[name], folder / "parts" / f"{when}-{name}"
         question = Question(model, course.within, seed=course.seed)
-        recipe = repr(Recipe(method, when, course.data, course.within, seed=course.seed))
+        recipe = repr(Recipe(method, when, address, course.within, seed=course.seed))
         rows = lambda some: answered(method, question, source.batch(some, model.view, model.classes))  # noqa: E731
         with watch(f"{when}, {name}", len(ids)) as progress:
             work(recipe, place, ids, rows, chunk=many, progress=progress)
