@@ -24,7 +24,7 @@ class Scan(NamedTuple):
     """How many pixels each class's trigger covers in all: [K]."""
     works: Tensor
     """Whether it turned as many images as it should: [K] bool."""
-    index: Tensor
+    anomaly: Tensor
     """How many standard deviations each size is from the median, by the median distance: [K]."""
     suspects: tuple[int, ...]
     """The classes that need much less than the others, the smallest first."""
@@ -41,7 +41,7 @@ class Class(NamedTuple):
 
     label: int
     size: float
-    index: float
+    anomaly: float
     works: bool
     turned: Rate
     """How many images, of other classes and not seen before, the trigger turns to it."""
@@ -95,15 +95,15 @@ def _scan(found: Scanned, address: str) -> Scan:
     triggers, aim = found.found[address], found.plan.trigger.aim
     sizes = torch.stack([t.tensors["cover"].sum() for t in triggers]).double()
     works = torch.stack([t.tensors["hits"] for t in triggers]) >= aim
-    index = anomalies(sizes)
-    small = (index > found.plan.index) & (sizes < sizes.median()) & works
+    anomaly = anomalies(sizes)
+    small = (anomaly > found.plan.index) & (sizes < sizes.median()) & works
     order = sizes.argsort().tolist()
     truth = _truth(address)
     near = (
         None if truth is None or truth not in found.classes else _near(triggers[found.classes.index(truth)])
     )
     suspects = tuple(found.classes[k] for k in order if small[k])
-    return Scan(address, sizes, works, index, suspects, found.classes[order[0]], truth, near)
+    return Scan(address, sizes, works, anomaly, suspects, found.classes[order[0]], truth, near)
 
 
 def _truth(address: str) -> int | None:
@@ -127,7 +127,7 @@ def _class(found: Scanned, own: Scan, k: int) -> Class:
     return Class(
         label,
         float(own.sizes[k]),
-        float(own.index[k]),
+        float(own.anomaly[k]),
         bool(own.works[k]),
         turned,
         random,
@@ -156,4 +156,4 @@ def spread_of(sizes: Tensor) -> tuple[float, float]:
 
 def indices(scans: Sequence[Scan]) -> list[float]:
     """Of each network the index of the class that needs least."""
-    return [float(s.index[int(s.sizes.argmin())]) for s in scans]
+    return [float(s.anomaly[int(s.sizes.argmin())]) for s in scans]

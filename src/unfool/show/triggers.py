@@ -40,7 +40,7 @@ def index_dots(kinds: Mapping[str, Sequence[float]], limit: float) -> str:
             at = len(kinds) - 1 - k
             axes.plot(list(values), [at] * len(values), "o", color=colours(k), alpha=0.7, label=name)
         axes.axvline(limit, color=GREY, linewidth=0.8, linestyle=":")
-        axes.set_yticks(range(len(kinds)), list(reversed(kinds)))
+        axes.set_yticks(range(len(kinds)), [*kinds][::-1])
         axes.set(
             xlabel="anomaly index of the smallest trigger", ylim=(-0.6, len(kinds) - 0.4), xlim=(0, None)
         )

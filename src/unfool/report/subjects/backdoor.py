@@ -38,7 +38,7 @@ def sentence(found: Told, classes: tuple[str, ...]) -> str:
         first = next(c for c in found.classes if c.label == own.suspects[0])
         text = (
             f"Class {class_name(classes, first.label)} has a trigger of {first.size:.1f} pixels where the median class "
-            f"needs {middle:.1f} (anomaly index {first.index:.1f}), at {_place(first)}: a backdoor is suspected."
+            f"needs {middle:.1f} (anomaly index {first.anomaly:.1f}), at {_place(first)}: a backdoor is suspected."
         )
     else:
         text = f"No class of {len(found.classes)} has a trigger that stands out from the median of {middle:.1f} pixels."
@@ -65,7 +65,7 @@ def _sizes(found: Told, classes: tuple[str, ...]) -> Section:
         [
             name,
             f"{c.size:.1f}",
-            f"{c.index:.1f}" + (" below" if c.size < middle else " above"),
+            f"{c.anomaly:.1f}" + (" below" if c.size < middle else " above"),
             c.turned.brief,
             c.random.brief,
             str(c.turned.n),
@@ -100,7 +100,7 @@ def _triggers(found: Told, classes: tuple[str, ...]) -> Section | None:
     triggers = [
         Cell(
             c.picture,
-            [class_name(classes, c.label), f"{c.size:.1f} px, {c.index:.1f}"],
+            [class_name(classes, c.label), f"{c.size:.1f} px, {c.anomaly:.1f}"],
             c.label in found.own.suspects,
         )
         for c in order
@@ -184,7 +184,7 @@ def _row(scan: Scan, truth: str) -> list[str]:
     k = int(scan.sizes.argmin())
     near = "" if scan.near is None else "yes" if scan.near else "no"
     suspects = ", ".join(map(str, scan.suspects)) or "none"
-    told = [str(scan.smallest), f"{float(scan.sizes[k]):.1f}", f"{float(scan.index[k]):.1f}", suspects, near]
+    told = [str(scan.smallest), f"{float(scan.sizes[k]):.1f}", f"{float(scan.anomaly[k]):.1f}", suspects, near]
     return [scan.address, truth, *told]
 
 
@@ -195,7 +195,7 @@ def numbers(found: Told) -> dict[str, object]:
             {
                 "class": c.label,
                 "pixels": c.size,
-                "index": c.index,
+                "index": c.anomaly,
                 "works": c.works,
                 "turned": c.turned.as_dict(),
                 "noise": c.random.as_dict(),
