@@ -67,8 +67,8 @@ class Line:
         def done(found: Any) -> None:
             self._later(lambda: self._told(words, found))
 
-        def told(passes: int) -> None:
-            progress = packed({"id": words["id"], "slot": slot, "passes": passes})
+        def told(job: Job) -> None:
+            progress = packed({"id": words["id"], "slot": slot, "passes": job.passes, "doing": job.doing})
             self._later(lambda: self._put(progress))
 
         return Job(

@@ -46,6 +46,13 @@ def python(room: Room, id: str, uses: Sequence[Spec | None], lines: Sequence[str
     return "\n".join([*head, "", *body, *(fill(line, filled) for line in lines)])
 
 
+def over(room: Room, imports: Sequence[str], lines: Sequence[str]) -> str:
+    """A script about all of a room's images: the model, the data, then ``lines``."""
+    head = ["from unfool import load, open_data", *imports]
+    body = [f"model = load({room.address!r})", f"data = open_data({room.data!r})", *lines]
+    return "\n".join([*head, "", *body])
+
+
 def fill(line: str, texts: dict[str, str]) -> str:
     return re.sub(r"\{(\d+)\}", lambda found: texts[found[1]], line)
 

@@ -98,7 +98,7 @@ export class Wire {
   take({ header, arrays }) {
     const open = this.slots.get(header.slot);
     if (!open || open.id !== header.id) return; // a stale answer is never shown
-    if ("passes" in header) { open.passes?.(header.passes); return; }
+    if ("passes" in header) { open.passes?.(header.passes, header.doing); return; }
     open.over = true;
     const held = open.held;
     if (held) this.send(header.slot, held);
