@@ -63,10 +63,15 @@ def command(setting: Setting, verb: str, method: Spec, room: Room, id: str, **fl
     for name, value in flags.items():
         if value is not None:
             parts += [f"--{name}", str(value)]
-    text = " ".join(part if re.fullmatch(r"[\w./:@+-]+", part) else _quoted(part) for part in parts)
+    text = said(parts)
     own = room.fitted(id).view if id in room.own else None
     view = f' --view "{own!r}"' if own is not None and own != room.model.view else ""
     return f"{text}{view}{setting.flags}"
+
+
+def said(parts: Sequence[str]) -> str:
+    """Words as a shell takes them."""
+    return " ".join(part if re.fullmatch(r"[\w./:@+-]+", part) else _quoted(part) for part in parts)
 
 
 def _quoted(part: str) -> str:

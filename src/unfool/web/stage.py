@@ -12,7 +12,7 @@ from weakref import finalize
 from ..data.address import open_data
 from ..errors import InputError, UnknownName
 from ..rows import stable_number
-from . import charted, inside, look, tables, touch, units
+from . import charted, compare, doing, inside, look, tables, touch, units
 from .asked import Asked
 from .desk import Job
 from .own import MOST, Own
@@ -104,4 +104,6 @@ ACTS: dict[str, Callable[[Stage, Asked], Answered]] = {
     **inside.ACTS,
     **units.ACTS,
     **charted.ACTS,
+    **doing.ACTS,
+    **compare.ACTS,
 }
