@@ -12,7 +12,7 @@ from weakref import finalize
 from ..data.address import open_data
 from ..errors import InputError, UnknownName
 from ..rows import stable_number
-from . import charted, compare, doing, inside, look, tables, touch, units
+from . import by_hand, charted, compare, doing, films, inside, look, tables, touch, units
 from .asked import Asked
 from .desk import Job
 from .own import MOST, Own
@@ -100,6 +100,8 @@ ACTS: dict[str, Callable[[Stage, Asked], Answered]] = {
     "adopt": adopt,
     **look.ACTS,
     **touch.ACTS,
+    **by_hand.ACTS,
+    **films.ACTS,
     **tables.ACTS,
     **inside.ACTS,
     **units.ACTS,

@@ -5,7 +5,7 @@ import { lineChart, TINTS } from "./chart.js";
 import { Lines } from "./lines.js";
 import { key } from "./look.js";
 import { squareOf } from "./picker.js";
-import { saveSvg } from "./save.js";
+import { pictured, saveSvg } from "./save.js";
 import { state } from "./state.js";
 
 const HELD = { both: "in both", first: "in the first alone", second: "in the second alone", neither: "in neither" };
@@ -14,7 +14,7 @@ export class Compare {
   constructor() {
     this.body = h("div", { class: "stack" });
     this.title = h("h2", { class: "grow", tabIndex: -1 }, "Side by side");
-    this.lines = new Lines();
+    this.lines = new Lines({ figure: () => this.figure() });
     this.box = h("div", { class: "stack", hidden: true }, h("div", { class: "panel stack" }, this.title, this.body), this.lines.box);
   }
 
@@ -28,6 +28,11 @@ export class Compare {
       this.title.focus({ preventScroll: true });
       this.thumbs(value);
     } catch (error) { this.body.replaceChildren(failure(error)); this.lines.box.hidden = true; }
+  }
+
+  figure() {
+    const rows = [...this.body.querySelectorAll("tr")].map((row) => [...row.children].map((c) => c.textContent).filter(Boolean).join(" · "));
+    return { name: "compare", panels: this.grid?.isConnected ? pictured(this.grid) : [], charts: [...this.body.querySelectorAll("svg.chart")], told: [this.names.join(" beside "), ...rows] };
   }
 
   legend({ n, alone, differ }) {

@@ -6,13 +6,14 @@ import { Lines } from "./lines.js";
 import { Units } from "./units.js";
 import { ImageMap } from "./map.js";
 import { squareOf } from "./picker.js";
+import { pictured } from "./save.js";
 import { state, chooseImage } from "./state.js";
 
 const PARTS = [["near", "Nearest images"], ["units", "Units"], ["map", "Map"], ["filters", "Filters"]];
 let parts, open = "near", lines, told, sheet, layer, near, seen = "", filtered = "";
 
 export function makeInside(section) {
-  lines = new Lines();
+  lines = new Lines({ figure: () => parts[open].figure(), film: () => parts[open].film?.() ?? null });
   parts = { near: nearBox(), units: new Units(lines), map: new ImageMap(lines), filters: filterBox() };
   const which = choice("What is inside", PARTS, open, (name) => { open = name; show(); });
   which.classList.add("parts");
@@ -29,7 +30,7 @@ function show() {
 
 function nearBox() {
   near = h("div", { class: "stack" });
-  return { box: h("div", { class: "panel stack" }, h("h2", {}, "Nearest images"), near), show: neighbours };
+  return { box: h("div", { class: "panel stack" }, h("h2", {}, "Nearest images"), near), show: neighbours, figure: () => ({ name: `near-${state.image}`, panels: pictured(near), told: ["The images that the network takes for most alike; then, as the control, those whose pixels are."] }) };
 }
 
 function filterBox() {
@@ -38,7 +39,7 @@ function filterBox() {
   sheet = h("div", { class: "filters" });
   told = h("p", { class: "soft" });
   const head = h("div", { class: "row end" }, h("h2", { class: "grow" }, "Filters"), h("div", {}, h("label", { htmlFor: "filter-layer" }, "Layer"), layer));
-  return { box: h("div", { class: "panel stack" }, head, told, sheet), show: filters };
+  return { box: h("div", { class: "panel stack" }, head, told, sheet), show: filters, figure: () => ({ name: `filters-${layer.value || "first"}`, panels: pictured(sheet), told: [told.textContent] }) };
 }
 
 let ofFilters = null, ofNear = null;

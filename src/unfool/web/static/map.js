@@ -40,6 +40,11 @@ export class ImageMap {
     new ResizeObserver(() => this.draw()).observe(this.canvas);
   }
 
+  figure() {
+    const screen = { canvas: this.canvas, wide: true }, named = (one) => one.textContent.trim();
+    return this.found && { name: `map-${this.found.value.way}`, panels: [[screen, `${this.found.n} images. ${[...this.legend.children].map(named).join(", ")}`]], told: [...this.kept.querySelectorAll("tbody tr")].map((row) => [...row.children].map((c, i) => `${i ? `${["near indeed", "kept", "same label"][i - 1]} ` : ""}${c.textContent}`).join("; ")) };
+  }
+
   room() { this.seen = this.found = null; this.ring = []; this.slice.hidden = true; fill(this.layer, [["", "before the last"], ...state.room.layers], ""); this.trust.hidden = true; this.legend.replaceChildren(); this.draw(); }
   show() { if (this.seen !== state.model) this.load(); else { this.draw(); if (this.found) this.lines.show(this.found.value); } }
 

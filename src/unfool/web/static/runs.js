@@ -25,7 +25,7 @@ export function makeRuns(section) {
   find = h("input", { type: "text", placeholder: "part of an id", "aria-label": "Find in ids", oninput: () => { start = 0; load(); } });
   back = h("button", { class: "button", type: "button", "aria-label": "Earlier rows", onclick: () => turn(-1) }, "‹");
   on_ = h("button", { class: "button", type: "button", "aria-label": "Later rows", onclick: () => turn(1) }, "›");
-  lines = new Lines();
+  lines = new Lines({ figure });
   const table = h("div", { class: "panel stack", hidden: true }, h("div", { class: "row" }, title, report, place, back, on_), recipe, rates, filters, problem, h("div", { class: "wide", tabIndex: 0, "aria-label": "The table, scrolls" }, h("table", {}, head, body)));
   tableBox = table;
   const again = h("button", { class: "quiet", type: "button", onclick: open }, "Look again");
@@ -118,6 +118,13 @@ function draw() {
   body.replaceChildren(...found.rows.map((row) => h("tr", { tabIndex: 0, "data-id": row[at], onclick: () => show(row[at]), onkeydown: (e) => keys(e, row[at]) }, h("td", {}), row.map((v, k) => h("td", { class: found.columns[k].number ? "number" : "" }, cell(v))))));
   drawFilters();
   lines.show({ python: `import pyarrow.parquet as pq\n\ntable = pq.read_table(${JSON.stringify(`${found.path}/table.parquet`)}).to_pandas()${sort ? `.sort_values(${JSON.stringify(sort)}, ascending=${down ? "False" : "True"})` : ""}`, command: found.command });
+}
+
+function figure() {
+  const at = found.columns.findIndex((c) => c.name === "id"), shown = [...body.children].slice(0, 40);
+  const text = (row) => found.columns.map((c, k) => (k === at ? row[k] : `${c.name} ${cell(row[k])}`)).join(", ");
+  const panels = shown.flatMap((node, k) => [...node.querySelectorAll("canvas")].map((canvas, n) => [canvas, n ? "as the attack left it" : text(found.rows[k])]));
+  return { name: `run-${run}`, panels, told: [found.recipe, rates.textContent, ...(panels.length ? [] : found.rows.slice(0, 40).map(text))] };
 }
 
 const cell = (v) => (v === null ? "" : typeof v === "number" ? (Number.isInteger(v) ? String(v) : number(v)) : typeof v === "boolean" ? (v ? "yes" : "no") : String(v));

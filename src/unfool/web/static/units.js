@@ -3,6 +3,7 @@
 import { h, pick, fill, choice, number, percent, labelled } from "./dom.js";
 import { Task } from "./task.js";
 import { squareOf } from "./picker.js";
+import { pictured } from "./save.js";
 import { state, chooseImage } from "./state.js";
 
 const KEEP = 9;
@@ -28,6 +29,11 @@ export class Units {
   room() { this.seen = this.value = null; this.start = 0; this.grid.replaceChildren(); this.told.textContent = ""; this.one.clear(); fill(this.layer, [["", "the last"], ...state.room.layers], ""); }
   show() { if (this.seen !== state.model) this.load(); else if (this.value) this.lines.show(this.value); }
   words() { return { model: state.model, layer: this.layer.value, limit: Math.round(+this.count.value) || 0 }; }
+  figure() {
+    const all = pictured(this.grid), one = this.one.box.hidden ? [] : pictured(this.one.box);
+    return { name: `units-${this.layer.value}`, panels: one.length ? one : all, told: [one.length ? this.one.title.textContent : this.told.textContent] };
+  }
+  film() { return this.one.film(); }
   turn(way) { this.start = Math.max(0, this.start + 24 * way); this.load(); }
 
   async load() {
@@ -123,6 +129,11 @@ class Unit {
     return h("div", { class: "charts" },
       h("div", { class: "stack" }, h("h3", {}, "Classes whose images fire it most"), bars.length ? h("div", { class: "bars" }, bars) : h("small", {}, "the data have no labels")),
       h("div", { class: "stack" }, h("h3", {}, "Units most like it (correlation)"), h("div", { class: "row" }, alike), without || h("small", {}, "Nothing after this layer tells classes.")));
+  }
+
+  film() {
+    const words = { ...this.asked, channel: this.channel, method: this.method.value };
+    return this.drawn.firstChild ? { name: `ascent-${this.asked.layer}-${this.channel}`, act: "film_ascent", words } : null;
   }
 
   async draw() {
