@@ -147,15 +147,9 @@ def _curve(folder: Path, stamp: int) -> dict[str, Any]:
 
 
 def _python(a: Listed, b: Listed) -> str:
-    return "\n".join(
-        [
-            "import pyarrow.parquet as pq",
-            "",
-            f'first = pq.read_table("{a.path}/table.parquet").to_pandas().set_index("id")',
-            f'second = pq.read_table("{b.path}/table.parquet").to_pandas().set_index("id")',
-            'both = first.join(second, how="inner", lsuffix=", first", rsuffix=", second")',
-        ]
-    )
+    lines = ["import pyarrow.parquet as pq", ""]
+    lines += [f'{n} = pq.read_table("{run.path}/table.parquet")' for n, run in (("first", a), ("second", b))]
+    return "\n".join([*lines, 'both = first.join(second, "id", join_type="inner", right_suffix=", second")'])
 
 
 ACTS = {"compare": compare}

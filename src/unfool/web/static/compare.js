@@ -32,7 +32,7 @@ export class Compare {
 
   figure() {
     const rows = [...this.body.querySelectorAll("tr")].map((row) => [...row.children].map((c) => c.textContent).filter(Boolean).join(" · "));
-    return { name: "compare", panels: this.grid?.isConnected ? pictured(this.grid) : [], charts: [...this.body.querySelectorAll("svg.chart")], told: [this.names.join(" beside "), ...rows] };
+    return { name: "compare", panels: this.grid?.isConnected ? pictured(this.grid) : [], charts: [...this.body.querySelectorAll("svg.chart")], keys: this.names.map((n, k) => [n, TINTS[k]]), told: [this.names.join(" beside "), ...rows] };
   }
 
   legend({ n, alone, differ }) {

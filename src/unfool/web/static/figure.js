@@ -3,34 +3,49 @@
 import { s } from "./dom.js";
 import { download, fileName, picture, styled, wrap } from "./save.js";
 
-const SIDE = 200, GAP = 16, LINE = 14, ROW = 4, CHART = 560;
+const GAP = 16, LINE = 14, CHART = 560, MANY = 24;
 
-// panels: [canvas or screen, caption]; charts: SVG elements; told: lines of text under all of it.
-export async function saveFigure(kind, { name, panels = [], charts = [], told = [] }) {
-  const page = laidOut(panels, charts, told);
-  const write = { png: asPng, svg: asSvg, pdf: asPdf }[kind];
-  download(`${fileName(name)}.${kind}`, await write(page));
+// panels: [canvas or screen, caption]; charts: SVG elements; keys: [text, tint] of their lines; told: text under all of it.
+export async function saveFigure(kind, { name, panels = [], charts = [], keys = [], told = [] }) {
+  const legend = charts.length && keys.length ? [legendOf(keys)] : [];
+  document.body.append(...legend); // styles are known of what is in the page alone
+  try {
+    const page = laidOut(panels, [...legend, ...charts], told), write = { png: asPng, svg: asSvg, pdf: asPdf }[kind];
+    download(`${fileName(name)}.${kind}`, await write(page));
+  } finally { for (const node of legend) node.remove(); }
+}
+
+function legendOf(keys) {
+  const measure = document.createElement("canvas").getContext("2d"), parts = [];
+  measure.font = "11px Helvetica, Arial, sans-serif";
+  let left = 44;
+  for (const [text, tint] of keys) {
+    parts.push(s("line", { x1: left, x2: left + 18, y1: 8, y2: 8, stroke: tint, "stroke-width": 2.5 }), s("text", { x: left + 23, y: 12 }, text));
+    left += 42 + measure.measureText(text).width;
+  }
+  return s("svg", { class: "chart away", viewBox: `0 0 ${CHART} 16` }, ...parts);
 }
 
 // Where everything goes, in points.
 function laidOut(panels, charts, told) {
   const images = [], texts = [], drawn = [], measure = document.createElement("canvas").getContext("2d");
   measure.font = "11px Helvetica, Arial, sans-serif";
-  const columns = Math.max(1, Math.min(ROW, panels.length)), room = Math.max(columns * (SIDE + GAP) - GAP, charts.length || told.length ? CHART : 0);
+  const [side, row] = panels.length > MANY ? [96, 8] : [200, 4];
+  const columns = Math.max(1, Math.min(row, panels.length)), room = Math.max(columns * (side + GAP) - GAP, charts.length || told.length ? CHART : 0);
   let top = GAP;
   for (let i = 0; i < panels.length; i += columns) {
-    const row = panels.slice(i, i + columns).map(([one, caption]) => {
-      const canvas = one.canvas ?? one, wide = one.wide ? room : SIDE;
+    const line = panels.slice(i, i + columns).map(([one, caption]) => {
+      const canvas = one.canvas ?? one, wide = one.wide ? room : side;
       return { one, canvas, wide, high: (wide * canvas.height) / canvas.width, lines: wrap(measure, caption ?? "", wide).slice(0, 4) };
     });
-    const high = Math.max(...row.map((p) => p.high));
-    row.forEach((p, k) => {
-      const x = GAP + k * (SIDE + GAP);
+    const high = Math.max(...line.map((p) => p.high));
+    line.forEach((p, k) => {
+      const x = GAP + k * (side + GAP);
       images.push({ canvas: p.canvas, x, y: top, w: p.wide, h: p.high });
       if (p.one.marks?.childNodes.length) drawn.push({ node: p.one.svg, x, y: top, w: p.wide, h: p.high });
       p.lines.forEach((text, n) => texts.push({ text, x, y: top + high + LINE * (n + 1) }));
     });
-    top += high + LINE * Math.max(...row.map((p) => p.lines.length)) + GAP;
+    top += high + LINE * Math.max(...line.map((p) => p.lines.length)) + GAP;
   }
   for (const node of charts) {
     const [, , w, h] = node.getAttribute("viewBox").split(" ").map(Number), high = (CHART * h) / w;
@@ -57,7 +72,7 @@ async function asPng({ wide, high, images, texts, drawn }) {
 }
 
 function asSvg({ wide, high, images, texts, drawn }) {
-  const nodes = images.map((one) => s("image", { href: one.canvas.toDataURL(), x: one.x, y: one.y, width: one.w, height: one.h, style: one.canvas.width > 160 ? null : "image-rendering: pixelated" }));
+  const nodes = images.map((one) => s("image", { href: one.canvas.toDataURL(), x: one.x, y: one.y, width: one.w, height: one.h, "image-rendering": one.canvas.width > 160 ? null : "pixelated" }));
   for (const one of drawn) { const copy = styled(one.node); for (const [k, v] of [["x", one.x], ["y", one.y], ["width", one.w], ["height", one.h]]) copy.setAttribute(k, v); nodes.push(copy); }
   for (const one of texts) nodes.push(s("text", { x: one.x, y: one.y, "font-family": "Helvetica, Arial, sans-serif", "font-size": 11, fill: "#222" }, one.text));
   const root = s("svg", { xmlns: "http://www.w3.org/2000/svg", viewBox: `0 0 ${wide} ${high}`, width: wide, height: high }, s("rect", { width: wide, height: high, fill: "#fff" }), ...nodes);

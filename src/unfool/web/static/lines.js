@@ -24,7 +24,7 @@ export class Lines {
   show(value) { this.value = value; this.box.hidden = false; this.draw(); }
 
   draw() {
-    this.pre.textContent = this.value?.[this.kind] || (this.kind === "command" ? "There is no command for what is drawn by hand: see Python." : "");
+    this.pre.textContent = this.value?.[this.kind] || (this.kind === "command" ? "There is no command for this: see Python." : "");
     if (this.gif) this.gif.hidden = !this.film?.();
   }
 

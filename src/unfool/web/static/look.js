@@ -55,7 +55,7 @@ function toolbar() {
 
 function figure() {
   const maps = cards.filter((c) => c.found).map((c) => [c.screen, c.caption()]);
-  return { name: `look-${state.image}`, panels: [[image.screen, image.title.textContent], ...maps], charts: time.box.hidden ? [] : [...time.box.querySelectorAll("svg.chart")] };
+  return { name: `look-${state.image}`, panels: [[image.screen, image.title.textContent], ...maps], charts: time.box.hidden ? [] : [...time.box.querySelectorAll("svg.chart")], keys: Object.keys(state.seen?.value.signals ?? {}).map((n, k) => [n, TINTS[k]]) };
 }
 
 // Of a series, its frames with the map over them.

@@ -117,7 +117,7 @@ function draw() {
   const at = found.columns.findIndex((c) => c.name === "id");
   body.replaceChildren(...found.rows.map((row) => h("tr", { tabIndex: 0, "data-id": row[at], onclick: () => show(row[at]), onkeydown: (e) => keys(e, row[at]) }, h("td", {}), row.map((v, k) => h("td", { class: found.columns[k].number ? "number" : "" }, cell(v))))));
   drawFilters();
-  lines.show({ python: `import pyarrow.parquet as pq\n\ntable = pq.read_table(${JSON.stringify(`${found.path}/table.parquet`)}).to_pandas()${sort ? `.sort_values(${JSON.stringify(sort)}, ascending=${down ? "False" : "True"})` : ""}`, command: found.command });
+  lines.show({ python: `import pyarrow.parquet as pq\n\ntable = pq.read_table(${JSON.stringify(`${found.path}/table.parquet`)})${sort ? `.sort_by([(${JSON.stringify(sort)}, "${down ? "descending" : "ascending"}")])` : ""}`, command: found.command });
 }
 
 function figure() {

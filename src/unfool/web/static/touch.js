@@ -54,7 +54,7 @@ function card(name) {
 
 function figure() {
   const panels = Object.values(screens).filter((one) => !one.box.hidden && one.screen.canvas.width > 1).map((one) => [one.screen, `${one.title.textContent}. ${one.note.textContent}`]);
-  return { name: `touch-${state.image}`, panels, charts: chart.firstChild ? [chart.firstChild] : [], told: [verdict.textContent, legend.querySelector("small")?.textContent ?? "", random?.textContent ?? ""].filter(Boolean) };
+  return { name: `touch-${state.image}`, panels, charts: chart.firstChild ? [chart.firstChild] : [], keys: (curve?.names ?? []).map((n, k) => [n, TINTS[k]]), told: [verdict.textContent, legend.querySelector("small")?.textContent ?? "", random?.textContent ?? ""].filter(Boolean) };
 }
 
 // The image while the change grows, beside a random one.
