@@ -60,7 +60,7 @@ def inside(page: Page) -> None:
 
 def runs(page: Page) -> None:
     page.page.click("#tab-runs")
-    page.page.click("#runs .list button")
+    page.page.click("#runs .list [data-run]")
     page.page.wait_for_selector("#runs tbody canvas")
     page.page.click("#runs th button >> text=confidence")
     page.page.wait_for_timeout(500)
