@@ -85,7 +85,7 @@ class Unit {
     this.drawing = new Task("draw-unit", () => this.draw());
     this.drawn = h("div", { class: "stack" });
     this.make = h("div", { class: "stack", hidden: true }, h("h3", {}, "What it likes best"),
-      h("div", { class: "row end" }, h("div", { class: "long" }, h("label", { htmlFor: "draw-by" }, "Search"), this.method), h("button", { class: "button main", type: "button", onclick: () => this.draw() }, "Draw it")), this.drawing.box, this.drawn);
+      h("div", { class: "row end" }, h("div", { class: "search" }, h("label", { htmlFor: "draw-by" }, "Search"), this.method), h("button", { class: "button main", type: "button", onclick: () => this.draw() }, "Draw it")), this.drawing.box, this.drawn);
     this.box = h("div", { class: "panel stack", hidden: true }, this.title, this.task.box, this.body, this.make);
   }
 
