@@ -84,6 +84,8 @@ def chart(page: Page) -> None:
         if k == 0:
             page.page.mouse.down()
     page.page.mouse.up()
+    page.ready()
+    page.page.evaluate("scrollTo(0, 230)")
 
 
 def grid(page: Page) -> None:
@@ -97,10 +99,12 @@ def cue(page: Page) -> None:
     """The mark in the corner that goes with a class in the data this network has learned from."""
     page.page.click("#tab-touch")
     page.ready()
-    drag(page, (0.72, 0.72), (0.99, 0.99))
+    page.page.click("#thumbs .thumb >> nth=10")
+    page.ready()
+    drag(page, (0.02, 0.02), (0.14, 0.14))
     page.ready()
     page.page.click("#touch >> text=Take what is drawn")
-    page.page.click("#thumbs .thumb >> nth=5")
+    page.page.click("#thumbs .thumb >> nth=4")
     page.ready()
     page.page.click("#touch >> text=Stamp it on this image")
     page.ready()

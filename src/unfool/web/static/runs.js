@@ -135,7 +135,7 @@ function drawFilters() {
   const value = h("input", { type: "text", "aria-label": "Value", placeholder: "value", onkeydown: (e) => { if (e.key === "Enter") add(); } });
   const add = () => { if (value.value !== "") { where = [...where, [column.value, sign.value, value.value]]; start = 0; load(); } };
   const chips = where.map((one, k) => h("span", { class: "chip" }, one.join(" "), h("button", { class: "quiet", type: "button", "aria-label": `Without ${one.join(" ")}`, onclick: () => { where = where.filter((_, j) => j !== k); start = 0; load(); } }, "✕")));
-  if (!filters.firstChild) filters.append(h("div", { class: "grow" }, find), h("div", { class: "row" }));
+  if (!filters.firstChild) filters.append(h("div", { class: "grow" }, find), h("div", { class: "row where" }));
   filters.lastChild.replaceChildren(column, sign, value, h("button", { class: "button", type: "button", onclick: add }, "Filter"), ...chips);
   for (const node of [column, sign, value]) node.classList.add("short");
 }
