@@ -1,5 +1,6 @@
 """What Inside shows of units and maps is what the library gives; each with its control; a slice is one everywhere."""
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -110,6 +111,11 @@ def test_what_is_drawn_around_is_a_slice_that_commands_and_the_page_take(ask, st
     assert words[:5] == ["inspect", "map", stage.room(0).address, stage.room(0).data, "--limit"]
     flags = polygon(torch.from_numpy(arrays["view"].copy()), [float(v) for v in lasso.split(",")])
     assert [i for i, flag in zip(value["ids"], flags.tolist(), strict=True) if flag] == inside
+    done, _ = ask("start", kind="attack", method="FGSM()", slice=told["name"])
+    assert repr(told["address"]) in Path(ask("rows", run=done["id"])[0]["path"], "recipe.txt").read_text()
+    assert ask("rows", run=done["id"])[0]["total"] == len(inside)
+    with pytest.raises(UnknownName, match="slice"):
+        ask("start", kind="attack", method="FGSM()", slice="../../etc/passwd")
     with pytest.raises(InputError, match="no image lies inside"):
         ask("slice", key=value["key"], corners=[900, 900, 901, 900, 901, 901])
     with pytest.raises(InputError, match="no such map"):

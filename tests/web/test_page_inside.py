@@ -1,4 +1,4 @@
-"""Inside, Runs and Touch by hand in a browser: units, the map and its slices, runs started and compared, cues, files."""
+"""Inside, Runs and Touch by hand in a browser: units, map and slices, runs started and compared, cues, files."""
 
 import io
 from pathlib import Path

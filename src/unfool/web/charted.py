@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import torch
@@ -11,7 +12,7 @@ from ..analysis.imagemap import Grid, gridded, inside
 from ..analysis.layouts import Quality, components, quality, scattered
 from ..analysis.rates import Rate
 from ..analysis.tsne import tsne
-from ..errors import InputError
+from ..errors import InputError, UnknownName
 from ..report.exports import write_slice
 from ..rows import stable_number
 from ..runs.imagemap import ImageMap, Mapped, checked, run_map
@@ -162,11 +163,9 @@ def sliced(stage: "Stage", asked: Asked) -> "Answered":
     ids = tuple(i for i, flag in zip(found.ids, flags, strict=True) if flag)
     name = f"slice-{stable_number(*ids):016x}"[:14]
     room.slices[name] = ids
-    path = stage.setting.runs[0] / "slices" / f"{name}.txt"
     if asked.flag("keep"):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        write_slice(path, ids)
-    address = f"{room.data}{'&' if '?' in room.data else '?'}only={path}"
+        keep(stage, room, name)
+    path, address = slice_place(stage, room, name)
     lines = [f"some = open_data({address!r})", "batch = some.batch(some.ids(), model.view, model.classes)"]
     drawn = not grid and key.startswith("tsne")
     told = {"name": name, "count": len(ids), "labels": _counts(room, found, flags)}
@@ -175,6 +174,23 @@ def sliced(stage: "Stage", asked: Asked) -> "Answered":
         _command(room, found.plan, corners) if drawn else f'unfool audit {room.address} --data "{address}"'
     )
     return told | {"command": command}, {}
+
+
+def slice_place(stage: "Stage", room: Room, name: str) -> tuple[Path, str]:
+    """Where a slice's ids are, or would be, and its address as data."""
+    path = stage.setting.runs[0] / "slices" / f"{name}.txt"
+    return path, f"{room.data}{'&' if '?' in room.data else '?'}only={path}"
+
+
+def keep(stage: "Stage", room: Room, name: str) -> str:
+    """Write a slice's ids where they are not; gives its address. Raises where nothing was drawn around by that name."""
+    if name not in room.slices:
+        raise UnknownName("slice", name[:40], room.slices)
+    path, address = slice_place(stage, room, name)
+    if not path.exists():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_slice(path, room.slices[name])
+    return address
 
 
 def _counts(room: Room, found: Chart, flags: list[bool]) -> list[list[Any]]:

@@ -18,6 +18,7 @@ from ..runs.local import run_recipe
 from ..runs.recipe import Recipe
 from ..spec import parse
 from .asked import Asked
+from .charted import keep
 from .lines import said
 from .rooms import Room
 from .tables import listed, listing
@@ -32,7 +33,8 @@ Plan = Recipe | Audit
 def start(stage: "Stage", asked: Asked) -> "Answered":
     """Do an attack, an explanation or an audit over the images; what is there of it already is not done again."""
     room = stage.asked_room(asked)
-    plan = planned(room, asked)
+    data = keep(stage, room, name) if (name := asked.text("slice", "")) else room.data
+    plan = planned(room, asked, data)
     return done(stage, room, plan, stage.setting.runs[0] / place(plan))
 
 
@@ -50,7 +52,7 @@ def _verb(plan: Recipe) -> str:
     return "attack" if isinstance(plan.method, Attack) else "explain"
 
 
-def planned(room: Room, asked: Asked) -> Plan:
+def planned(room: Room, asked: Asked, data: str) -> Plan:
     """What the form says, checked."""
     kind = asked.text("kind")
     if kind not in KINDS:
@@ -66,18 +68,18 @@ def planned(room: Room, asked: Asked) -> Plan:
             asked.text("level", "standard"),
         )
         how: Any = {"level": level, "steps": steps, "restarts": restarts, "limit": limit, "seed": seed}
-        return Audit(room.address, room.data, within or room.region, **how)
+        return Audit(room.address, data, within or room.region, **how)
     # the fewer are lost when somebody looks at something meanwhile
     chunk = 64 if room.first.numel() < 60_000 else 8
     target, how = asked.place("target"), {"limit": limit, "seed": seed, "chunk": chunk}
     if kind == "explain":
         method, text = asked.spec("method", Attribution), asked.text("objective", "").strip()
         objective = parse(text, Objective) if text else room.objective
-        return Recipe(method, room.address, room.data, target=target, objective=objective, **how)
+        return Recipe(method, room.address, data, target=target, objective=objective, **how)
     attack = asked.spec("method", Attack)
     if within is None and not attack.nearest:
         within = room.region
-    return Recipe(attack, room.address, room.data, within, target, **how)
+    return Recipe(attack, room.address, data, within, target, **how)
 
 
 def resume(stage: "Stage", asked: Asked) -> "Answered":

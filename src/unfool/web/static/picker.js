@@ -53,7 +53,7 @@ async function page(want = null) {
 function chip(one) {
   state.slice = one?.name ?? "";
   slice.hidden = !one;
-  slice.replaceChildren(one ? h("span", { class: "chip" }, `${one.count} drawn around`, h("button", { class: "quiet", type: "button", "aria-label": "All images again", onclick: () => cut(null) }, "✕")) : "");
+  slice.replaceChildren(one ? h("span", { class: "chip" }, `${one.count} drawn around`, h("button", { class: "quiet", type: "button", "aria-label": "All images again", onclick: () => tell("slice", null) }, "✕")) : "");
 }
 
 function cut(one) {
