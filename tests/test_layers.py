@@ -26,7 +26,7 @@ LAYERS = (
     "runs",
     "analysis families show track",
     "report",
-    "bench",
+    "bench lecture",
     "web",
     "cli",
 )
