@@ -116,7 +116,7 @@ SLIDES = (
         "That it is as easy everywhere: a digit has far fewer pixels than a photograph, so the change is larger "
         "than the 0.007 of the published panda. That random changes do nothing: look at the control as eps grows.",
         panda,
-        'FGSM()(model, x, y, within=Linf({eps}))',
+        "FGSM()(model, x, y, within=Linf({eps}))",
         'unfool attack FGSM unfool:digits --within "Linf({eps})"',
         (
             Slider("eps", 0.1, (0.0, 0.02, 0.05, 0.1, 0.15, 0.2, 0.3), 0.01),

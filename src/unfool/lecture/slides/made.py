@@ -94,7 +94,9 @@ def seen(x: Tensor, ids: tuple[str, ...], views: tuple[Transform, ...], draw: in
 
 def photos(model: Model, x: Tensor, batch: Batch, views: tuple[Transform, ...]) -> list[Cell]:
     taken = torch.cat([x, *(seen(x, batch.ids[:1], views, draw) for draw in range(6))])
-    return [Cell(one, [said], label == 3) for one, (said, label) in zip(taken, answer(model, taken), strict=True)]
+    return [
+        Cell(one, [said], label == 3) for one, (said, label) in zip(taken, answer(model, taken), strict=True)
+    ]
 
 
 def create(kit: Kit, settings: Settings) -> Made:
@@ -166,7 +168,9 @@ def by_batch_mean(kit: Kit, model: Model, batch: Batch, target: int) -> Made:
     )
 
 
-def ascent(model: Model, one: Batch, target: int, share: float, steps: int = 60, rate: float = 0.02) -> list[float]:
+def ascent(
+    model: Model, one: Batch, target: int, share: float, steps: int = 60, rate: float = 0.02
+) -> list[float]:
     x, told = one.x, list[float]()
     with model.settled():
         for _ in range(steps):
@@ -216,7 +220,9 @@ def iterative(kit: Kit, settings: Settings) -> Made:
         "here": {"price": price, "success": rate(found.success).as_dict()},
     }
     here = float(found.l2[found.success].mean()) if found.success.any() else float("nan")
-    says = f"At a price of {price:g}, {rate(found.success)} reach the target, {here:.2f} away in L2 on average."
+    says = (
+        f"At a price of {price:g}, {rate(found.success)} reach the target, {here:.2f} away in L2 on average."
+    )
     return Made(says, figures, numbers, [cost_of(f"RegularisedTargeted at {price:g}", found, len(batch))])
 
 
@@ -262,68 +268,66 @@ def without_price(kit: Kit, model: Model, batch: Batch, goal: Tensor, price: flo
     return Made(says, [figure], numbers, [counted_cost("100 printed steps", kit, len(batch))])
 
 
-SLIDES = (
-    Slide(
-        "physical",
-        "Adversarial examples in the physical world",
-        "R11",
-        "A change that is made for one file is undone by a camera; one that is made through many simulated cameras "
-        "stays, at cameras it has not seen.",
-        "A street: printer, lens and a detector's own pre-processing come on top of what is simulated here.",
-        physical,
-        "PGD(steps=40, slope=Expectation((Rotate({turn}), Scale(0.1), Shift(0.08), Brightness(0.1)), stop='never'))"
-        "(model, x, target=3, within=Linf({eps}))",
-        "unfool attack \"PGD(steps=40, slope=Expectation((Rotate({turn}), Scale(0.1), Shift(0.08), Brightness(0.1)), "
-        "stop='never'))\" unfool:digits --target 3 --within \"Linf({eps})\"",
-        (
-            Slider("eps", 0.25, (0.15, 0.25, 0.35), 0.01),
-            Slider("turn", 20.0, (5.0, 20.0, 40.0), 1.0, "camera's turn in degrees"),
-        ),
+PHYSICAL = Slide(
+    "physical",
+    "Adversarial examples in the physical world",
+    "R11",
+    "A change that is made for one file is undone by a camera; one that is made through many simulated cameras "
+    "stays, at cameras it has not seen.",
+    "A street: printer, lens and a detector's own pre-processing come on top of what is simulated here.",
+    physical,
+    "PGD(steps=40, slope=Expectation((Rotate({turn}), Scale(0.1), Shift(0.08), Brightness(0.1)), stop='never'))"
+    "(model, x, target=3, within=Linf({eps}))",
+    'unfool attack "PGD(steps=40, slope=Expectation((Rotate({turn}), Scale(0.1), Shift(0.08), Brightness(0.1)), '
+    'stop=\'never\'))" unfool:digits --target 3 --within "Linf({eps})"',
+    (
+        Slider("eps", 0.25, (0.15, 0.25, 0.35), 0.01),
+        Slider("turn", 20.0, (5.0, 20.0, 40.0), 1.0, "camera's turn in degrees"),
     ),
-    Slide(
-        "create",
-        "Create adversarial examples: make it a gibbon",
-        "R4",
-        "Climbing the probability of a class from anywhere leads to an image that the network is sure of. Nothing in "
-        "the objective asks that it look like one.",
-        "That the class has such a look: from black or from noise the result is no picture of the digit to us.",
-        create,
-        "TargetedAscent('{start}', confidence=0.99)(model, x, target={target})",
-        "unfool attack \"TargetedAscent('{start}', confidence=0.99)\" unfool:digits --target {target} --film 1",
-        (
-            Slider("target", 3, (0, 3, 7, 8), 1.0),
-            Slider("start", "image", ("image", "zeros", "noise")),
-        ),
-        (
-            Erratum(
-                "E1",
-                "ℓ_ce = (1/B) Σ log y_gibbon, and x ← x + α ∂ℓ_ce/∂x",
-                "That is the log-likelihood; cross-entropy has a minus, and then the step goes down. And the sum (or "
-                "each image's own gradient) belongs there: with the mean a step is B times shorter in a batch of B.",
-                True,
-            ),
-            Erratum("E2", "ŷ is drawn as the one-hot target", "p = softmax(z) is the prediction, t the target."),
-        ),
+)
+CREATE = Slide(
+    "create",
+    "Create adversarial examples: make it a gibbon",
+    "R4",
+    "Climbing the probability of a class from anywhere leads to an image that the network is sure of. Nothing in "
+    "the objective asks that it look like one.",
+    "That the class has such a look: from black or from noise the result is no picture of the digit to us.",
+    create,
+    "TargetedAscent('{start}', confidence=0.99)(model, x, target={target})",
+    "unfool attack \"TargetedAscent('{start}', confidence=0.99)\" unfool:digits --target {target} --film 1",
+    (
+        Slider("target", 3, (0, 3, 7, 8), 1.0),
+        Slider("start", "image", ("image", "zeros", "noise")),
     ),
-    Slide(
-        "iterative",
-        "Iterative method: the nearest gibbon",
-        "R5",
-        "With a price on the squared distance the result stays near the image. The dearer distance is, the nearer it "
-        "stays, until the target is no longer reached: both curves fall.",
-        "The smallest change there is: attacks that look for it (DeepFool, FMN, DDN) find smaller ones.",
-        iterative,
-        "RegularisedTargeted(steps=100, lambda_={price})(model, x, target=(y + 1) % 10)",
-        'unfool attack "RegularisedTargeted(steps=100, lambda_={price})" unfool:digits8 --model unfool:digits8 --target 3',
-        (Slider("price", 1.0, PRICES, 0.1, "price of distance"),),
-        (
-            Erratum(
-                "E3",
-                "the objective is ℓ_ce − λ‖x − x_ori‖², the update uses ∂ℓ_ce/∂x alone, without a box",
-                "The update takes the gradient of the whole objective, x ← clip(x + α(∂log p_t/∂x − 2λ(x − x_ori))): "
-                "else λ does nothing, and what comes out need not be an image.",
-                True,
-            ),
+    (
+        Erratum(
+            "E1",
+            "ℓ_ce = (1/B) Σ log y_gibbon, and x ← x + α ∂ℓ_ce/∂x",
+            "That is the log-likelihood; cross-entropy has a minus, and then the step goes down. And the sum (or "
+            "each image's own gradient) belongs there: with the mean a step is B times shorter in a batch of B.",
+            True,
+        ),
+        Erratum("E2", "ŷ is drawn as the one-hot target", "p = softmax(z) is the prediction, t the target."),
+    ),
+)
+ITERATIVE = Slide(
+    "iterative",
+    "Iterative method: the nearest gibbon",
+    "R5",
+    "With a price on the squared distance the result stays near the image. The dearer distance is, the nearer it "
+    "stays, until the target is no longer reached: both curves fall.",
+    "The smallest change there is: attacks that look for it (DeepFool, FMN, DDN) find smaller ones.",
+    iterative,
+    "RegularisedTargeted(steps=100, lambda_={price})(model, x, target=(y + 1) % 10)",
+    'unfool attack "RegularisedTargeted(steps=100, lambda_={price})" unfool:digits8 --model unfool:digits8 --target 3',
+    (Slider("price", 1.0, PRICES, 0.1, "price of distance"),),
+    (
+        Erratum(
+            "E3",
+            "the objective is ℓ_ce − λ‖x − x_ori‖², the update uses ∂ℓ_ce/∂x alone, without a box",
+            "The update takes the gradient of the whole objective, x ← clip(x + α(∂log p_t/∂x − 2λ(x − x_ori))): "
+            "else λ does nothing, and what comes out need not be an image.",
+            True,
         ),
     ),
 )

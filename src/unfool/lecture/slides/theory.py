@@ -96,9 +96,15 @@ def dimensions(kit: Kit, settings: Settings) -> Made:
 def jacobian(kit: Kit) -> Made:
     """A layer's true Jacobian beside the matrix that is printed for it."""
     draw = kit.generator(0)
-    w, b, x = torch.randn(24, 16, generator=draw), torch.randn(24, generator=draw), torch.randn(16, generator=draw)
+    w, b, x = (
+        torch.randn(24, 16, generator=draw),
+        torch.randn(24, generator=draw),
+        torch.randn(16, generator=draw),
+    )
     true = torch.where((w @ x + b)[:, None] > 0, w, torch.zeros(()))
-    moved = [float((torch.relu(w @ (x + 1e-3 * u) + b) - torch.relu(w @ x + b)).norm()) for u in torch.eye(16)]
+    moved = [
+        float((torch.relu(w @ (x + 1e-3 * u) + b) - torch.relu(w @ x + b)).norm()) for u in torch.eye(16)
+    ]
     columns = [float(1e-3 * m.norm(dim=0)[0]) for m in (w, true)]
     wrong = float((w - true).norm() / w.norm())
     cells = [
@@ -169,9 +175,10 @@ def fgsm(kit: Kit, settings: Settings) -> Made:
         ),
     ]
     numbers = {name: [r.as_dict() for r in rates] for name, rates in curves.items()}
-    here = rate(FGSM(loss=CrossEntropy())(
-        model, batch.x, batch.y, within=Linf(max(eps, 1e-9)), ids=batch.ids
-    ).label == batch.y)
+    here = rate(
+        FGSM(loss=CrossEntropy())(model, batch.x, batch.y, within=Linf(max(eps, 1e-9)), ids=batch.ids).label
+        == batch.y
+    )
     says = f"At eps = {eps:g} one step leaves {here} right."
     return Made(says, figures, {"eps": (0.0, *EPSILONS), "here": here.as_dict(), "accuracy": numbers}, cost)
 
@@ -260,7 +267,9 @@ def along(kit: Kit, settings: Settings) -> Made:
         f"Over {len(batch)} images, {100 * up:.0f} % of places up the gradient are right and {100 * down:.0f} % down "
         f"it; along random signs {100 * other:.0f} %."
     )
-    return Made(says, [figure], {"right": right, "n": len(batch)}, [counted_cost("two lines", kit, len(batch))])
+    return Made(
+        says, [figure], {"right": right, "n": len(batch)}, [counted_cost("two lines", kit, len(batch))]
+    )
 
 
 def chance(kit: Kit, settings: Settings) -> Made:
