@@ -95,7 +95,10 @@ def layers(kit: Kit, settings: Settings) -> Made:
     )
     times = (drawn.score / best[chosen]).median()
     numbers = {"channels": chosen, "score": drawn.score, "best_real": best[chosen], "noise": chance[chosen]}
-    says = f"Drawn images reach {float(times):.2f} times the best real patch (median of {len(chosen)} units of {layer})."
+    says = (
+        f"Drawn images reach {float(times):.2f} times the best real patch (median of {len(chosen)} units of "
+        f"{layer})."
+    )
     return Made(says, [figure], numbers, [cost_of("Maximise, a unit", drawn, len(chosen))])
 
 
@@ -117,7 +120,8 @@ LAYERS = Slide(
     "layers",
     "Gradient ascent: what units like, layer by layer",
     "R41",
-    "For the most selective units of a layer, the drawn image beside the real patches that fire them: where both agree, "
+    "For the most selective units of a layer, the drawn image beside the real patches that fire them: "
+    "where both agree, "
     "the unit is about what they share.",
     "That a unit is about one thing: dead units are left out, and the drawn image is one of many.",
     layers,

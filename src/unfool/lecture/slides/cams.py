@@ -62,7 +62,7 @@ def grad_cam(kit: Kit, settings: Settings) -> Made:
     strip = [GradCAM(one)(model, x, 1) for one in LAYERS]
     mask = batch.masks[0] if batch.masks is not None else torch.zeros(1)
     cells = [truth(batch)]
-    for one, found in zip(LAYERS, strip, strict=True):
+    for found in strip:
         share = f"{100 * inside(found.map[0], mask):.0f} % in the finding"
         cells.append(Cell(seen(x[0], found.map[0]).image, [share, "×".join(map(str, found.heat.shape[2:]))]))
     titles = ["film", f"Grad-CAM, {layer}", "Guided Grad-CAM", "counterfactual", "control: random weights"]
@@ -86,7 +86,10 @@ def grad_cam(kit: Kit, settings: Settings) -> Made:
         "area": area,
     }
     best = max(numbers["share_in_finding"], key=numbers["share_in_finding"].get)  # pyright: ignore
-    says = f"Most of the map lies in the finding ({100 * area:.1f} % of the film) at {best}: which layer is best must be tried."
+    says = (
+        f"Most of the map lies in the finding ({100 * area:.1f} % of the film) at {best}: which layer is best "
+        f"must be tried."
+    )
     return Made(says, figures, numbers, [cost_of("Grad-CAM", strip[0], 1)])
 
 
@@ -151,7 +154,10 @@ def flavours(kit: Kit, settings: Settings) -> Made:
         "the last row, the same network with weights drawn anew, asked for the finding",
     )
     best = max(shares, key=lambda name: shares[name])
-    says = f"Most of {best} lies in the finding: {100 * shares[best]:.0f} %, of {100 * float(mask.float().mean()):.1f} % of the film."
+    says = (
+        f"Most of {best} lies in the finding: {100 * shares[best]:.0f} %, of "
+        f"{100 * float(mask.float().mean()):.1f} % of the film."
+    )
     return Made(says, [figure], {"share_in_finding": shares}, cost)
 
 
@@ -184,7 +190,7 @@ def costs(kit: Kit, settings: Settings) -> Made:
     for name, method in COSTED.items():
         if isinstance(method, Attack):
             found = method(
-                model, batch.x, batch.y, **({} if method.nearest else {"within": Linf(0.02)}), ids=batch.ids
+                model, batch.x, batch.y, within=None if method.nearest else Linf(0.02), ids=batch.ids
             )
         else:
             found = method(model, batch.x, 1)
@@ -205,7 +211,7 @@ def _several(one: Cost) -> str:
     return "yes" if one.backward > 1 else "one" if one.backward else "none"
 
 
-LAYER = Slider("layer", "features.6", LAYERS)
+LAYER = Slider("layer", "features.10", LAYERS)
 GRAD_CAM = Slide(
     "grad-cam",
     "Grad-CAM",
@@ -221,7 +227,8 @@ GRAD_CAM = Slide(
         Erratum(
             "E15",
             "derivative of the class score or loss with respect to A^k",
-            "Of the score, before the softmax, or of minus the loss: with the loss the sign is turned and the rectifier "
+            "Of the score, before the softmax, or of minus the loss: with the loss the sign is turned and the "
+            "rectifier "
             "keeps the evidence against.",
             True,
         ),
@@ -241,7 +248,8 @@ CAMS = Slide(
         Erratum(
             "E19",
             "Score-CAM: measure how the output drops",
-            "Score-CAM keeps the highlighted part and measures how the score rises from a blank image; Ablation-CAM is the "
+            "Score-CAM keeps the highlighted part and measures how the score rises from a blank image; "
+            "Ablation-CAM is the "
             "one that measures the drop.",
         ),
         Erratum(

@@ -136,7 +136,8 @@ SLIDES = (
         "simple",
         "Simple models: templates",
         "R22",
-        "Of a linear classifier the weights are pictures: what it looks for. The weaker they are held, the noisier they "
+        "Of a linear classifier the weights are pictures: what it looks for. The weaker they are held, the "
+        "noisier they "
         "get. On the right, where it draws its lines in the plane of most variance.",
         "What a deep network looks for: its weights are no pictures of classes.",
         simple,
@@ -148,7 +149,8 @@ SLIDES = (
         "first-layer",
         "The first layer's filters",
         "R23",
-        "Filters of the first convolution: edges and spots once it has learned. Flags tell dead, noisy and double ones.",
+        "Filters of the first convolution: edges and spots once it has learned. Flags tell dead, noisy and "
+        "double ones.",
         "Much at 3 x 3: filters of eleven pixels show their waves.",
         first_layer,
         "first_filters(load('{model}'), x)",
@@ -173,7 +175,8 @@ SLIDES = (
         "patches",
         "What triggers a unit: image patches",
         "R24",
-        "For the eight most selective units of a layer, the parts of the images that give them their largest values: cut exactly as large as "
+        "For the eight most selective units of a layer, the parts of the images that give them their largest "
+        "values: cut exactly as large as "
         "the unit sees.",
         "That a unit means one thing: nine patches of hundreds of images.",
         patches,
@@ -196,7 +199,8 @@ SLIDES = (
         "output",
         "The last hidden layer: nearly linear",
         "R26",
-        "How well a linear model reads the classes off the pixels, off a network that has learned nothing, and off this "
+        "How well a linear model reads the classes off the pixels, off a network that has learned nothing, "
+        "and off this "
         "one, from one label a class to all.",
         "That the features are needed on these digits: with many labels pixels do as well.",
         output,
@@ -207,7 +211,8 @@ SLIDES = (
         "nearest",
         "The last hidden layer: nearest images",
         "R27",
-        "Of three images the nearest by what the last layer is given, by pixels, and by a network that has learned nothing.",
+        "Of three images the nearest by what the last layer is given, by pixels, and by a network that has "
+        "learned nothing.",
         "Why they are near; and on digits pixels are not much worse.",
         nearest,
         "run_neighbours(Neighbours('unfool:digits', 'unfool:digits', metric='{metric}'), …)",

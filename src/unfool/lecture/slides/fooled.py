@@ -81,7 +81,8 @@ def negative(kit: Kit, settings: Settings) -> Made:
         Figure(
             "classes",
             sheet([f"“{k}”" for k in range(10)], rows, side=72),
-            "What the network calls each digit, judged on the 8-bit file, over the nearest of 1,297 digits it learned from.",
+            "What the network calls each digit, judged on the 8-bit file, over the nearest of 1,297 digits it "
+            "learned from.",
             "the nearest real digit and its distance",
         ),
         Figure(
@@ -127,7 +128,8 @@ SLIDES = (
         "negative",
         "Negative examples: sure of nothing",
         "R6",
-        "A network must give every image to some class. Evolution finds, for each class, an image that means nothing to "
+        "A network must give every image to some class. Evolution finds, for each class, an image that means "
+        "nothing to "
         "people and of which the network is certain.",
         "That such images are far from all real ones: the distance to the nearest digit is written below each. And "
         "being sure of noise is no feat of the search: the control says how often plain noise is enough.",

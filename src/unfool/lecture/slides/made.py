@@ -146,10 +146,10 @@ def by_batch_mean(kit: Kit, model: Model, batch: Batch, target: int) -> Made:
     """The printed step, along the gradient of a mean over the batch: how far it goes depends on who else is there."""
     sizes, series, needed = (1, 4, 16), list[Series](), dict[str, int]()
     for size in sizes:
-        p = ascent(model, batch[:1], target, 1.0 / size)
+        p = ascent(model, batch[torch.tensor([0])], target, 1.0 / size)
         series.append(Series(f"beside {size - 1} others", range(len(p)), p, style="dashes"))
         needed[f"mean over {size}"] = next((t for t, v in enumerate(p) if v > 0.9), -1)
-    p = ascent(model, batch[:1], target, 1.0)
+    p = ascent(model, batch[torch.tensor([0])], target, 1.0)
     series.append(Series("each by itself", range(len(p)), p))
     needed["each by itself"] = next((t for t, v in enumerate(p) if v > 0.9), -1)
     figure = Figure(

@@ -46,7 +46,7 @@ def film(kit: Kit, settings: Settings) -> tuple[Model, Batch]:
     net = FILMS if settings.get("net", "plain") == "tube" else PLAIN
     batch = films(kit)
     k = int(settings.get("image", 0)) % len(batch)
-    return kit.model(net), batch[k : k + 1]
+    return kit.model(net), batch[torch.tensor([k])]
 
 
 def seen(x: Tensor, heat: Tensor, told: str = "") -> Cell:
@@ -132,7 +132,8 @@ def saliency(kit: Kit, settings: Settings) -> Made:
     figure = Figure(
         "maps",
         sheet(["film", "truth", "", "", "", "control"], [("", cells)], SIDE),
-        "The gradient of the finding's logit; each map on its own scale, its range below. Orange: for, purple: against.",
+        "The gradient of the finding's logit; each map on its own scale, its range below. Orange: for, "
+        "purple: against.",
         "the last panel, the same network with weights drawn anew",
     )
     numbers = {"share_in_finding": inside(first.map[0], mask), "rank_correlation_random_weights": alike}
@@ -162,7 +163,8 @@ def by_probability(kit: Kit) -> Made:
     figure = Figure(
         "fading",
         lines(series, "1 − p: how unsure the network is", "length of the gradient", log=True),
-        f"{len(batch)} digits. The surer the network, the smaller the gradient of its probability: its size says nothing "
+        f"{len(batch)} digits. The surer the network, the smaller the gradient of its probability: its size "
+        f"says nothing "
         "about how accurate a classifier is.",
         "the gradient of the logit, which hardly changes",
     )
@@ -339,7 +341,8 @@ def rules(kit: Kit, settings: Settings) -> Made:
     figure = Figure(
         "rules",
         sheet(["digit", *RULES, "control: random weights"], rows, SIDE),
-        f"What in the digit drives three units of {layer}, by the gradient and the two rules that bend it at rectifiers.",
+        f"What in the digit drives three units of {layer}, by the gradient and the two rules that bend it at "
+        f"rectifiers.",
         "the last column, guided backpropagation through a network that has learned nothing",
     )
     told = ", ".join(f"{name} {one['mean']:.2f}" for name, one in with_random.items())
@@ -398,7 +401,8 @@ MONTE_CARLO = Slide(
     "monte-carlo",
     "Monte-Carlo: SmoothGrad",
     "R31",
-    "The mean gradient of noisy copies is less speckled; how much noise and how many copies is up to you. Every copy costs "
+    "The mean gradient of noisy copies is less speckled; how much noise and how many copies is up to "
+    "you. Every copy costs "
     "a pass forward and one back.",
     "That the smoother map is truer: of the mean of squares and of the variance even less is due to learning.",
     monte_carlo,
@@ -436,7 +440,8 @@ GUIDED = Slide(
         Erratum(
             "E18",
             "“Guided backprop” over “take one activation, compute its gradient to x”",
-            "That is the plain gradient of a neuron; guided backpropagation is the rule at rectifiers on the last slide.",
+            "That is the plain gradient of a neuron; guided backpropagation is the rule at rectifiers on the "
+            "last slide.",
         ),
     ),
 )

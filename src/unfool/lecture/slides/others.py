@@ -1,4 +1,4 @@
-"""Attacks on models one does not have, and what helps: transfer, stickers, substitutes, adversarial training, one pixel."""
+"""Attacks on models one does not have, and what helps: transfer, stickers, substitutes, training, one pixel."""
 
 import torch
 from torch import Tensor
@@ -288,7 +288,8 @@ SLIDES = (
             Erratum(
                 "E9",
                 "ℓ(x) + ℓ(x_adv); prepare adversarial samples, then train further",
-                "That is Goodfellow's objective times two: halve the learning rate, or average. And the samples must be "
+                "That is Goodfellow's objective times two: halve the learning rate, or average. And the samples must "
+                "be "
                 "made anew at every step; the curve “made once” is the printed recipe.",
             ),
         ),

@@ -13,10 +13,11 @@ from ...attacks.noise import RandomNoise
 from ...measures.directions import ChurchWindow, LogitsAlong
 from ...measures.draws import FirstDraw
 from ...method import Question
+from ...model import Model
 from ...objectives import CrossEntropy, Margin
 from ...query import Query
 from ...regions import L0, L2, Linf
-from ...report.page import Figure
+from ...report.page import Figure, Page
 from ...report.subjects.bounds import bounds_page
 from ...report.subjects.dimensions import dimensions_page
 from ...report.subjects.directions import directions_page
@@ -183,7 +184,7 @@ def fgsm(kit: Kit, settings: Settings) -> Made:
     return Made(says, figures, {"eps": (0.0, *EPSILONS), "here": here.as_dict(), "accuracy": numbers}, cost)
 
 
-def accuracies(kit: Kit, model) -> tuple[dict[str, list[Rate]], list[Cost]]:  # type: ignore[no-untyped-def]
+def accuracies(kit: Kit, model: Model) -> tuple[dict[str, list[Rate]], list[Cost]]:
     batch = kit.batch(DIGITS, 250, model)
     clean = rate(model(batch.x).argmax(1) == batch.y)
     ways = {
@@ -244,10 +245,11 @@ def along(kit: Kit, settings: Settings) -> Made:
         "along random signs": LogitsAlong(limit, 61, "sign").columns(question, batch),
     }
     ways, label = torch.linspace(-limit, limit, 61), int(batch.y[k])
-    shown = []
+    shown = list[tuple[str, Along]]()
     for title, found in sides.items():
-        surprise = [-t[k].log_softmax(1)[:, label] for t in (found["free"], found["clipped"])]
-        shown.append((title, Along(ways, found["free"][k], found["clipped"][k], *surprise, label)))
+        free, kept = found["free"][k], found["clipped"][k]
+        loss, loss_kept = (-t.log_softmax(1)[:, label] for t in (free, kept))
+        shown.append((title, Along(ways, free, kept, loss, loss_kept, label)))
     right = {
         title: [
             float((found["free"].argmax(2) == batch.y[:, None])[:, half].float().mean())
@@ -278,7 +280,7 @@ def chance(kit: Kit, settings: Settings) -> Made:
         DIGITS, DIGITS, points=11, plane=3, planes=1, eps=0.3, draws=100, images=1, sample=kit.few(100)
     )
 
-    def found():
+    def found() -> Page:
         tables = run_directions(plan, model, kit.source(DIGITS), kit.folder(plan))
         return directions_page(study(plan, tables, tuple(model.classes), 64))
 
@@ -286,7 +288,7 @@ def chance(kit: Kit, settings: Settings) -> Made:
     batch = kit.batch(DIGITS, 100, model)
     first = FirstDraw(100).columns(Question(model, Linf(eps)), batch)["draw"]
     n = list(range(1, 101))
-    worst = [rate((first == 0) | (first > k)) if False else rate(first > k) for k in n]
+    worst = [rate(first > k) for k in n]
     curve = Figure(
         "draws",
         lines(
@@ -324,7 +326,8 @@ INTUITION = Slide(
     "intuition",
     "Intuition: where the network has never been",
     "R9",
-    "Around an image, in the plane of the gradient and a random direction, the network is right nearly everywhere but on "
+    "Around an image, in the plane of the gradient and a random direction, the network is right nearly "
+    "everywhere but on "
     "one side: adversarial images lie in a direction, not in holes.",
     "Continuous manifolds of adversarial images: what is seen is contiguous in the plotted slice.",
     window,
@@ -335,7 +338,8 @@ INTUITION = Slide(
         Erratum(
             "E8",
             "adversarial samples live on continuous manifolds",
-            "Evidence from one- and two-dimensional slices: contiguous along the gradient direction in the plotted slice.",
+            "Evidence from one- and two-dimensional slices: contiguous along the gradient direction in the "
+            "plotted slice.",
         ),
     ),
 )
@@ -343,7 +347,8 @@ VISUAL = Slide(
     "visual",
     "Visual assurance: small in which norm?",
     "R7",
-    "The same images attacked within three budgets, with a random change of the same budget below, and what theory says: "
+    "The same images attacked within three budgets, with a random change of the same budget below, and "
+    "what theory says: "
     "how many images must lie near a boundary, whatever the classifier.",
     "That attacks are inevitable on real images: the bound needs how dense a class is, which for photographs nobody "
     "knows, and is then usually empty.",
@@ -360,7 +365,8 @@ DIMENSIONALITY = Slide(
     "dimensionality",
     "Dimensionality: small changes add up",
     "R8",
-    "For one linear unit the sign of the weights moves the answer by ε‖w‖₁, random signs by ε‖w‖₂: the more inputs, the "
+    "For one linear unit the sign of the weights moves the answer by ε‖w‖₁, random signs by ε‖w‖₂: the "
+    "more inputs, the "
     "wider apart. Where every dimension brings a signal of its own, the radius that flips falls as 1/√d.",
     "That more pixels alone make a classifier easier to fool: digits on ever finer grids hardly are.",
     dimensions,
@@ -421,7 +427,8 @@ RANDOM = Slide(
     "random",
     "FGSM intuition: random perturbation is not effective?",
     "R10",
-    "The size at which images flip along the gradient and along random directions of the same length: apart by about √d.",
+    "The size at which images flip along the gradient and along random directions of the same length: "
+    "apart by about √d.",
     "That random changes are harmless: with enough draws one flips the image, the sooner the fewer pixels there are.",
     chance,
     "FirstDraw(100).columns(Question(model, Linf({eps})), batch)",

@@ -97,7 +97,8 @@ HANS = Slide(
     "hans",
     "Clever Hans: the right answer for the wrong reason",
     "R17",
-    "Maps of one class fall into clusters; one of them is about a mark that has nothing to do with the digit. Putting the "
+    "Maps of one class fall into clusters; one of them is about a mark that has nothing to do with the "
+    "digit. Putting the "
     "mark into other images, and taking it out, says whether the answer rests on it.",
     "A short cut by clusters alone: with the faint mark the clusters part as cleanly, and hardly any answer changes.",
     hans,
@@ -132,7 +133,8 @@ LEGAL = Slide(
     "legal",
     "The right to an explanation: one decision on one page",
     "R20",
-    "What the answer is and how sure, which parts of the image it rests on, each map with its badge, the smallest changes "
+    "What the answer is and how sure, which parts of the image it rests on, each map with its badge, the "
+    "smallest changes "
     "that turn it, the nearest cases it has learned from.",
     "Why, as a person would say it. A map whose badge fails says nothing about what was learned.",
     decision,
