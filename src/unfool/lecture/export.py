@@ -17,9 +17,9 @@ import torch
 from ..errors import DataError
 from ..runs.work import atomically
 from .deck import DECK, PARTS, slide_called
-from .exercises import write_exercises
 from .kit import Kit
 from .making import made, outline
+from .notebooks import write_exercises
 from .slide import Slide
 
 Watch = Callable[[str, int], AbstractContextManager[Callable[[int], None]]]
