@@ -121,7 +121,7 @@ SLIDES = (
         'unfool attack FGSM unfool:digits --within "Linf({eps})"',
         (
             Slider("eps", 0.1, (0.0, 0.02, 0.05, 0.1, 0.15, 0.2, 0.3), 0.01),
-            Slider("image", 0, (0, 1, 2, 3), 1.0),
+            Slider("image", 1, (0, 1, 2, 3), 1.0),
         ),
     ),
     Slide(
