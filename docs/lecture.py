@@ -4,6 +4,7 @@ import io
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 from PIL import Image
 
@@ -49,7 +50,7 @@ def main() -> None:
         running.communicate(timeout=20)
 
 
-def wait(page) -> None:  # noqa: ANN001  playwright's page
+def wait(page: Any) -> None:
     for _ in range(2400):
         if page.evaluate(DONE):
             return

@@ -79,7 +79,8 @@ def test_keys_turn_the_pages_of_files(page: Any, folder: Path):
         ("Home", "lecture"),
     ):
         page.keyboard.press(key)
-        until(page, f"document.querySelector('h1')?.textContent.includes({title!r})")
+        page.wait_for_selector(f"h1:has-text('{title}')")
+        page.wait_for_load_state()
     assert page.locator(".contents li").count() == 3
 
 

@@ -86,9 +86,11 @@ def grad_cam(kit: Kit, settings: Settings) -> Made:
         "area": area,
     }
     best = max(numbers["share_in_finding"], key=numbers["share_in_finding"].get)  # pyright: ignore
+    share = numbers["share_in_finding"][best]
     says = (
-        f"Most of the map lies in the finding ({100 * area:.1f} % of the film) at {best}: which layer is best "
-        f"must be tried."
+        f"At {best} {100 * share:.0f} % of the map lie in the finding ({100 * area:.1f} % of the film), more "
+        f"than at any "
+        "other layer: which is best must be tried."
     )
     return Made(says, figures, numbers, [cost_of("Grad-CAM", strip[0], 1)])
 

@@ -46,7 +46,7 @@ def camera(turn: float) -> tuple[Transform, ...]:
 
 def physical(kit: Kit, settings: Settings) -> Made:
     model, eps, turn = kit.model("unfool:digits"), float(settings["eps"]), float(settings["turn"])
-    held = kit.right(model, "unfool:digits", 24)
+    held = kit.right(model, "unfool:digits", 16)
     batch, views = held[held.y != 3], camera(turn)
     attacks: dict[str, Attack] = {
         "made for the file": PGD(steps=40, slope=STILL),
@@ -157,7 +157,7 @@ def by_batch_mean(kit: Kit, model: Model, batch: Batch, target: int) -> Made:
         "the longer the more images are beside it.",
         "the whole line, the sum in place of the mean: it does not depend on the batch",
     )
-    told = ", ".join(f"{name} {n}" if n >= 0 else f"{name}: never" for name, n in needed.items())
+    told = ", ".join(f"{name}: {n if n >= 0 else 'never'}" for name, n in needed.items())
     return Made(
         f"Steps until the probability is above 0.9: {told}.",
         [figure],
