@@ -8,10 +8,10 @@ import matplotlib as mpl
 import pytest
 import torch
 import torch.nn.functional as F
-from unfool.lecture.notebooks import NOTEBOOKS, notebook
 
 from unfool.errors import UnknownName
 from unfool.lecture.exercises import COPIES, EPS, REGION, SIGMA, check, given
+from unfool.lecture.notebooks import NOTEBOOKS, notebook
 
 from .solutions import SOLVED
 
