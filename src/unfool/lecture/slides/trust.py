@@ -40,7 +40,7 @@ def hans(kit: Kit, settings: Settings) -> Made:
     plan = Shortcuts(address, data, 3, sample=kit.few(400, 120), images=4)
     table = run_shortcuts(plan, model, source, kit.folder(plan))
     page = shortcuts_page(study(plan, table, model, source, None))
-    edits = [figure.name for figure in page.figures if figure.name not in ("clusters", "cards")][:1]
+    edits = [figure.name for figure in page.figures if figure.name.endswith("-insert")][-1:]
     made = from_page(page, ["clusters", "cards", *edits])
     return made._replace(cost=[counted_cost("maps and edits", kit, len(table.ids))])
 
@@ -78,7 +78,9 @@ def envelope(kit: Kit, settings: Settings) -> Made:
     known = kit.once("envelope", lambda: fit_envelope(model, learned, None, 10, ask))
     found = watch(plan, known, some_of(kit.source(address), model, sample, 0), learned, None, ask)
     page = envelope_page(found)
-    return from_page(page, ["outside", "kinds", "auroc"], [counted_cost("all that is judged", kit, sample)])
+    made = from_page(page, ["outside", "kinds", "auroc"], [counted_cost("all that is judged", kit, sample)])
+    told = {name: page.numbers[name] for name in ("calibrated_on", "kinds", "right")}
+    return made._replace(numbers=told)
 
 
 def decision(kit: Kit, settings: Settings) -> Made:
