@@ -27,7 +27,7 @@ LAYERS = (
     "runs",
     "analysis families show track",
     "report",
-    "bench",
+    "bench lecture",
     "web",
     "cli notebook",
 )

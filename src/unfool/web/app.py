@@ -114,9 +114,9 @@ def _refused(error: UnfoolError, status: int) -> Response:
     )
 
 
-def make_app(act: Act, token: str, port: int) -> Starlette:
+def make_app(act: Act, token: str, port: int, page: str = "unfool.web") -> Starlette:
     """The server's application; it closes its desk when it ends."""
-    studio, files = Studio(act), assets()
+    studio, files = Studio(act), assets(page)
 
     @asynccontextmanager
     async def life(app: Starlette) -> AsyncGenerator[None]:
