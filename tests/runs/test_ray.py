@@ -12,6 +12,7 @@ import torch
 pytest.importorskip("ray", reason="ray is not installed")
 
 from unfool.attacks.gradient import PGD
+from unfool.cli.running import RunOptions
 from unfool.data.arrays import Arrays
 from unfool.data.base import Sample, Source
 from unfool.errors import DataError, EngineError
@@ -199,8 +200,24 @@ def test_an_address_that_is_none_is_one_sentence(address: str, monkeypatch: Any)
     import ray
 
     monkeypatch.setattr(ray, "is_initialized", lambda: False)
-    with pytest.raises(EngineError, match="is no address of a Ray cluster"):
-        connect(address, None)
+    for ask in (lambda: connect(address, None), lambda: Ray(address)):
+        with pytest.raises(EngineError, match="is no address of a Ray cluster"):
+            ask()
+
+
+@pytest.mark.parametrize(
+    ("engine", "address"),
+    [
+        ("ray", ""),
+        ("ray:auto", "auto"),
+        ("ray:host:6379", "host:6379"),
+        ("ray://host:10001", "ray://host:10001"),
+    ],
+)
+def test_the_command_line_says_which_cluster(engine: str, address: str):
+    made = RunOptions(engine=engine)._engine  # pyright: ignore[reportPrivateUsage]
+    assert isinstance(made, Ray)
+    assert made.address == address
 
 
 def test_no_worker_is_none():

@@ -16,7 +16,7 @@ from unfool.model import Model
 from unfool.regions import Linf
 from unfool.rows import Batch, Rng
 from unfool.spec import catalogue
-from unfool.training.fit import Train, is_memory, repeatable
+from unfool.training.fit import Train, repeatable
 from unfool.training.optimisers import SGD, Constant, Cosine, Cyclic, Optimiser, Schedule, Steps
 from unfool.training.plain import Madry, Natural
 from unfool.training.ranks import Ranks, joined_ranks, local_device
@@ -201,9 +201,3 @@ def test_processes_that_cannot_find_each_other_are_one_sentence(monkeypatch: Any
         monkeypatch.delenv(name, raising=False)
     with pytest.raises(InputError, match="cannot find each other"), joined_ranks(None, {"WORLD_SIZE": "2"}):
         pass
-
-
-def test_memory_that_ran_out_is_told_from_other_errors():
-    assert is_memory(torch.OutOfMemoryError("CUDA out of memory"))
-    assert is_memory(RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory: you tried …"))
-    assert not is_memory(RuntimeError("shapes do not fit"))

@@ -184,7 +184,13 @@ def _row(scan: Scan, truth: str) -> list[str]:
     k = int(scan.sizes.argmin())
     near = "" if scan.near is None else "yes" if scan.near else "no"
     suspects = ", ".join(map(str, scan.suspects)) or "none"
-    told = [str(scan.smallest), f"{float(scan.sizes[k]):.1f}", f"{float(scan.anomaly[k]):.1f}", suspects, near]
+    told = [
+        str(scan.smallest),
+        f"{float(scan.sizes[k]):.1f}",
+        f"{float(scan.anomaly[k]):.1f}",
+        suspects,
+        near,
+    ]
     return [scan.address, truth, *told]
 
 

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 from ...errors import DataError, EngineError, UnfoolError
 from ..engine import Asked, Careful, Chunk, Engine, Rows
 from ..parts import Part, sweep, whole, write_part
-from .cluster import connect, line_of
+from .cluster import connect, host_and_port, line_of
 from .ship import packed, ray, unpacked
 
 START = 120
@@ -92,6 +92,8 @@ class Ray(Engine):
     def __init__(self, address: str = "", workers: int | None = None):
         if workers is not None and workers < 1:
             raise EngineError(f"there must be a worker, not {workers}", "--workers 2")
+        if address not in ("", "auto"):
+            host_and_port(address)
         self.address, self.workers = address, workers
         self.pool: _Pool | None = None
 
