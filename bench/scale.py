@@ -19,6 +19,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -148,9 +149,9 @@ def kills(
     engines: tuple[str, ...],
     seed: int = 0,
     more: tuple[str, ...] = (),
-) -> list[str]:
+) -> Iterator[str]:
     """What was killed; raises where anything was lost, done twice or came out otherwise."""
-    rng, told = random.Random(seed), list[str]()
+    rng = random.Random(seed)
     begun = time.perf_counter()
     by("one", path, steps, place / "whole", *more).wait()
     long, whole = time.perf_counter() - begun, parts(place / "whole")
@@ -167,11 +168,11 @@ def kills(
         running.end()
         before = {p: p.stat().st_mtime_ns for p in out.glob(PART)}
         by(engines[(k + 1) % len(engines)], path, steps, out, *more).wait()
-        told.append(f"{engine}: {what} {moment} ({done}), {len(before)} parts were there")
-        print(told[-1], flush=True)
-        check(out, whole, before, told[-1])
+        told = f"{engine}: {what} {moment} ({done}), {len(before)} parts were there"
+        print(told, flush=True)
+        check(out, whole, before, told)
         shutil.rmtree(out)
-    return told
+        yield told
 
 
 def wait(running: Running, out: Path, count: int, then: float) -> str:
@@ -265,9 +266,16 @@ def main() -> None:
             found["times"] = times(place, args.images, args.steps, args.rounds)
         if "kills" in args.what:
             path = data(place, 640)
-            found["kills"] = kills(place, path, 10, args.kills, ("ray", "one", "ranks"), args.seed)
+            found["kills"] = list[str]()
+            for told in kills(place, path, 10, args.kills, ("ray", "one", "ranks"), args.seed):
+                found["kills"].append(told)
+                write(file, found)
         if "memory" in args.what:
             found["memory"] = memory(place, args.rows)
+    write(file, found)
+
+
+def write(file: Path, found: dict[str, Any]) -> None:
     file.write_text(json.dumps(found, indent=1) + "\n")
 
 

@@ -5,7 +5,9 @@ Other files of ``unfool bench --json`` given by name replace the rows of their n
 
 import json
 import sys
+from collections import Counter
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 HERE = Path(__file__).parent
@@ -120,6 +122,31 @@ def with_interval(rate: dict[str, float]) -> str:
     return f"{100 * rate['rate']:.1f} % ({ends}) of {rate['n']:.0f}"
 
 
+def spread(found: dict[str, Any]) -> str:
+    """Of each part that has been measured a line or a table."""
+    lines: list[str] = []
+    if timed := found.get("times"):
+        lines += ["| 2,000 images by | seconds, the median | times one process's |", "|---|---|---|"]
+        for who, seconds in timed["seconds"].items():
+            ratios = timed["ratios"][who]
+            ends = f"{median(ratios):.2f} ({min(ratios):.2f} to {max(ratios):.2f} of {len(ratios)})"
+            lines.append(f"| {who} | {median(seconds):.1f} | {ends} |")
+    if killed := found.get("kills"):
+        kinds = Counter(row.split()[1] for row in killed)
+        lines += ["", f"Killed {len(killed)} times ({', '.join(f'{n} {k}' for k, n in kinds.items())}): "]
+        lines[-1] += "every run ended in the same bytes, and nothing was done twice."
+    if held := found.get("memory"):
+        *while_, joined = held["megabytes"]
+        lines += [
+            "",
+            f"{held['rows']:,} rows: {while_[0]:.0f} MB after a tenth, {while_[-1]:.0f} MB after all, ",
+        ]
+        lines[-1] += (
+            f"{max(while_):.0f} MB at most on the way; {joined:.0f} MB when all are joined in one table."
+        )
+    return "\n".join(lines)
+
+
 def looks(rows: list[dict[str, Any]]) -> str:
     lines = [
         "| of ResNet-50 | layers | units | times a plain pass | of the last half of the images |",
@@ -185,6 +212,7 @@ SECTIONS = {
     "imagemap": mapped,
     "neighbours": near,
     "train": trained,
+    "scale": spread,
 }
 """What is written between ``<!-- name -->`` and ``<!-- /name -->`` from name.json, where that has been measured."""
 

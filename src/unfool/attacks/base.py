@@ -13,7 +13,7 @@ from ..checks import checked_images, checked_labels, row_ids
 from ..errors import InputError
 from ..method import Columns, Method, Question, checked_model
 from ..model import Model
-from ..objectives import Goal, Targeted, Untargeted, label_of
+from ..objectives import Goal, Onwards, Targeted, Untargeted, label_of
 from ..query import Query
 from ..regions import L0, L1, L2, Ball, Linf, Norm, Region
 from ..rows import Batch, Rng
@@ -218,3 +218,9 @@ def judged(
     told = (query.queries, query.spent.lost & ~reached)
     tensors = (found, reached, label_of(logits), probability.amax(1), *sizes, *told)
     return Attacked(*(t.to(home) for t in tensors), cost=dict(query.cost), seed=seed, within=within)
+
+
+def once(query: Query) -> Query:
+    """The same question for those who try one thing after the other: a change of class is always enough."""
+    goal = query.objective
+    return query.instead(Untargeted(goal.loss)) if isinstance(goal, Onwards) else query
