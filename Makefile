@@ -14,7 +14,7 @@ demo: .venv/ready  ## audit the embedded network on the embedded digits
 	@echo "The report is runs/demo/report.html."
 
 test: .venv/ready  ## run every test, the slow ones last
-	@$(bin)/pytest -n auto --maxprocesses 2 --dist worksteal
+	@$(bin)/pytest -n auto --maxprocesses 2 --dist worksteal --durations=40
 
 lint: .venv/ready  ## check format, style and types
 	@$(bin)/ruff format --check .

@@ -4,7 +4,6 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from typing import Any, ClassVar, NamedTuple, final
 
-import torch
 from torch import Tensor
 
 from ..answers import Spent
@@ -14,6 +13,7 @@ from ..errors import InputError
 from ..method import Columns, Method, Question, checked_model
 from ..model import Model
 from ..objectives import Goal, Onwards, Targeted, Untargeted, label_of
+from ..pictured import html, plot, save
 from ..query import Query
 from ..regions import L0, L1, L2, Ball, Linf, Norm, Region
 from ..rows import Batch, Rng
@@ -29,7 +29,7 @@ class Attacked(NamedTuple):
     network in its own precision; ``label`` and ``confidence`` are its answer to ``x``; ``l0`` counts changed
     positions. ``queries`` is how often the network was asked about each image, the final verdict included; ``cost``
     counts all images put through it forward and backward. ``no_start`` are those for which an attack that has to
-    begin at an image where the goal is reached found none.
+    begin at an image where the goal is reached found none. ``origin`` are the images it began from.
     """
 
     x: Tensor
@@ -45,6 +45,9 @@ class Attacked(NamedTuple):
     cost: dict[str, int]
     seed: int
     within: Region
+    origin: Tensor
+
+    plot, save, _repr_html_ = plot, save, html
 
 
 OWN_TARGET = "it is of the target class already"
@@ -97,7 +100,7 @@ class Attack(Method, ABC):
         goal, labels = aimed(x, y, target, model.width)
         starts = None if starts is None else self._checked_starts(starts, x).to(model.device)
         within = self.region(x, within)
-        home, x, labels = x.device, x.to(model.device), labels.to(model.device)
+        origin, x, labels = x, x.to(model.device), labels.to(model.device)
         rng, spent = (
             Rng.seeded(seed, row_ids(ids, len(x)), model.device),
             Spent.nothing(len(x), x.device, starts),
@@ -106,7 +109,7 @@ class Attack(Method, ABC):
         with model.settled():
             found = self.found(query, within, within.around(x, mask))
             logits = query.logits(found)
-        return judged(found, x, logits, query, seed, home, within)
+        return judged(found, x, logits, query, seed, origin, within)
 
     @final
     def region(self, x: Tensor, within: Region | None) -> Region:
@@ -208,7 +211,7 @@ def aimed(x: Tensor, y: Any, target: Any, classes: int | None) -> tuple[Goal, Te
 
 
 def judged(
-    found: Tensor, x: Tensor, logits: Tensor, query: Query, seed: int, home: torch.device, within: Region
+    found: Tensor, x: Tensor, logits: Tensor, query: Query, seed: int, origin: Tensor, within: Region
 ) -> Attacked:
     delta = (found - x).flatten(1)
     moved = (found != x).any(1).flatten(1).sum(1)
@@ -217,7 +220,8 @@ def judged(
     sizes = moved, delta.abs().sum(1), delta.norm(dim=1), delta.abs().amax(1)
     told = (query.queries, query.spent.lost & ~reached)
     tensors = (found, reached, label_of(logits), probability.amax(1), *sizes, *told)
-    return Attacked(*(t.to(home) for t in tensors), cost=dict(query.cost), seed=seed, within=within)
+    homed = (t.to(origin.device) for t in tensors)
+    return Attacked(*homed, cost=dict(query.cost), seed=seed, within=within, origin=origin)
 
 
 def once(query: Query) -> Query:

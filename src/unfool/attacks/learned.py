@@ -187,10 +187,10 @@ class Learned:
         goal, labels = aimed(x, y, target, model.width)
         rng = Rng.seeded(seed, row_ids(ids, len(x)), model.device)
         query = Query(model, goal, labels.to(model.device), rng, who=type(self.fit).__name__)
-        home, x = x.device, x.to(model.device)
+        origin, x = x, x.to(model.device)
         with model.settled():
             found = self.put(x, seed=seed, ids=ids, pose=pose)
-            return judged(found, x, query.logits(found), query, seed, home, Linf.whole(x))
+            return judged(found, x, query.logits(found), query, seed, origin, Linf.whole(x))
 
     def instead(self, kind: Control, seed: int = 0) -> "Learned":
         """The control: the same size of change, random or plain."""

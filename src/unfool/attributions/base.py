@@ -14,6 +14,7 @@ from ..maps import resize, strongest_channel
 from ..method import Columns, Method, Question, checked_model, targets_of
 from ..model import Model
 from ..objectives import Objective
+from ..pictured import html, plot, save
 from ..query import Query
 from ..rows import Batch
 from ..targets import Box
@@ -24,16 +25,20 @@ class Explained(NamedTuple):
 
     ``heat`` is the signed map as computed [B, C, *small]; ``map`` one channel of it at the image's size
     [B, 1, *space]: the strongest channel's absolute value where there are several. ``score`` is what was explained,
-    for class ``target``. ``notes`` is what the method says beside it, one entry per row, such as which layer it chose.
+    for class ``target``. ``x`` are the images. ``notes`` is what the method says beside it, one entry per row, such as
+    which layer it chose.
     """
 
     heat: Tensor
     map: Tensor
     score: Tensor
     target: Tensor
+    x: Tensor
     cost: dict[str, int]
     seed: int
     notes: dict[str, Tensor] = {}  # noqa: RUF012  never written to
+
+    plot, save, _repr_html_ = plot, save, html
 
 
 class Attribution(Method, ABC):
@@ -69,31 +74,32 @@ class Attribution(Method, ABC):
         ``box`` of ``Box('given')``. A detector is asked about its surest box.
         """
         question = Question(model, target=target, seed=seed, objective=objective, given=given or {})
-        query, x, home = self._asked(question, x, ids)
+        query, x, origin = self._asked(question, x, ids)
         with model.settled():
             heat = self.explain(query, x).detach()
             if query.score is None:
                 query.ask(x)
-        return self._explained(heat, x, query, home, seed)
+        return self._explained(heat, x, query, origin, seed)
 
     def _asked(
         self, question: Question, x: Tensor, ids: Sequence[Any] | None
-    ) -> tuple[Query, Tensor, torch.device]:
-        """What is asked, the images where the model is, and where they came from."""
+    ) -> tuple[Query, Tensor, Tensor]:
+        """What is asked, the images where the model is, and as they were given."""
         checked_model(question.model, boxes=True)
-        home = checked_images(x).device
-        query = question.explaining(checked_images(x), row_ids(ids, len(x)), type(self).__name__)
+        x = checked_images(x)
+        query = question.explaining(x, row_ids(ids, len(x)), type(self).__name__)
         assert query.images is not None
-        return query, query.images, home
+        return query, query.images, x
 
-    def _explained(self, heat: Tensor, x: Tensor, query: Query, home: torch.device, seed: int) -> Explained:
+    def _explained(self, heat: Tensor, x: Tensor, query: Query, origin: Tensor, seed: int) -> Explained:
         seen = resize(strongest_channel(heat), tuple(x.shape[2:]))
+        home = origin.device
         notes = {name: t.to(home) for name, t in query.notes.items()}
         if isinstance(query.objective, Box):
             notes["box"] = query.fixed[query.objective.fixes[0]].to(home)
         assert query.score is not None
         found = (t.to(home) for t in (heat, seen, query.score, query.y))
-        return Explained(*found, cost=dict(query.cost), seed=seed, notes=notes)
+        return Explained(*found, x=origin, cost=dict(query.cost), seed=seed, notes=notes)
 
     @final
     def each(
@@ -112,7 +118,7 @@ class Attribution(Method, ABC):
         ``targets`` has one entry per target, each what ``target`` may be: ``[3, 8]`` are two classes of all images.
         """
         question = Question(model, seed=seed, objective=objective, given=given or {})
-        query, x, home = self._asked(question, x, ids)
+        query, x, origin = self._asked(question, x, ids)
         ys = [targets_of(target, x, query.objective, model) for target in targets]
         if not ys:
             raise InputError("there are no targets", "give at least one: [0]")
@@ -123,7 +129,7 @@ class Attribution(Method, ABC):
                 if one.score is None:
                     one.ask(x)
         found = zip(heats, asked, strict=True)
-        return tuple(self._explained(heat, x, one, home, seed) for heat, one in found)
+        return tuple(self._explained(heat, x, one, origin, seed) for heat, one in found)
 
     @final
     def columns(self, question: Question, batch: Batch) -> Columns:

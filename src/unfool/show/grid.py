@@ -56,14 +56,21 @@ def wrapped(text: str, width: int, font: ImageFont.FreeTypeFont | ImageFont.Imag
     return lines
 
 
-def save_panels(path: Path, rows: Sequence[Sequence[Panel]], side: int = 224) -> None:
-    """Rows of panels, one under the other, as one PNG."""
-    pictures = [panel_row(row, side) for row in rows]
-    sheet = Image.new("RGB", (max(p.width for p in pictures), sum(p.height for p in pictures)), "white")
+def stacked(pictures: Sequence[Image.Image]) -> Image.Image:
+    """Pictures one under the other."""
+    sheet = Image.new(
+        "RGB", (max((p.width for p in pictures), default=1), sum(p.height for p in pictures) or 1), "white"
+    )
     top = 0
     for picture in pictures:
         sheet.paste(picture, (0, top))
         top += picture.height
+    return sheet
+
+
+def save_panels(path: Path, rows: Sequence[Sequence[Panel]], side: int = 224) -> None:
+    """Rows of panels, one under the other, as one PNG."""
+    sheet = stacked([panel_row(row, side) for row in rows])
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         sheet.save(path)

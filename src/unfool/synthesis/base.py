@@ -14,6 +14,7 @@ from ..errors import InputError
 from ..method import Columns, Method, Question, checked_model
 from ..model import Model
 from ..objectives import Logit, Objective
+from ..pictured import html, plot, save
 from ..query import Query
 from ..rows import Batch, Rng
 from ..scores import mean_scores, pick
@@ -47,6 +48,8 @@ class Synthesised(NamedTuple):
     history: Tensor
     cost: dict[str, int]
     seed: int
+
+    plot, save, _repr_html_ = plot, save, html
 
 
 class Synthesis(Method, ABC):

@@ -27,6 +27,7 @@ def overview_page(
 ) -> Page:
     total, dead = sum(len(one.units.low) for one in layers), sum(int(one.units.dead.sum()) for one in layers)
     count = int(layers[0].units.images)
+    where = "1 layer" if len(layers) == 1 else f"{len(layers)} layers"
     missing = f" {unreadable} could not be read." if unreadable else ""
     rows = [_row(one) for one in layers]
     header = ["layer", "units", "positions", "each sees", "dead", "images that fire a unit, median"]
@@ -35,7 +36,7 @@ def overview_page(
     )
     return Page(
         title,
-        f"Of {total:,} units in {len(layers)} layers {dead:,} fire for none of {count:,} images.{missing}",
+        f"Of {total:,} units in {where} {dead:,} fire for none of {count:,} images.{missing}",
         [Section("Layers", text, tables=[Grid("", header, rows)])],
         LIMITS,
         recipe,
