@@ -149,13 +149,14 @@ def kills(
     engines: tuple[str, ...],
     seed: int = 0,
     more: tuple[str, ...] = (),
+    first: int = 0,
 ) -> Iterator[str]:
     """What was killed; raises where anything was lost, done twice or came out otherwise."""
-    rng = random.Random(seed)
     begun = time.perf_counter()
     by("one", path, steps, place / "whole", *more).wait()
     long, whole = time.perf_counter() - begun, parts(place / "whole")
-    for k in range(count):
+    for k in range(first, count):
+        rng = random.Random(f"{seed} {k}")
         what, engine = ("worker", "driver", "everything")[k % 3], engines[(k + k // 3) % len(engines)]
         out = place / f"killed-{k}"
         running = by(engine, path, steps, out, *more)
@@ -255,6 +256,7 @@ def main() -> None:
     )
     parser.add_argument("what", nargs="*", default=["times", "kills", "memory"])
     numbers = (("images", 2000), ("steps", 100), ("rounds", 3), ("kills", 20), ("rows", 100_000), ("seed", 0))
+    parser.add_argument("--first", type=int, default=0, help="how many kills there have been: go on there")
     for name, default in numbers:
         parser.add_argument(f"--{name}", type=int, default=default)
     args = parser.parse_args()
@@ -266,8 +268,9 @@ def main() -> None:
             found["times"] = times(place, args.images, args.steps, args.rounds)
         if "kills" in args.what:
             path = data(place, 640)
-            found["kills"] = list[str]()
-            for told in kills(place, path, 10, args.kills, ("ray", "one", "ranks"), args.seed):
+            engines = ("ray", "one", "ranks")
+            found["kills"] = found.get("kills", [])[: args.first]
+            for told in kills(place, path, 10, args.kills, engines, args.seed, first=args.first):
                 found["kills"].append(told)
                 write(file, found)
         if "memory" in args.what:
