@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 
 from oracles import conv, images, residual
-from unfool.errors import InputError, SpecError
+from unfool.errors import EngineError, InputError, SpecError
 from unfool.framing import Flip, Slide
 from unfool.method import Question
 from unfool.model import Model
@@ -201,3 +201,15 @@ def test_processes_that_cannot_find_each_other_are_one_sentence(monkeypatch: Any
         monkeypatch.delenv(name, raising=False)
     with pytest.raises(InputError, match="cannot find each other"), joined_ranks(None, {"WORLD_SIZE": "2"}):
         pass
+
+
+@pytest.mark.parametrize(
+    ("said", "raised"),
+    [("Read error [127.0.0.1]:1: Connection reset by peer.", EngineError), ("shapes", RuntimeError)],
+)
+def test_a_process_that_died_is_one_sentence_for_the_others(said: str, raised: Any, monkeypatch: Any):
+    monkeypatch.setattr("torch.distributed.init_process_group", lambda *_: None)
+    monkeypatch.setattr("torch.distributed.destroy_process_group", lambda: None)
+    with pytest.raises(raised) as caught, joined_ranks(None, {"WORLD_SIZE": "2"}):
+        raise RuntimeError(said)
+    assert isinstance(caught.value, EngineError) == (raised is EngineError)
