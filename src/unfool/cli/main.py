@@ -19,6 +19,7 @@ VERBS = {
     "methods": "What there is: every method, its options and its paper.",
     "run": "Run a recipe from a file.",
     "studio": "A page to look at pictures as a model sees them, and to touch them.",
+    "lecture": "A lecture on all of it, every figure made as it is shown; with exercises.",
     "report": "Write the report of a finished audit anew.",
     "bench": "Time the methods, beside other libraries where they are installed.",
 }
@@ -47,9 +48,13 @@ def run(arguments: list[str]) -> int:
     except KeyboardInterrupt:
         _say("stopped; what was done is kept", "the same command goes on from there")
         return 130
-    except MemoryError as error:
+    except (MemoryError, RuntimeError) as error:
+        from ..memory import out_of_memory
+
+        if not out_of_memory(error):
+            raise
         return _say(
-            f"out of memory: {error}",
+            f"out of memory: {next(iter(str(error).splitlines()), 'no more is known')}",
             "smaller pictures (--view), fewer at a time (--limit), another --device",
         )
     except BrokenPipeError:  # whoever read what we print has had enough

@@ -1,10 +1,9 @@
 """The server: the page's files, one socket a page, pictures dropped on it. torch is the desk's business."""
 
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from secrets import token_urlsafe
-from typing import Any
 from urllib.parse import unquote
 
 from starlette.applications import Starlette
@@ -16,12 +15,11 @@ from starlette.websockets import WebSocket
 
 from ..errors import InputError, UnfoolError
 from .assets import assets
-from .desk import Desk, Job
+from .calls import Act, answer_of
+from .desk import Desk
 from .guard import Guard
-from .line import Line, answer_of, awaited
+from .line import Line, awaited
 
-Act = Callable[[Job, dict[str, Any], dict[str, Any]], Any]
-"""Does what a request asks for, in the desk's thread: given its words and arrays."""
 MOST_PAGES = 32
 TICKETS = 8
 """How many reports may be open, the latest."""
@@ -116,9 +114,9 @@ def _refused(error: UnfoolError, status: int) -> Response:
     )
 
 
-def make_app(act: Act, token: str, port: int) -> Starlette:
+def make_app(act: Act, token: str, port: int, page: str = "unfool.web") -> Starlette:
     """The server's application; it closes its desk when it ends."""
-    studio, files = Studio(act), assets()
+    studio, files = Studio(act), assets(page)
 
     @asynccontextmanager
     async def life(app: Starlette) -> AsyncGenerator[None]:
