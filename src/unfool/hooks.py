@@ -1,5 +1,6 @@
 """Watching a network while it runs. The only file that touches hooks; every hook is gone when its ``with`` ends."""
 
+from collections import Counter
 from collections.abc import Callable, Generator, Iterable, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from typing import Any, NamedTuple
@@ -22,6 +23,23 @@ def hooked(hooks: Iterable[tuple[nn.Module, Hook]]) -> Generator[None]:
     with ExitStack() as stack:
         for module, hook in hooks:
             stack.callback(module.register_forward_hook(hook).remove)
+        yield
+
+
+@contextmanager
+def counted(net: nn.Module, counts: Counter[str]) -> Generator[None]:
+    """Adds to ``counts`` how many images go "forward" through a network, and "backward" from its end."""
+
+    def enter(module: nn.Module, args: Any) -> None:
+        counts["forward"] += len(args[0])
+
+    def leave(module: nn.Module, args: Any, out: Any) -> None:
+        if isinstance(out, torch.Tensor) and out.requires_grad:
+            out.register_hook(lambda grad: counts.update(backward=len(grad)))
+
+    with ExitStack() as stack:
+        stack.callback(net.register_forward_pre_hook(enter).remove)
+        stack.callback(net.register_forward_hook(leave).remove)
         yield
 
 

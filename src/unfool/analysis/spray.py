@@ -56,7 +56,7 @@ def spray(heat: Tensor, side: int = 16, most: int = 8, seed: int = 0) -> Cluster
     gaps = np.diff(values)[1:]  # one cluster is no finding: two at least
     n = int(gaps.argmax()) + 2
     label = _by_size(_cut(near, n))
-    view = torch.from_numpy(_view(points, seed))
+    view = torch.from_numpy(laid_out(points, seed))
     return Clusters(label, torch.from_numpy(values), float(gaps.max()), view)
 
 
@@ -95,7 +95,7 @@ def _by_size(label: NDArray[np.int64]) -> Tensor:
     return torch.from_numpy(rank[label].astype(np.int64))
 
 
-def _view(points: NDArray[np.float64], seed: int) -> NDArray[np.float32]:
+def laid_out(points: NDArray[np.float64], seed: int) -> NDArray[np.float32]:
     """Neighbours stay neighbours in two dimensions (van der Maaten and Hinton, 2008)."""
     from sklearn.manifold import TSNE  # pyright: ignore[reportMissingTypeStubs]
 

@@ -19,6 +19,7 @@ VERBS = {
     "methods": "What there is: every method, its options and its paper.",
     "run": "Run a recipe from a file.",
     "studio": "A page to look at pictures as a model sees them, and to touch them.",
+    "lecture": "A lecture on all of it, every figure made as it is shown; with exercises.",
     "report": "Write the report of a finished audit anew.",
     "bench": "Time the methods, beside other libraries where they are installed.",
 }

@@ -16,10 +16,10 @@ class Asset(NamedTuple):
     content: bytes
 
 
-def assets() -> dict[str, Asset]:
-    """Every file under ``static`` by its address; the page itself is "/"."""
+def assets(page: str = "unfool.web") -> dict[str, Asset]:
+    """Every file under ``static`` by its address, those of another package's ``page`` too; the page itself is "/"."""
     found: dict[str, Asset] = {}
-    for file in files("unfool.web").joinpath("static").iterdir():
+    for file in (one for place in ("unfool.web", page) for one in files(place).joinpath("static").iterdir()):
         suffix = file.name[file.name.rfind(".") :]
         address = "/" if file.name == "index.html" else f"/{file.name}"
         if suffix in KINDS:

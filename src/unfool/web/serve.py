@@ -28,8 +28,16 @@ def listening(port: int | None) -> socket.socket:
     raise InputError(f"port {port} cannot be had: it is taken, or not yours", "--port 0 takes a free one")
 
 
-def serve(make_act: Callable[[], Any], port: int | None, browser: bool, say: Callable[[str], None]) -> None:
+def serve(
+    make_act: Callable[[], Any],
+    port: int | None,
+    browser: bool,
+    say: Callable[[str], None],
+    page: str = "unfool.web",
+) -> None:
     """Answer pages until Ctrl-C. ``make_act`` runs in the desk's thread, when the page is there already.
+
+    ``page`` is the package whose page it is.
 
     Raises what ``make_act`` raises, such as that there is no such model.
     """
@@ -46,7 +54,7 @@ def serve(make_act: Callable[[], Any], port: int | None, browser: bool, say: Cal
         number, token = opened.getsockname()[1], fresh_token()
         address = f"http://127.0.0.1:{number}/#{token}"
         late = Late(make_act)
-        app = make_app(late, token, number)
+        app = make_app(late, token, number, page)
         config = uvicorn.Config(
             app,
             ws="websockets-sansio",
