@@ -19,6 +19,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -148,13 +149,14 @@ def kills(
     engines: tuple[str, ...],
     seed: int = 0,
     more: tuple[str, ...] = (),
-) -> list[str]:
+    first: int = 0,
+) -> Iterator[str]:
     """What was killed; raises where anything was lost, done twice or came out otherwise."""
-    rng, told = random.Random(seed), list[str]()
     begun = time.perf_counter()
     by("one", path, steps, place / "whole", *more).wait()
     long, whole = time.perf_counter() - begun, parts(place / "whole")
-    for k in range(count):
+    for k in range(first, count):
+        rng = random.Random(f"{seed} {k}")
         what, engine = ("worker", "driver", "everything")[k % 3], engines[(k + k // 3) % len(engines)]
         out = place / f"killed-{k}"
         running = by(engine, path, steps, out, *more)
@@ -167,11 +169,11 @@ def kills(
         running.end()
         before = {p: p.stat().st_mtime_ns for p in out.glob(PART)}
         by(engines[(k + 1) % len(engines)], path, steps, out, *more).wait()
-        told.append(f"{engine}: {what} {moment} ({done}), {len(before)} parts were there")
-        print(told[-1], flush=True)
-        check(out, whole, before, told[-1])
+        told = f"{engine}: {what} {moment} ({done}), {len(before)} parts were there"
+        print(told, flush=True)
+        check(out, whole, before, told)
         shutil.rmtree(out)
-    return told
+        yield told
 
 
 def wait(running: Running, out: Path, count: int, then: float) -> str:
@@ -254,6 +256,7 @@ def main() -> None:
     )
     parser.add_argument("what", nargs="*", default=["times", "kills", "memory"])
     numbers = (("images", 2000), ("steps", 100), ("rounds", 3), ("kills", 20), ("rows", 100_000), ("seed", 0))
+    parser.add_argument("--first", type=int, default=0, help="how many kills there have been: go on there")
     for name, default in numbers:
         parser.add_argument(f"--{name}", type=int, default=default)
     args = parser.parse_args()
@@ -265,9 +268,17 @@ def main() -> None:
             found["times"] = times(place, args.images, args.steps, args.rounds)
         if "kills" in args.what:
             path = data(place, 640)
-            found["kills"] = kills(place, path, 10, args.kills, ("ray", "one", "ranks"), args.seed)
+            engines = ("ray", "one", "ranks")
+            found["kills"] = found.get("kills", [])[: args.first]
+            for told in kills(place, path, 10, args.kills, engines, args.seed, first=args.first):
+                found["kills"].append(told)
+                write(file, found)
         if "memory" in args.what:
             found["memory"] = memory(place, args.rows)
+    write(file, found)
+
+
+def write(file: Path, found: dict[str, Any]) -> None:
     file.write_text(json.dumps(found, indent=1) + "\n")
 
 

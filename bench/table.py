@@ -5,7 +5,9 @@ Other files of ``unfool bench --json`` given by name replace the rows of their n
 
 import json
 import sys
+from collections import Counter
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 HERE = Path(__file__).parent
@@ -81,15 +83,15 @@ def hidden(rows: list[dict[str, Any]]) -> str:
 
 
 def trained(rows: list[dict[str, Any]]) -> str:
-    """Digits: the least and the most of all seeds, in per cent; MNIST: one training, with intervals."""
+    """Digits: the least and the most of all seeds, in per cent; MNIST: one training, with intervals; passes."""
     lines = [
-        "| digits of 8 x 8, Linf 0.2 | clean | FGSM | PGD-40, 3 starts | passes, natural's | seconds |",
-        "|---|---|---|---|---|---|",
+        "| digits of 8 x 8, Linf 0.2 | clean | FGSM | PGD-40, 3 starts | seeds | epochs | passes an epoch |",
+        "|---|---|---|---|---|---|---|",
     ]
     for row in (r for r in rows if r["task"] == "digits8"):
         cells = [ends_of(row[name]) for name in ("clean", "fgsm", "robust")]
-        times = row["seconds"] / row["epochs"] / row["natural_seconds"] if row["natural_seconds"] else 1
-        lines.append(f"| `{row['method']}` | {' | '.join(cells)} | {row['passes']:.1f} | {times:.1f} |")
+        told = f"{len(row['clean'])} | {row['epochs']} | {row['passes']:.1f}"
+        lines.append(f"| `{row['method']}` | {' | '.join(cells)} | {told} |")
     lines += [
         "",
         "| MNIST, Linf 0.3 | network | clean | PGD-40, 3 starts | Standard | epochs | minutes | on |",
@@ -99,6 +101,15 @@ def trained(rows: list[dict[str, Any]]) -> str:
         cells = [with_interval(row[name]) for name in ("clean", "pgd", "standard")]
         took = f"{row['epochs']} | {row['seconds'] / 60:.0f} | {row['where']}"
         lines.append(f"| `{row['method']}` | {row['net']} | {' | '.join(cells)} | {took} |")
+    lines += [
+        "",
+        "| an update | network | images | passes | times as many plain passes | middle half of the rounds |",
+        "|---|---|---|---|---|---|",
+    ]
+    for row in (r for r in rows if r["task"] == "cost"):
+        told = f"{' x '.join(map(str, row['shape']))} | {row['passes']:g} | {row['times']:.2f}"
+        ends = f"{row['low']:.2f} to {row['high']:.2f} of {row['rounds']}"
+        lines.append(f"| `{row['method']}` | {row['net']} | {told} | {ends} |")
     return "\n".join(lines)
 
 
@@ -109,6 +120,31 @@ def ends_of(shares: list[float]) -> str:
 def with_interval(rate: dict[str, float]) -> str:
     ends = f"{100 * rate['low']:.1f} to {100 * rate['high']:.1f}"
     return f"{100 * rate['rate']:.1f} % ({ends}) of {rate['n']:.0f}"
+
+
+def spread(found: dict[str, Any]) -> str:
+    """Of each part that has been measured a line or a table."""
+    lines: list[str] = []
+    if timed := found.get("times"):
+        lines += ["| 2,000 images by | seconds, the median | times one process's |", "|---|---|---|"]
+        for who, seconds in timed["seconds"].items():
+            ratios = timed["ratios"][who]
+            ends = f"{median(ratios):.2f} ({min(ratios):.2f} to {max(ratios):.2f} of {len(ratios)})"
+            lines.append(f"| {who} | {median(seconds):.1f} | {ends} |")
+    if killed := found.get("kills"):
+        kinds = Counter(row.split()[1] for row in killed)
+        lines += ["", f"Killed {len(killed)} times ({', '.join(f'{n} {k}' for k, n in kinds.items())}): "]
+        lines[-1] += "every run ended in the same bytes, and nothing was done twice."
+    if held := found.get("memory"):
+        *while_, joined = held["megabytes"]
+        lines += [
+            "",
+            f"{held['rows']:,} rows: {while_[0]:.0f} MB after a tenth, {while_[-1]:.0f} MB after all, ",
+        ]
+        lines[-1] += (
+            f"{max(while_):.0f} MB at most on the way; {joined:.0f} MB when all are joined in one table."
+        )
+    return "\n".join(lines)
 
 
 def looks(rows: list[dict[str, Any]]) -> str:
@@ -176,6 +212,7 @@ SECTIONS = {
     "imagemap": mapped,
     "neighbours": near,
     "train": trained,
+    "scale": spread,
 }
 """What is written between ``<!-- name -->`` and ``<!-- /name -->`` from name.json, where that has been measured."""
 

@@ -1,6 +1,7 @@
-"""What training gives: every method on digits of 8 x 8, and MNIST at 0.3 against a whole evaluation.
+"""What training gives and takes: every method on digits of 8 x 8, MNIST at 0.3 against a whole evaluation, passes.
 
     python bench/train.py digits --seeds 3
+    python bench/train.py cost
     python bench/train.py mnist DATA
     python bench/train.py mnist DATA --device cuda --net deep --method "Trades(PGD(steps=20), beta=1.0)" --epochs 40
 
@@ -12,16 +13,22 @@ file is an address as well: ``bench/train.py:small``.
 import argparse
 import json
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 import unfool
 from unfool.analysis.rates import rate
 from unfool.attacks.base import Attack
+from unfool.borrow import copied
+from unfool.method import Question
+from unfool.rows import Batch
 from unfool.runs.course import Course
 from unfool.runs.train import run_train
 from unfool.training.base import Training
@@ -161,6 +168,80 @@ def mnist(given: argparse.Namespace) -> list[dict[str, Any]]:
     return [row]
 
 
+def cost(rounds: int) -> list[dict[str, Any]]:
+    """What an update takes beside as many plain passes, forward and back to the weights, as it makes: in turn."""
+    torch.set_num_threads(1)
+    torch.manual_seed(0)
+    nets: list[tuple[str, unfool.Model, Tensor, tuple[Training, ...]]] = [
+        ("wide", unfool.Model(wide()), torch.rand(128, 1, 28, 28), METHODS),
+        ("digits8", unfool.load("unfool:digits8?weights=none"), torch.rand(64, 1, 8, 8), METHODS[4:5]),
+    ]
+    with suppress(unfool.UnfoolError):  # where torchvision is not there
+        net = unfool.load("torchvision:resnet18?weights=none&classes=10")
+        nets.append(("resnet18", net, torch.rand(16, 3, 64, 64), METHODS[4:5]))
+    rows: list[dict[str, Any]] = []
+    for name, model, x, methods in nets:
+        rows += costs(name, model, x, methods, rounds)
+        kept(rows)
+    return rows
+
+
+def costs(
+    name: str, model: unfool.Model, x: Tensor, methods: Sequence[Training], rounds: int
+) -> list[dict[str, Any]]:
+    """Seconds of the processor, which others at work do not change; the median of ratios taken in pairs."""
+    batch = Batch(tuple(map(str, range(len(x)))), x, torch.arange(len(x)) % 10)
+    question = Question(model, unfool.Linf(0.3))
+    one = passing(model, batch)
+    updates = {repr(method): updating(method, question, batch) for method in methods}
+    passes = {text: update() for text, update in updates.items()}
+    found: dict[str, list[float]] = {text: [] for text in updates}
+    for _ in range(rounds):
+        for text, update in updates.items():
+            n = round(passes[text])
+            own, plain = processor(update, 1), processor(one, n)
+            found[text].append(own / plain * n / passes[text])
+    rows: list[dict[str, Any]] = []
+    for text, ratios in found.items():
+        low, high = sorted(ratios)[rounds // 4], sorted(ratios)[-1 - rounds // 4]
+        shape, times = list(x.shape), {"times": median(ratios), "low": low, "high": high}
+        rows.append({"task": "cost", "method": text, "net": name, "shape": shape, "passes": passes[text]})
+        rows[-1] |= {**times, "rounds": rounds}
+        print(rows[-1], flush=True)
+    return rows
+
+
+def updating(method: Training, question: Question, batch: Batch) -> Callable[[], float]:
+    """One update of a method, which tells the mean of its forward and backward passes of each image."""
+    fit = unfool.Train(method, unfool.Adam(1e-3), rows=len(batch))
+    pupil = fit.start(question, batch)
+
+    def update() -> float:
+        before = sum(pupil.spent.values())
+        fit.update(question, pupil, batch)
+        return (sum(pupil.spent.values()) - before) / len(batch) / 2
+
+    return update
+
+
+def passing(model: unfool.Model, batch: Batch) -> Callable[[], None]:
+    """One forward and one backward pass to the weights, by torch alone."""
+    net = copied(model.net).train()
+
+    def one() -> None:
+        net.zero_grad()
+        F.cross_entropy(net(batch.x), batch.y).backward()
+
+    return one
+
+
+def processor(do: Callable[[], object], times: int) -> float:
+    begun = time.process_time()
+    for _ in range(times):
+        do()
+    return time.process_time() - begun
+
+
 def kept(rows: Sequence[dict[str, Any]]) -> None:
     """Put rows into train.json, in place of those of the same task, method, network and machine."""
     path, names = HERE / "train.json", ("task", "method", "net", "where")
@@ -178,6 +259,7 @@ def main() -> None:
     table = tasks.add_parser("digits")
     table.add_argument("--seeds", type=int, default=3)
     table.add_argument("--only", default="", help="methods whose text holds this")
+    tasks.add_parser("cost").add_argument("--rounds", type=int, default=9)
     one = tasks.add_parser("mnist")
     one.add_argument("data", type=Path)
     one.add_argument("--net", choices=("small", "wide", "deep"), default="wide")
@@ -195,6 +277,8 @@ def main() -> None:
     given = parser.parse_args()
     if given.task == "digits":
         digits(given.seeds, given.only)
+    elif given.task == "cost":
+        cost(given.rounds)
     else:
         kept(mnist(given))
 

@@ -21,7 +21,9 @@ settings.load_profile("same")
 
 def begin(seed: int) -> None:
     """Start every global stream anew. No test may depend on which others are collected or ran before it."""
-    torch.default_generator.manual_seed(seed)  # the processor's alone: for all devices it takes a millisecond and more
+    torch.default_generator.manual_seed(
+        seed
+    )  # the processor's alone: for all devices it takes a millisecond and more
     np.random.seed(seed)
     random.seed(seed)
 

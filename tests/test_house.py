@@ -18,6 +18,7 @@ GRADIENTS = {"derivatives.py"}
 
 # Slow or optional packages, and the files ("folder/": all in it) that may import them.
 HEAVY = {
+    "anywidget": ["notebook.py"],
     "av": ["show/mp4.py"],
     "cyclopts": ["cli/"],
     "huggingface_hub": ["data/hub.py"],
@@ -43,6 +44,7 @@ HEAVY = {
     "starlette": ["web/app.py", "web/guard.py", "web/line.py"],
     "timm": ["zoo/timm.py"],
     "torchvision": ["vision.py"],
+    "traitlets": ["notebook.py"],
     "uvicorn": ["web/serve.py"],
     "websockets": ["web/serve.py"],
 }

@@ -29,7 +29,7 @@ LAYERS = (
     "report",
     "bench lecture",
     "web",
-    "cli",
+    "cli notebook",
 )
 RANK = {name: rank for rank, line in enumerate(LAYERS) for name in line.split()}
 FACES = {"__init__", "__main__"}  # the public names and `python -m unfool`: they may import anything

@@ -157,6 +157,7 @@ from .measures.steady import Stability as Stability
 from .method import Fit as Fit
 from .method import Method as Method
 from .model import Model as Model
+from .notebook import Studio as Studio
 from .objectives import Between as Between
 from .objectives import CrossEntropy as CrossEntropy
 from .objectives import Logit as Logit

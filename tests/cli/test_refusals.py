@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from unfool.cli.main import run
 from unfool.samples import digits8
@@ -79,3 +80,32 @@ def test_a_network_without_mistakes_has_no_slices(capsys):
 def test_copies_are_told_of_data_of_one_class_and_nothing_of_labels(capsys):
     assert run(["inspect", "neighbours", NETWORK, "ones.npz", "--images", "1", "--out", "a"]) == 0
     assert "All labels are of one class" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.\nMore."), "2.00 GiB."),
+        (RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory"), "can't allocate memory"),
+        (MemoryError(), "no more is known"),
+    ],
+)
+def test_memory_that_runs_out_anywhere_is_one_sentence(error, said, monkeypatch, capsys):
+    def lacking(_):
+        raise error
+
+    monkeypatch.setattr("unfool.cli.main._called", lacking)
+    assert run(["audit"]) == 2
+    told = capsys.readouterr().err.splitlines()
+    assert told[0].startswith("error: out of memory: ")
+    assert told[0].endswith(said)
+    assert "--device" in told[1]
+
+
+def test_another_error_keeps_its_traceback(monkeypatch):
+    def broken(_):
+        raise RuntimeError("shapes do not fit")
+
+    monkeypatch.setattr("unfool.cli.main._called", broken)
+    with pytest.raises(RuntimeError, match="shapes"):
+        run(["audit"])

@@ -20,7 +20,7 @@ def scale(monkeypatch: Any) -> Any:
 @pytest.mark.slow
 def test_a_run_survives_whatever_is_killed(scale: Any, tmp_path: Path):
     path = scale.data(tmp_path, 80)
-    told = scale.kills(tmp_path, path, 3, 2, ("ranks", "one"), more=("--chunk", "16"))
+    told = [*scale.kills(tmp_path, path, 3, 2, ("ranks", "one"), more=("--chunk", "16"))]
     assert len(told) == 2
 
 

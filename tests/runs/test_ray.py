@@ -12,6 +12,7 @@ import torch
 pytest.importorskip("ray", reason="ray is not installed")
 
 from unfool.attacks.gradient import PGD
+from unfool.cli.running import RunOptions
 from unfool.data.arrays import Arrays
 from unfool.data.base import Sample, Source
 from unfool.errors import DataError, EngineError
@@ -20,9 +21,9 @@ from unfool.regions import Linf
 from unfool.rows import Batch
 from unfool.runs.engine import Asked, Local, spread
 from unfool.runs.local import run_recipe
-from unfool.runs.parts import Part
+from unfool.runs.parts import Part, sweep
 from unfool.runs.ray.cluster import connect
-from unfool.runs.ray.engine import Ray
+from unfool.runs.ray.engine import Ray, mark_in
 from unfool.runs.ray.ship import landed, packed, travelling, unpacked
 from unfool.runs.recipe import Recipe
 from unfool.runs.work import Reading, work
@@ -199,8 +200,34 @@ def test_an_address_that_is_none_is_one_sentence(address: str, monkeypatch: Any)
     import ray
 
     monkeypatch.setattr(ray, "is_initialized", lambda: False)
-    with pytest.raises(EngineError, match="is no address of a Ray cluster"):
-        connect(address, None)
+    for ask in (lambda: connect(address, None), lambda: Ray(address)):
+        with pytest.raises(EngineError, match="is no address of a Ray cluster"):
+            ask()
+
+
+@pytest.mark.parametrize(
+    ("engine", "address"),
+    [
+        ("ray", ""),
+        ("ray:auto", "auto"),
+        ("ray:host:6379", "host:6379"),
+        ("ray://host:10001", "ray://host:10001"),
+    ],
+)
+def test_the_command_line_says_which_cluster(engine: str, address: str):
+    made = RunOptions(engine=engine)._engine  # pyright: ignore[reportPrivateUsage]
+    assert isinstance(made, Ray)
+    assert made.address == address
+
+
+def test_the_mark_of_a_driver_that_was_killed_is_swept(tmp_path: Path, monkeypatch: Any):
+    own = mark_in(tmp_path)
+    monkeypatch.setattr(os, "getpid", lambda: 1 << 22)  # no process has this number
+    other = mark_in(tmp_path)
+    own.touch()
+    other.touch()
+    sweep(tmp_path)
+    assert [*tmp_path.iterdir()] == [own]
 
 
 def test_no_worker_is_none():

@@ -13,12 +13,13 @@ from torch import nn
 from oracles import conv, images, residual
 from unfool.attacks.gradient import PGD
 from unfool.data.base import Sample, Source
-from unfool.errors import DataError, InputError, RunConflict
+from unfool.errors import DataError, InputError, OutOfMemory, RunConflict
 from unfool.framing import Flip, Slide
 from unfool.model import Model
 from unfool.regions import Linf
 from unfool.runs.course import Course, Epoch, Log, one_step_only, splits
 from unfool.runs.reading import Held, Reader, ahead, held
+from unfool.runs.standing import Judge
 from unfool.runs.train import BEST, HISTORY, LAST, MODEL, SO_FAR, noted, read_log, run_train
 from unfool.training.awp import AWP
 from unfool.training.base import Training
@@ -26,6 +27,8 @@ from unfool.training.fit import Train
 from unfool.training.free import Free
 from unfool.training.optimisers import SGD, Adam
 from unfool.training.plain import Fast, Madry, Natural
+from unfool.training.pupil import Pupil
+from unfool.training.ranks import Ranks
 from unfool.training.trades import Trades
 from unfool.views import View
 
@@ -211,7 +214,7 @@ def test_after_an_alarm_it_stops_or_goes_back_and_on_against_more_steps_or_says_
     monkeypatch.setattr("unfool.runs.train.one_step_only", lambda *_: next(rung))
     said: list[str] = []
     wanted = course(Fast(), alarm=alarm, epochs=4)
-    log = run(tmp_path, wanted, tell=said.append)
+    log = run(tmp_path, wanted, tell=lambda what: said.append(str(what)))
     methods = [e.method for e in log.epochs]
     assert log.stopped == (alarm == "stop")
     assert len(methods) == (3 if alarm == "stop" else 5)
@@ -252,8 +255,26 @@ def test_bad_data_is_one_sentence(tmp_path: Path):
         run(tmp_path / "b", course(), source=_Thirty(classes=8))
     with pytest.raises(InputError, match="of one class"):
         run(tmp_path / "c", course(), source=_Thirty(classes=1))
-    log = run(tmp_path / "d", course(Natural(), epochs=1), source=_Thirty(classes=3))
+    said = list[Any]()
+    log = run(tmp_path / "d", course(Natural(), epochs=1), source=_Thirty(classes=3), tell=said.append)
     assert "no image of class 3, 4" in log.notes[0]
+    assert said[0] == log.notes[0]
+
+
+def test_labels_that_are_no_class_of_the_network_are_one_sentence_with_a_way_out(tmp_path: Path):
+    class Named(_Thirty):
+        def label(self, id: str) -> Any:
+            return f"kind {int(id[1:]) % 5}"
+
+        def label_names(self) -> tuple[str, ...]:
+            return tuple(f"kind {k}" for k in range(5))
+
+    model = Model(conv(), classes=list("abcde"))
+    with pytest.raises(
+        InputError, match="no image has a label that the network knows: label 'kind"
+    ) as caught:
+        run_train(course(), model, Named(), None, tmp_path)
+    assert "classes=5 draws its last layer anew" in caught.value.hint
 
 
 def test_a_rate_that_is_too_large_is_one_sentence(tmp_path: Path):
@@ -311,9 +332,58 @@ def test_where_memory_runs_out_images_pass_in_smaller_parts_to_the_same_result()
 
 
 def test_memory_for_not_even_one_image_is_one_sentence():
-    with pytest.raises(InputError, match="one image") as caught:
+    with pytest.raises(OutOfMemory, match="one image") as caught:
         Train(Natural(), epochs=1, rows=8)(Model(_Forgetful()), X[:8], torch.arange(8) % 5)
     assert "--view" in caught.value.hint
+
+
+@pytest.mark.parametrize("room", [0, 1, 3])
+def test_a_judge_asks_fewer_at_a_time_where_memory_runs_out_and_of_one_image_it_is_one_sentence(room: int):
+    source, net = _Thirty(), _Narrow(room)
+    judge = Judge(PGD(steps=2), Linf(0.1), source.ids()[:7], Reader(source, Model(net)), 0, 8)
+    if room:
+        other = judge._replace(read=Reader(source, Model(net.net)))
+        assert judge(Model(net), Ranks()) == other(Model(net.net), Ranks())
+        return
+    with pytest.raises(OutOfMemory, match="single image was judged, i0") as caught:
+        judge(Model(net), Ranks())
+    assert "--view" in caught.value.hint
+
+
+def test_a_run_that_ran_out_of_memory_goes_on_in_more_parts(tmp_path: Path):
+    """Several steps an update cannot be taken back, so that the user has to say it: what was done is kept."""
+    wanted, said = course(Free(replays=2)), list[str]()
+    whole = run(tmp_path / "whole", wanted)
+    with (
+        out_of_memory_after(TIMED + 4),
+        pytest.raises(OutOfMemory, match="memory ran out within an update") as caught,
+    ):
+        run(tmp_path / "cut", wanted)
+    assert caught.value.hint == "--accumulate 2"
+    again = course(Free(replays=2), accumulate=2)
+    log = run(tmp_path / "cut", again, tell=lambda what: said.append(str(what)))
+    assert log.notes == ["from update 4 in 2 parts instead of 1"]
+    assert log.notes[0] in said
+    assert said[0] == str(whole.epochs[0])  # a run that goes on tells what it has come to
+    assert [e.counts for e in log.epochs] == [e.counts for e in whole.epochs]
+    found, known = (load_file(tmp_path / name / LAST) for name in ("cut", "whole"))
+    assert all(torch.allclose(v, known[k], atol=1e-5) for k, v in found.items())
+
+
+@contextmanager
+def out_of_memory_after(updates: int) -> Generator[None]:
+    """The second step of a later update finds no memory."""
+    own, left = Pupil.backward, [2 * (updates - TIMED) + TIMED + 1]
+
+    def lacking(self: Any, *args: Any, **how: Any) -> Any:
+        left[0] -= 1
+        if left[0] < 0:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        return own(self, *args, **how)
+
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(Pupil, "backward", lacking)
+        yield
 
 
 class _Forgetful(_Narrow):

@@ -9,14 +9,14 @@ import torch
 import torch.nn.functional as F
 
 from oracles import conv, images, residual
-from unfool.errors import InputError, SpecError
+from unfool.errors import EngineError, InputError, SpecError
 from unfool.framing import Flip, Slide
 from unfool.method import Question
 from unfool.model import Model
 from unfool.regions import Linf
 from unfool.rows import Batch, Rng
 from unfool.spec import catalogue
-from unfool.training.fit import Train, is_memory, repeatable
+from unfool.training.fit import Train, repeatable
 from unfool.training.optimisers import SGD, Constant, Cosine, Cyclic, Optimiser, Schedule, Steps
 from unfool.training.plain import Madry, Natural
 from unfool.training.ranks import Ranks, joined_ranks, local_device
@@ -203,7 +203,13 @@ def test_processes_that_cannot_find_each_other_are_one_sentence(monkeypatch: Any
         pass
 
 
-def test_memory_that_ran_out_is_told_from_other_errors():
-    assert is_memory(torch.OutOfMemoryError("CUDA out of memory"))
-    assert is_memory(RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory: you tried …"))
-    assert not is_memory(RuntimeError("shapes do not fit"))
+@pytest.mark.parametrize(
+    ("said", "raised"),
+    [("Read error [127.0.0.1]:1: Connection reset by peer.", EngineError), ("shapes", RuntimeError)],
+)
+def test_a_process_that_died_is_one_sentence_for_the_others(said: str, raised: Any, monkeypatch: Any):
+    monkeypatch.setattr("torch.distributed.init_process_group", lambda *_: None)
+    monkeypatch.setattr("torch.distributed.destroy_process_group", lambda: None)
+    with pytest.raises(raised) as caught, joined_ranks(None, {"WORLD_SIZE": "2"}):
+        raise RuntimeError(said)
+    assert isinstance(caught.value, EngineError) == (raised is EngineError)

@@ -10,13 +10,18 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from oracles import conv, images, random_state, residual, state_of
+from unfool.attacks.auto import TargetedAPGD
+from unfool.attacks.boundary import DeepFool
 from unfool.attacks.gradient import FGSM, PGD
+from unfool.attacks.square import Square
+from unfool.attacks.standard import AutoAttack, Standard
 from unfool.errors import InputError
 from unfool.method import Question
 from unfool.model import Model
 from unfool.objectives import CrossEntropy
 from unfool.regions import L2, Linf, Mask
 from unfool.rows import Batch, Rng
+from unfool.samples import digits8
 from unfool.spec import catalogue, parse
 from unfool.training.awp import AWP, shifted
 from unfool.training.base import Regenerated, Training
@@ -26,6 +31,8 @@ from unfool.training.optimisers import SGD, Constant
 from unfool.training.plain import Both, Fast, Madry, Natural
 from unfool.training.pupil import Part, Pupil
 from unfool.training.trades import Mart, Trades, divergence, log_rest
+from unfool.views import from_uint8
+from unfool.zoo.address import load
 
 N = 6
 X, Y = images(N, 3, 8, 8), torch.arange(N) % 5
@@ -120,6 +127,16 @@ def test_an_image_that_has_flipped_is_changed_further():
     assert wrong.any()
     size = (Madry(PGD(steps=20)).seen(pupil, part) - X).abs().amax((1, 2, 3))
     assert torch.allclose(size[wrong], torch.tensor(0.1), atol=1e-4)
+
+
+@pytest.mark.parametrize(
+    "attack", [TargetedAPGD(5), AutoAttack(), Standard(), DeepFool(steps=3), Square(queries=200)], ids=repr
+)
+def test_any_attack_of_the_catalogue_can_be_inside(attack: Any):
+    method, data = Madry(attack), digits8("test")
+    x, y = from_uint8(data.x[:8]), data.y[:8]
+    _, _, pupil, part = begun(method, load("unfool:digits8").net, x, y)
+    assert (pupil.model(method.seen(pupil, part)).argmax(1) != y).any()
 
 
 def test_trades_climbs_the_divergence_whatever_its_attack_would_climb():

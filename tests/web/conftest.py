@@ -2,16 +2,20 @@
 
 from collections.abc import Callable, Iterator
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 from starlette.testclient import TestClient
 
+from unfool.cli.main import run
 from unfool.cli.shared import ModelOptions
 from unfool.cli.studio import staged
 from unfool.web.app import make_app
 from unfool.web.desk import Job
 from unfool.web.frames import packed, unpacked
 from unfool.web.stage import Stage
+
+from .browser import CHROMIUM, WIDE, Page, started
 
 TOKEN, PORT = "the-token-that-was-printed", 8400
 HOST = f"127.0.0.1:{PORT}"
@@ -63,3 +67,35 @@ def answer(socket: Any) -> tuple[dict[str, Any], Any]:
         header, arrays = unpacked(socket.receive_bytes())
         if "passes" not in header:
             return header, arrays
+
+
+@pytest.fixture(scope="session")
+def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    folder = tmp_path_factory.mktemp("studio")
+    words = ["attack", "FGSM", "unfool:digits", "--limit", "6", "--pictures", "0", "--quiet"]
+    assert run([*words, "--out", str(folder / "runs" / "fgsm")]) == 0
+    with started(folder, "unfool:digits", "unfool:scenes") as found:
+        yield found
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Any]:
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as play:
+        opened = play.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        yield opened
+        opened.close()
+
+
+@pytest.fixture
+def page(browser: Any, address: str) -> Iterator[Page]:
+    """A page that must have kept silent and to itself by the end of the test."""
+    opened = browser.new_page(viewport=WIDE)
+    page = Page(opened, address)
+    yield page
+    assert page.said == []
+    assert {urlsplit(url).hostname for url in page.requests if not url.startswith(("blob:", "data:"))} == {
+        "127.0.0.1"
+    }
+    opened.close()

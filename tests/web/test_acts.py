@@ -19,9 +19,9 @@ from unfool.model import Model
 from unfool.regions import Linf
 from unfool.runs.table import read_table
 from unfool.spec import catalogue
+from unfool.web.by_hand import moved
 from unfool.web.desk import Job, Stopped
 from unfool.web.stage import Stage
-from unfool.web.touch import moved
 
 ID = "test/3"
 

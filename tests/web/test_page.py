@@ -1,17 +1,13 @@
 """The page in a browser: something real is drawn, by keys too; nothing is asked of anybody else."""
 
 import re
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 import pytest
 from PIL import Image
 
-from unfool.cli.main import run
-
-from .browser import CHROMIUM, DATA, MISSING, Page, started
+from .browser import CHROMIUM, DATA, MISSING, NAMELESS, NARROW, Page
 
 pytestmark = [pytest.mark.slow, pytest.mark.skipif(CHROMIUM is None, reason=MISSING)]
 CHANGED = "#touch .card:nth-child(3) canvas"
@@ -20,43 +16,7 @@ WATCH = f"""() => {{
     const look = () => window.seen.add(({DATA})(document.querySelector('{CHANGED}')).join());
     window.timer = setInterval(look, 5);
 }}"""
-NAMELESS = """() => [...document.querySelectorAll('button, input, select, textarea, canvas[role=img]')]
-    .filter((n) => !(n.getAttribute('aria-label') || n.textContent.trim() || n.labels?.length || n.title))
-    .map((n) => n.outerHTML.slice(0, 120))"""
 MAP = "#look .card:nth-child(2) canvas"
-WIDE, NARROW = {"width": 1280, "height": 900}, {"width": 390, "height": 800}
-
-
-@pytest.fixture(scope="module")
-def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    folder = tmp_path_factory.mktemp("studio")
-    words = ["attack", "FGSM", "unfool:digits", "--limit", "6", "--pictures", "0", "--quiet"]
-    assert run([*words, "--out", str(folder / "runs" / "fgsm")]) == 0
-    with started(folder, "unfool:digits", "unfool:scenes") as found:
-        yield found
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as play:
-        opened = play.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        yield opened
-        opened.close()
-
-
-@pytest.fixture
-def page(browser: Any, address: str) -> Iterator[Page]:
-    """A page that must have kept silent and to itself by the end of the test."""
-    opened = browser.new_page(viewport=WIDE)
-    page = Page(opened, address)
-    yield page
-    assert page.said == []
-    assert {urlsplit(url).hostname for url in page.requests if not url.startswith(("blob:", "data:"))} == {
-        "127.0.0.1"
-    }
-    opened.close()
 
 
 def test_every_view_draws_something_real_and_fits_at_both_widths(page: Page):
@@ -70,11 +30,13 @@ def test_every_view_draws_something_real_and_fits_at_both_widths(page: Page):
         ("3", "#inside .filters figure:nth-child(3) canvas"),
     ):
         page.page.keyboard.press(key)
+        if "filters" in canvas:
+            page.page.click("#inside .parts >> text=Filters")
         page.ready()
         page.until(f"document.querySelector({canvas!r})")
         assert page.colours(canvas) > 1
     page.page.keyboard.press("4")
-    page.page.click("#runs .list button")
+    page.page.click("#runs .list [data-run]")
     page.until("document.querySelector('#runs tbody canvas')")
     assert page.colours("#runs tbody canvas") > 10
     page.page.set_viewport_size(NARROW)
@@ -189,7 +151,7 @@ def test_an_own_picture_is_shown_and_said_how_it_was_fitted(page: Page, tmp_path
 
 def test_a_row_of_a_run_opens_in_look_and_a_detector_shows_boxes(page: Page):
     page.page.keyboard.press("4")
-    page.page.click("#runs .list button")
+    page.page.click("#runs .list [data-run]")
     page.page.wait_for_selector("#runs tbody tr")
     wanted = page.page.get_attribute("#runs tbody tr >> nth=2", "data-id")
     page.page.click("#runs th button >> text=confidence")

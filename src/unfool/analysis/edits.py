@@ -56,10 +56,10 @@ def insert(model: Model, x: Tensor, cue: Cue, target: int, seed: int, shown: int
     """
     pick = _numbers(len(x), seed, "donor") % len(cue.mask)
     pixels, mask = cue.pixels[pick], cue.mask[pick]
-    moves = _moves(mask, mask, seed)
+    away = moves(mask, mask, seed)
     edits = {
         "cue": torch.where(mask, pixels, x),
-        "elsewhere": torch.where(_moved(mask, moves), _moved(pixels, moves), x),
+        "elsewhere": torch.where(shifted(mask, away), shifted(pixels, away), x),
         "other pixels": torch.where(mask, x.roll(1, 0), x),
     }
     return _edit("insert", model, x, edits, lambda label: label == target, shown)
@@ -73,7 +73,7 @@ def remove(model: Model, x: Tensor, mask: Tensor, target: int, seed: int, shown:
     """
     masks = {
         "cue": mask,
-        "elsewhere": _moved(mask, _moves(mask, mask, seed)),
+        "elsewhere": shifted(mask, moves(mask, mask, seed)),
         "scattered": _scattered(mask, seed),
     }
     edits = {place: filled(x, one) for place, one in masks.items()}
@@ -132,7 +132,8 @@ Shift = tuple[int, ...]
 TRIES = 40
 
 
-def _moved(t: Tensor, by: list[Shift]) -> Tensor:
+def shifted(t: Tensor, by: list[Shift]) -> Tensor:
+    """Images or masks [N, C, *], each moved as far."""
     return torch.stack([_rolled(one, shift) for one, shift in zip(t, by, strict=True)]) if len(t) else t
 
 
@@ -140,7 +141,7 @@ def _rolled(t: Tensor, by: Shift) -> Tensor:
     return torch.roll(t, by, tuple(range(1, t.ndim)))
 
 
-def _moves(mask: Tensor, held: Tensor, seed: int) -> list[Shift]:
+def moves(mask: Tensor, held: Tensor, seed: int) -> list[Shift]:
     """For each mask a random shift that keeps it whole in the image and touches ``held`` the least of some tries."""
     rows = enumerate(zip(mask, held, strict=True))
     return [_move(one, other, stable_number(seed, "moved", k)) for k, (one, other) in rows]

@@ -18,7 +18,7 @@ from ..rows import column, take
 from ..scores import mean_scores
 from ..slopes import Exact, Slope
 from ..spec import Count, Fraction
-from .base import Attack
+from .base import Attack, once
 from .gradient import climbing
 
 
@@ -210,6 +210,7 @@ class TargetedAPGD(Attack):
     slope: Slope = Exact()
 
     def perturb(self, query: Query, within: Region, ball: Ball) -> Tensor:
+        query = once(query)
         if not isinstance(query.objective, Untargeted) or query.y.ndim > 1:
             raise InputError(
                 "TargetedAPGD tries rival classes of its own, it takes no target", "APGD leads to a target"

@@ -12,7 +12,7 @@ from ..checks import checked_images, checked_labels, row_ids
 from ..errors import InputError
 from ..method import Columns, Method, Question, checked_model
 from ..model import Model
-from ..objectives import Goal, Targeted, Untargeted, label_of
+from ..objectives import Goal, Onwards, Targeted, Untargeted, label_of
 from ..pictured import html, plot, save
 from ..query import Query
 from ..regions import L0, L1, L2, Ball, Linf, Norm, Region
@@ -222,3 +222,9 @@ def judged(
     tensors = (found, reached, label_of(logits), probability.amax(1), *sizes, *told)
     homed = (t.to(origin.device) for t in tensors)
     return Attacked(*homed, cost=dict(query.cost), seed=seed, within=within, origin=origin)
+
+
+def once(query: Query) -> Query:
+    """The same question for those who try one thing after the other: a change of class is always enough."""
+    goal = query.objective
+    return query.instead(Untargeted(goal.loss)) if isinstance(goal, Onwards) else query

@@ -11,7 +11,7 @@ from ..query import Query
 from ..regions import L0, L1, L2, Ball, Linf, Region
 from ..slopes import Exact, Slope
 from .auto import APGD, TargetedAPGD
-from .base import Attack
+from .base import Attack, once
 from .boundary import FAB
 from .decision import HopSkipJump, SurFree
 from .nearest import SigmaZero
@@ -44,6 +44,7 @@ class Evaluation(Attack, ABC):
 
     @final
     def perturb(self, query: Query, within: Region, ball: Ball) -> Tensor:
+        query = once(query)
         targeted = not isinstance(query.objective, Untargeted)
         return in_turn(self.attacks(query.model.access, within, targeted), query, within, ball)
 

@@ -1,6 +1,5 @@
 """``unfool audit``."""
 
-import json
 import re
 import shlex
 import sys
@@ -84,6 +83,7 @@ def audit(
     from ..analysis.audit import read_audit
     from ..data.groups import with_groups
     from ..report.summary import summary
+    from ..report.written import write_all
     from ..runs.audit import Audit, run_audit
     from ..spec import parse_number
 
@@ -108,22 +108,6 @@ def audit(
     output.document(summary(found), out)
     show(found, output, out)
     return judge(found, gates, output)
-
-
-def write_all(found: "Audited", out: Path, command: str) -> None:
-    """The page for people, the numbers for programs, the table for other tools."""
-    from ..report.audit import write_report
-    from ..report.summary import summary
-    from ..runs.table import read_table, write_parquet
-    from ..runs.work import atomically
-
-    write_report(found, out / "report.html", command)
-    text = json.dumps(summary(found), indent=1, allow_nan=False)
-    atomically(out / "audit.json", lambda draft: draft.write_text(text))
-    both = read_table(out / "parts" / "predict").joined(read_table(out / "parts" / "pgd"))
-    names = dict(zip(found.ids, found.flipped_by, strict=True))
-    by = {"flipped_by": tuple(names.get(i, "") for i in both.ids)}
-    write_parquet(replace(both, groups=both.groups | by), out / "table.parquet")
 
 
 class Gate(NamedTuple):

@@ -48,9 +48,13 @@ def run(arguments: list[str]) -> int:
     except KeyboardInterrupt:
         _say("stopped; what was done is kept", "the same command goes on from there")
         return 130
-    except MemoryError as error:
+    except (MemoryError, RuntimeError) as error:
+        from ..memory import out_of_memory
+
+        if not out_of_memory(error):
+            raise
         return _say(
-            f"out of memory: {error}",
+            f"out of memory: {next(iter(str(error).splitlines()), 'no more is known')}",
             "smaller pictures (--view), fewer at a time (--limit), another --device",
         )
     except BrokenPipeError:  # whoever read what we print has had enough

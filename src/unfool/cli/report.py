@@ -20,7 +20,8 @@ def report(
     from ..analysis.audit import read_audit
     from ..errors import DataError
     from ..report.summary import summary
-    from .audit import show, write_all
+    from ..report.written import write_all
+    from .audit import show
 
     if not (folder / "recipe.txt").exists():
         raise DataError(f"{folder} holds no audit", "unfool audit … --out " + str(folder))

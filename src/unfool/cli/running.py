@@ -23,7 +23,51 @@ TRACKERS = {"tensorboard": "tensorboard", "mlflow": "mlflow-skinny", "wandb": "w
 
 @Parameter(name="*")
 @dataclass(frozen=True)
-class RunOptions(OutputOptions):
+class TrackedOptions(OutputOptions):
+    """Where results go, and where they are logged beside.
+
+    Parameters
+    ----------
+    json
+        Print one JSON document and nothing else.
+    quiet
+        No progress bars.
+    track
+        tensorboard:FOLDER, mlflow:FOLDER or wandb:PROJECT: log the numbers and pictures there, too.
+    """
+
+    track: str | None = None
+
+    @contextmanager
+    def watching(self) -> Generator[Callable[[str, int], Any]]:
+        """As ever, once it is known that there is such a tracker."""
+        if self.track is not None:
+            check_tracker(self.track)
+        with super().watching() as watch:
+            yield watch
+
+    def document(self, value: Any, folder: Path | None = None) -> None:
+        super().document(value)
+        if self.track is not None:
+            from ..track.base import tell
+
+            place = Path(value["folder"]) if "folder" in value else folder
+            tell(self.tracked(place), value, place)
+
+    def tracked(self, place: Path | None) -> "Tracker":
+        """The tracker, one for all that a command tells."""
+        if "it" not in self._opened:
+            self._opened["it"] = tracker(self.track or "", place.name if place else "unfool")
+        return self._opened["it"]
+
+    @cached_property
+    def _opened(self) -> "dict[str, Tracker]":
+        return {}
+
+
+@Parameter(name="*")
+@dataclass(frozen=True)
+class RunOptions(TrackedOptions):
     """Where results go, and who does the work.
 
     Parameters
@@ -32,6 +76,8 @@ class RunOptions(OutputOptions):
         Print one JSON document and nothing else.
     quiet
         No progress bars.
+    track
+        tensorboard:FOLDER, mlflow:FOLDER or wandb:PROJECT: log the numbers and pictures there, too.
     engine
         ray: workers on this machine; ray:auto, ray:HOST:PORT or ray://HOST:PORT: on a cluster that is there; ranks: the
         share that torchrun or a Slurm array gives this process. By default this process alone, or torchrun's ranks.
@@ -39,37 +85,24 @@ class RunOptions(OutputOptions):
         How many workers ray starts; by default one a GPU, or without GPUs one a core.
     part
         Such as 3/8: do the third of eight shares; whoever is last joins them.
-    track
-        tensorboard:FOLDER, mlflow:FOLDER or wandb:PROJECT: log the numbers and pictures there, too.
     """
 
     engine: str | None = None
     workers: int | None = None
     part: str | None = None
-    track: str | None = None
 
     @contextmanager
     def watching(self) -> Generator[Callable[[str, int], Any]]:
         """As ever, with all runs inside done by the engine; a rank that is not the last says so."""
         from ..runs.engine import spread
 
-        if self.track is not None:
-            check_tracker(self.track)
         with spread(self._engine), super().watching() as watch:
             try:
                 yield watch
             except Unfinished as rest:
                 self.say(str(rest))
-                super().document({"unfinished": {"missing": rest.missing, "of": rest.total}})
+                OutputOptions.document(self, {"unfinished": {"missing": rest.missing, "of": rest.total}})
                 raise
-
-    def document(self, value: Any, folder: Path | None = None) -> None:
-        super().document(value)
-        if self.track is not None:
-            from ..track.base import tell
-
-            place = Path(value["folder"]) if "folder" in value else folder
-            tell(tracker(self.track, place.name if place else "unfool"), value, place)
 
     @cached_property
     def _engine(self) -> "Engine":
@@ -93,7 +126,8 @@ class RunOptions(OutputOptions):
         if engine.split(":")[0] == "ray":
             from ..runs.ray.engine import Ray
 
-            return Ray(engine[4:] if engine.startswith("ray:") else "", self.workers)
+            address = engine if engine.startswith("ray://") else engine.partition(":")[2]
+            return Ray(address, self.workers)
         raise InputError(
             f"there is no engine {engine!r}", "local, ray, ray:ADDRESS, ray://HOST:PORT or ranks"
         )

@@ -9,13 +9,15 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from cyclopts import Parameter
 
 from .learned import its_own_split
-from .shared import ModelOptions, OutputOptions, data_for, folder_for, opened, unseen
+from .running import TrackedOptions
+from .shared import ModelOptions, data_for, folder_for, opened, unseen
 
 if TYPE_CHECKING:
     from ..model import Model
     from ..regions import Region
     from ..runs.begin import Watch
-    from ..runs.course import Course
+    from ..runs.course import Course, Epoch
+    from ..runs.train import Tell
     from ..training.fit import Train
 
 
@@ -44,7 +46,7 @@ def train(
     limit: int | None = None,
     seed: int = 0,
     loading: ModelOptions = ModelOptions(),  # noqa: B008  frozen
-    output: OutputOptions = OutputOptions(),  # noqa: B008  frozen
+    output: TrackedOptions = TrackedOptions(),  # noqa: B008  frozen
 ) -> None:
     """Teach a classifier, so that it resists small changes or not.
 
@@ -126,12 +128,12 @@ def train(
     region = region_of(within, model)
     course = Course(how, model, learned, region, judged or "", sample, attack, alarm, limit, seed)
     last = test or (address if learned != address else None)
-    out = folder_for(out, "train", model, course, last, loading.told())
+    out = folder_for(out, "train", model, course.identity, last, loading.told())
     loading = replace(loading, device=local_device(loading.device))
     with joined_ranks(loading.device) as ranks, output.watching() as watch:
         network = as_begun(course, loading)
         source, other = opened(learned), opened(judged) if judged else None
-        seen = (watch, output.say) if ranks.first else (unseen, unheard)
+        seen = (watch, heard(output, out, network)) if ranks.first else (unseen, unheard)
         run_train(course, network, source, other, out, watch=seen[0], tell=seen[1])
         if ranks.first:
             conclude(course, last, out, loading, output, watch)
@@ -174,7 +176,7 @@ def conclude(
     last: str | None,
     out: Path,
     loading: ModelOptions,
-    output: OutputOptions,
+    output: TrackedOptions,
     watch: "Watch",
 ) -> None:
     """The last word: before and after, on images that nothing was chosen by; page, card and numbers."""
@@ -206,6 +208,19 @@ def conclude(
     )
 
 
-def unheard(text: str) -> None:
+def heard(output: TrackedOptions, out: Path, network: "Model") -> "Tell":
+    """What is told of a training, for people and for trackers."""
+    from ..runs.course import Epoch
+    from ..track.course import follow
+
+    def tell(what: "Epoch | str") -> None:
+        output.say(str(what))
+        if isinstance(what, Epoch) and output.track is not None:
+            follow(output.tracked(out), what, network.classes)
+
+    return tell
+
+
+def unheard(what: "Epoch | str") -> None:
     """What all processes but the first say."""
-    del text
+    del what

@@ -13,6 +13,7 @@ from ..errors import DataError
 from ..runs.work import atomically
 from ..show.chart import Interval, accuracy_curves, distributions, dots, logits_along
 from .cases import case_view
+from .live import script
 from .page import check_figures, shown
 from .subgroups import subgroup_sections
 
@@ -60,6 +61,7 @@ def page_values(found: Audited, command: str) -> dict[str, Any]:
     return {
         "found": found,
         "command": command,
+        "script": script(),
         "within": region_text(found.audit),
         "region": type(found.audit.within).__name__,
         "headline": headline(found),

@@ -9,6 +9,7 @@ from ..analysis.audit import Audited, Case
 from ..analysis.rates import size_text
 from ..show.heat import overlay, scaled
 from ..show.image import class_colours, colour, data_uri, enlarged, png
+from .live import numbers
 
 KINDS = {"fooled": "fooled", "wrong": "wrong to begin with", "right": "holds"}
 
@@ -63,16 +64,17 @@ def map_view(case: Case, method: str, badge: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def one_map(image: Tensor, heat: Tensor) -> dict[str, str]:
-    """A map over its image; an all-zero one is left blank and says so."""
+def one_map(image: Tensor, heat: Tensor) -> dict[str, Any]:
+    """A map over its image, and its numbers; an all-zero one is left blank and says so."""
     if not heat.any():
         return {
             "uri": uri(colour(image).mean(0, keepdim=True)),
             "text": "no positive evidence: the map is all zero",
+            "live": None,
         }
     low, high = float(heat.min()), float(heat.max())
     ends = f"{low:.3g} to {high:.3g}; colour is full at {scaled(heat).scale:.3g}"
-    return {"uri": uri(overlay(enlarged(image, 160), heat)), "text": ends}
+    return {"uri": uri(overlay(enlarged(image, 160), heat)), "text": ends, "live": numbers(heat)}
 
 
 def plane_view(told: str, labels: Tensor, case: Case) -> dict[str, Any]:

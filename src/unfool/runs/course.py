@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from math import sqrt
 from typing import Any, Literal
 
@@ -42,6 +42,11 @@ class Course(Spec):
     """How many images are learned from; None takes all."""
     seed: Natural = 0
 
+    @property
+    def identity(self) -> str:
+        """What a folder is claimed for: a run that goes on may pass its images in more parts than it began with."""
+        return repr(replace(self, train=replace(self.train, accumulate=1)))
+
 
 @dataclass(frozen=True)
 class Epoch:
@@ -69,6 +74,14 @@ class Epoch:
     @property
     def n(self) -> int:
         return self.right(0)
+
+    def __str__(self) -> str:
+        """One line for people."""
+        kinds, n = {"clean": 1, "FGSM": 2, "attack": 3}, max(1, self.n)
+        shares = ", ".join(f"{name} {100 * self.right(k) / n:.1f} %" for name, k in kinds.items())
+        loss = "" if self.loss is None else f", loss {self.loss:.4f}, {self.seconds:.1f} s"
+        alarm = ": one step is resisted, more are not" if self.overfitted else ""
+        return f"epoch {self.number}: {shares} of {self.n}{loss}{alarm}"
 
 
 @dataclass

@@ -8,12 +8,13 @@ from torch import Tensor
 
 from ..answers import Spent
 from ..attacks.base import Attack
+from ..errors import OutOfMemory
+from ..memory import give_back, out_of_memory
 from ..model import Model
 from ..objectives import Untargeted
 from ..query import Query
 from ..regions import Ball, Mask, Region
 from ..rows import Batch, Rng, take
-from ..training.fit import is_memory
 from ..training.ranks import Ranks
 from .audit import one_step
 from .reading import Read
@@ -51,8 +52,14 @@ class Judge(NamedTuple):
         try:
             return self._right(model, batch)
         except (MemoryError, RuntimeError) as error:
-            if not is_memory(error) or len(batch) == 1:
+            if not out_of_memory(error):
                 raise
+            if len(batch) == 1:
+                told = f"memory ran out when a single image was judged, {batch.ids[0]}"
+                raise OutOfMemory(
+                    told, "a --judge of fewer steps, smaller pictures (--view), another --device"
+                ) from None
+        give_back()
         halves = torch.arange(len(batch)).tensor_split(2)
         return torch.cat([self._fitting(model, batch[half]) for half in halves])
 

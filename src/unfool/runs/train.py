@@ -30,7 +30,8 @@ from .work import Progress, atomically, whole
 
 MODEL, LAST, BEST, SO_FAR = (f"{name}.safetensors" for name in ("model", "last", "best", "state"))
 HISTORY = "history.json"
-Tell = Callable[[str], None]
+Tell = Callable[[Epoch | str], None]
+"""Told each epoch, those of a run that goes on or is done too, and what else is to be known."""
 
 
 def run_train(
@@ -42,7 +43,7 @@ def run_train(
     *,
     every: int = 200,
     watch: Watch = unwatched,
-    tell: Tell = lambda text: None,
+    tell: Tell = lambda what: None,
 ) -> Log:
     """Do what is missing of a training; ``model`` stays as it is, what was learned is ``model.safetensors``.
 
@@ -51,11 +52,13 @@ def run_train(
     """
     ranks = Ranks.here()
     if ranks.first:
-        claim(folder, repr(course), model)
+        claim(folder, course.identity, model)
     ranks.from_first(None)  # the others wait for the folder
-    if not whole(folder / MODEL):
+    if not (done := whole(folder / MODEL)):
         learn, kept = splits(course, source, judged)
         log = Log(images=len(learn), notes=check_classes(source, model, learn, _width(model, source, learn)))
+        for note in log.notes:
+            tell(note)
         with watch("reading", len(learn) + len(kept)) as progress:
             read = reader(source, model, learn if judged else (*learn, *kept), progress)
             other = reader(judged, model, kept, progress) if judged else read
@@ -67,7 +70,10 @@ def run_train(
     if ranks.first:
         for name in (SO_FAR, BEST):
             (folder / name).unlink(missing_ok=True)
-    return ranks.from_first(read_log(folder) if ranks.first else None)
+    log = ranks.from_first(read_log(folder) if ranks.first else None)
+    for epoch in log.epochs if done else ():
+        tell(epoch)
+    return log
 
 
 def read_log(folder: Path) -> Log:
@@ -85,10 +91,10 @@ def reader(source: Source, model: Model, ids: Sequence[str], progress: Progress)
 
 
 def _width(model: Model, source: Source, ids: Sequence[str]) -> int:
-    first = source.batch(ids[:8], model.view, model.classes).readable()
+    batch = source.batch(ids[:8], model.view)  # under their own labels: those are checked with this
+    first = batch.readable()
     if not len(first):
-        errors = source.batch(ids[:1], model.view, model.classes).errors
-        raise DataError(f"none of the first images can be read: {next(iter(errors.values()))}")
+        raise DataError(f"none of the first images can be read: {next(iter(batch.errors.values()))}")
     return model(first.x[:1].to(model.device)).shape[1]
 
 
@@ -161,7 +167,7 @@ class _Run:
         wrong = self.fit.method.adversarial and number > 0 and one_step_only(told, self.log.epochs, grown)
         told, self.log.partial = replace(told, overfitted=wrong), 0.0
         self.log.epochs.append(told)
-        self.tell(spoken(told))
+        self.tell(told)
         if self.log.best(self.fit.method.adversarial) is told:
             self._save(BEST, self.pupil.weights(), {"epoch": number})
         if wrong and self.course.alarm != "tell":
@@ -197,6 +203,7 @@ class _Run:
     def _write(self, step: int) -> None:
         tensors = self.fit.written(self.pupil)
         note = {"log": self.log.text(), "step": str(step), "method": repr(self.fit.method)}
+        note["accumulate"] = str(self.fit.accumulate)
         self._save(SO_FAR, tensors, note)
 
     def _save(self, name: str, tensors: Columns, note: dict[str, Any]) -> None:
@@ -215,11 +222,19 @@ class _Run:
         self.log, self.begun = Log.read(note["log"]), int(note["step"])
         self.fit = replace(self.fit, method=parse(note["method"], Training))
         self.pupil = self.fit.taken_up(self.pupil, tensors)
+        for epoch in self.log.epochs:
+            self.tell(epoch)
         then = self.log.epochs[-1].world if self.log.epochs else self.ranks.world
-        if then != self.ranks.world:
-            self.log.notes.append(
-                f"from update {self.begun} on {self.ranks.world} processes instead of {then}"
-            )
+        self._changed(then, self.ranks.world, "on {} processes instead of {}")
+        self._changed(
+            int(note.get("accumulate", self.fit.accumulate)), self.fit.accumulate, "in {} parts instead of {}"
+        )
+
+    def _changed(self, then: int, now: int, what: str) -> None:
+        """Note what is otherwise than when the run began."""
+        if then != now:
+            self.log.notes.append(f"from update {self.begun} " + what.format(now, then))
+            self.tell(self.log.notes[-1])
 
     def _natural_seconds(self) -> float | None:
         """How long natural training takes for an image, measured on a copy that is thrown away."""
@@ -256,12 +271,3 @@ def noted(path: Path) -> dict[str, Any]:
     """What stands beside the tensors of a file of this package."""
     with safe_open(path, "pt") as file:
         return json.loads((file.metadata() or {})["unfool"])
-
-
-def spoken(epoch: Epoch) -> str:
-    """One line for people."""
-    kinds, n = {"clean": 1, "FGSM": 2, "attack": 3}, max(1, epoch.n)
-    shares = ", ".join(f"{name} {100 * epoch.right(k) / n:.1f} %" for name, k in kinds.items())
-    loss = "" if epoch.loss is None else f", loss {epoch.loss:.4f}, {epoch.seconds:.1f} s"
-    alarm = ": one step is resisted, more are not" if epoch.overfitted else ""
-    return f"epoch {epoch.number}: {shares} of {epoch.n}{loss}{alarm}"

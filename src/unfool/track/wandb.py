@@ -18,13 +18,15 @@ class WandB(Tracker):
         except ModuleNotFoundError:
             raise MissingExtra("wandb", "wandb") from None
         how = {"project": place or "unfool", "name": name, "mode": os.environ.get("WANDB_MODE", "offline")}
+        self.step = 0
         self.run = self.wandb.init(**how, settings=self.wandb.Settings(silent=True))
 
     def number(self, name: str, value: float, step: int = 0) -> None:
-        self.run.log({name: value}, step=step)
+        self.step = max(step, self.step)  # what comes for an earlier one is thrown away
+        self.run.log({name: value}, step=self.step)
 
     def picture(self, name: str, path: Path) -> None:
-        self.run.log({name: self.wandb.Image(str(path))}, step=0)
+        self.run.log({name: self.wandb.Image(str(path))}, step=self.step)
 
     def text(self, name: str, value: str) -> None:
         self.run.config.update({name: value})

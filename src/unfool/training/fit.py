@@ -9,7 +9,8 @@ import torch
 from torch import Tensor
 
 from ..checks import checked_images, checked_labels, row_ids
-from ..errors import InputError
+from ..errors import OutOfMemory
+from ..memory import give_back, out_of_memory
 from ..method import Columns, Fit, Question, checked_model
 from ..model import Model
 from ..regions import Linf, Region
@@ -98,7 +99,7 @@ class Train(Fit):
         part = self._prepared(question, state, batch)
         with repeatable(state.device, stable_number(question.seed, state.updates, state.ranks.rank)):
             while not self._taught(state, cut(part, max(self.accumulate, state.split))):
-                pass
+                give_back()
         return state
 
     def _taught(self, pupil: Pupil, parts: Sequence[Part]) -> bool:
@@ -107,7 +108,7 @@ class Train(Fit):
         try:
             self.method.taught(pupil, parts)
         except (MemoryError, RuntimeError) as error:
-            if not is_memory(error):
+            if not out_of_memory(error):
                 raise
             check_smaller(pupil, parts, before)
             pupil.put_back(before)
@@ -175,17 +176,12 @@ def repeatable(device: torch.device, seed: int) -> Generator[None]:
             cudnn.deterministic, cudnn.benchmark = flags
 
 
-def is_memory(error: BaseException) -> bool:
-    """Whether memory ran out, on whichever device."""
-    return isinstance(error, (MemoryError, torch.OutOfMemoryError)) or "allocate memory" in str(error)
-
-
 def check_smaller(pupil: Pupil, parts: Sequence[Part], before: Kept) -> None:
     """Raise where an update that ran out of memory cannot be made again with smaller parts."""
     if pupil.updates != before.updates or pupil.ranks.world > 1:
-        raise InputError("memory ran out within an update", f"--accumulate {2 * len(parts)}") from None
+        raise OutOfMemory("memory ran out within an update", f"--accumulate {2 * len(parts)}") from None
     if max(len(part.x) for part in parts) == 1:
-        raise InputError(
+        raise OutOfMemory(
             f"memory ran out with one image {list(parts[0].x.shape[1:])} at a time",
             "smaller pictures (--view), --precision bfloat16 or another --device",
         ) from None

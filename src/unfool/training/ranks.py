@@ -11,7 +11,7 @@ import torch.distributed as dist
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
-from ..errors import InputError
+from ..errors import EngineError, InputError
 
 
 class Ranks(NamedTuple):
@@ -109,8 +109,16 @@ def joined_ranks(device: str | None, environment: Mapping[str, str] = os.environ
         ) from None
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "Grad strides do not match")  # a layout of its own is no error
+        warnings.filterwarnings("ignore", "`broadcast_buffers` is deprecated")
         try:
             yield Ranks.here()
+        except RuntimeError as error:
+            if "by peer" not in str(error):
+                raise
+            raise EngineError(
+                "another process of this run has died",
+                "its own message says why; the same command goes on from the state last written",
+            ) from None
         finally:
             dist.destroy_process_group()
 

@@ -1,26 +1,39 @@
 """The server: the page's files, one socket a page, pictures dropped on it. torch is the desk's business."""
 
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
-from typing import Any
+from pathlib import Path
+from secrets import token_urlsafe
 from urllib.parse import unquote
 
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.requests import ClientDisconnect, Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import FileResponse, JSONResponse, Response
 from starlette.routing import Route, WebSocketRoute
 from starlette.websockets import WebSocket
 
 from ..errors import InputError, UnfoolError
 from .assets import assets
-from .desk import Desk, Job
+from .calls import Act, answer_of
+from .desk import Desk
 from .guard import Guard
-from .line import Line, answer_of, awaited
+from .line import Line, awaited
 
-Act = Callable[[Job, dict[str, Any], dict[str, Any]], Any]
-"""Does what a request asks for, in the desk's thread: given its words and arrays."""
 MOST_PAGES = 32
+TICKETS = 8
+"""How many reports may be open, the latest."""
+ALONE = "; ".join(
+    (
+        "sandbox allow-scripts allow-popups",
+        "default-src 'none'",
+        "style-src 'unsafe-inline'",
+        "script-src 'unsafe-inline'",
+        "img-src data:",
+        "font-src data:",
+    )
+)
+"""What a report may do: nothing but show itself."""
 MOST_BYTES = 32 << 20
 """Of a picture's file."""
 
@@ -30,6 +43,7 @@ class Studio:
 
     def __init__(self, act: Act):
         self.act, self.desk, self.pages, self.uploads = act, Desk(), 0, 0
+        self.tickets: dict[str, Path] = {}
 
     async def page(self, socket: WebSocket) -> None:
         await socket.accept(subprotocol="unfool")
@@ -60,6 +74,24 @@ class Studio:
             return Response(status_code=400)
         finally:
             self.uploads -= 1
+
+    async def ticket(self, request: Request) -> Response:
+        """An address at which a run's report can be opened by a browser, which sends no token there."""
+        words = {"do": "report_of", "with": {"run": request.query_params.get("run", "")}}
+        found = await awaited(self.desk, lambda job: self.act(job, words, {}))
+        if isinstance(found, Exception):
+            return JSONResponse(answer_of({}, found)[0], 404)
+        ticket = token_urlsafe(24)
+        self.tickets[ticket] = Path(found[0]["path"])
+        while len(self.tickets) > TICKETS:
+            del self.tickets[next(iter(self.tickets))]
+        return JSONResponse({"ok": True, "address": f"report/{ticket}"})
+
+    async def report(self, request: Request) -> Response:
+        path = self.tickets.get(request.path_params["ticket"])
+        if path is None or not path.is_file():
+            return Response("this address is out of date: open the report from the studio", 404)
+        return FileResponse(path, media_type="text/html", headers={"content-security-policy": ALONE})
 
 
 async def _body(request: Request) -> bytes:
@@ -96,6 +128,7 @@ def make_app(act: Act, token: str, port: int, page: str = "unfool.web") -> Starl
         return Response(found.content, media_type=found.kind)
 
     routes = [Route(path, file) for path in files]
+    routes += [Route("/report", studio.ticket, methods=["POST"]), Route("/report/{ticket}", studio.report)]
     routes += [Route("/picture", studio.picture, methods=["POST"]), WebSocketRoute("/socket", studio.page)]
     guard = Middleware(Guard, token=token, port=port, public=frozenset(files))
     app = Starlette(routes=routes, middleware=[guard], lifespan=life)

@@ -49,6 +49,12 @@ class Asked:
             raise InputError(f"{name} must be at most {most} texts")
         return found
 
+    def numbers(self, name: str, most: int = 200) -> list[float]:
+        found = self._read(name, list, [])
+        if len(found) > most or not all(type(one) in (int, float) and is_finite(one) for one in found):
+            raise InputError(f"{name} must be at most {most} finite numbers")
+        return [float(one) for one in found]
+
     def place(self, name: str) -> int | None:
         """A whole number of 0 or more, or none."""
         value = self.words.get(name)

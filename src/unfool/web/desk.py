@@ -4,11 +4,12 @@ A request takes the place of an older one for the same slot of the same page, wa
 its next pass through the network, by :meth:`Job.step`. Idle requests wait for all others, and give way to them.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from threading import Condition, Thread
 from time import monotonic
-from typing import Any
+from typing import Any, NamedTuple
 
 from ..errors import InputError
 
@@ -20,6 +21,14 @@ class Stopped(BaseException):
     """Raised where a job is that nobody waits for any more; no ``except Exception`` of a method keeps it."""
 
 
+class Doing(NamedTuple):
+    """A step of something long: how many of its samples are done."""
+
+    step: str = ""
+    done: int = 0
+    total: int = 0
+
+
 @dataclass(eq=False)
 class Job:
     """Something to do for a slot of a page; ``done`` is told what came of it, a value or the error, in the thread."""
@@ -28,21 +37,38 @@ class Job:
     slot: str
     do: Callable[["Job"], Any]
     done: Callable[[Any], None]
-    told: Callable[[int], None] = lambda passes: None
-    """Told now and then how many passes it took so far."""
+    told: Callable[["Job"], None] = lambda job: None
+    """Told now and then, for how many passes it took so far and what it is doing."""
     idle: bool = False
     passes: int = 0
     stopped: bool = False
+    doing: Doing = field(default_factory=Doing)
     _spoke: float = field(default_factory=monotonic)
 
     def step(self) -> None:
         """Called before every pass through a network."""
+        self.passes += 1
+        self.rest()
+
+    def rest(self) -> None:
+        """Called where it may end, and the page may be told how far it is."""
         if self.stopped:
             raise Stopped
-        self.passes += 1
         if monotonic() - self._spoke > 0.25:
             self._spoke = monotonic()
-            self.told(self.passes)
+            self.told(self)
+
+    @contextmanager
+    def watch(self, name: str, total: int) -> Generator[Callable[[int], None]]:
+        """A step of so many samples; gives what is called with each number done."""
+
+        def progress(done: int) -> None:
+            self.doing = Doing(name, self.doing.done + done, total)
+            self.rest()
+
+        self.doing = Doing(name, 0, total)
+        self.rest()
+        yield progress
 
     def run(self) -> None:
         try:

@@ -55,7 +55,9 @@ class Guard:
 
         async def sent(message: Message) -> None:
             if message["type"] == "http.response.start":
-                MutableHeaders(scope=message).update(PUBLIC)
+                headers = MutableHeaders(scope=message)
+                for name, value in PUBLIC.items():
+                    headers.setdefault(name, value)
             await send(message)
 
         await self.app(scope, receive, sent)
@@ -66,11 +68,15 @@ class Guard:
             return "this server answers to 127.0.0.1 only"
         if "origin" in headers and headers["origin"].removeprefix("http://") not in self.hosts:
             return "this server answers to its own pages only"
-        if scope["type"] == "http" and scope["path"] in self.public and scope["method"] in ("GET", "HEAD"):
+        if scope["type"] == "http" and self._is_open(scope["path"]) and scope["method"] in ("GET", "HEAD"):
             return ""
         if not compare_digest(_offered(headers).encode(), self.token.encode()):
             return "the token is missing or wrong: open the address that unfool studio printed"
         return ""
+
+    def _is_open(self, path: str) -> bool:
+        """The page's files; and reports, whose addresses are as hard to guess as the token."""
+        return path in self.public or path.startswith("/report/")
 
     async def _refuse(self, scope: Scope, receive: Receive, send: Send, reason: str) -> None:
         if scope["type"] == "websocket":

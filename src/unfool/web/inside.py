@@ -10,6 +10,7 @@ from ..method import Method, Question
 from ..rows import Batch
 from ..runs.begin import at_once, chosen
 from .asked import Asked
+from .lines import over
 from .lines import python as python_lines
 from .look import squares
 from .rooms import Room
@@ -55,7 +56,7 @@ def neighbours(stage: "Stage", asked: Asked) -> "Answered":
     told: dict[str, Any] = {
         "among": min(AMONG, len(room.ids)),
         "spaces": {},
-        "python": "",
+        "python": over(room, *_python(room, id, layer)) if id not in room.own else "",
         "command": _command(room, id, layer),
     }
     pixels = {}
@@ -67,6 +68,21 @@ def neighbours(stage: "Stage", asked: Asked) -> "Answered":
             [room.source.batch([i], room.model.view, room.model.classes).x[0] for i, _, _ in found]
         )
     return told, pixels
+
+
+def _python(room: Room, id: str, layer: str) -> tuple[list[str], list[str]]:
+    imports = [
+        "from unfool.measures.embed import Embed",
+        "from unfool.method import Question",
+        "from unfool.runs.begin import chosen",
+    ]
+    return imports, [
+        f"ids = [{id!r}, *(i for i in chosen(data.ids(), {AMONG}, 0) if i != {id!r})]",
+        "batch = data.batch(ids, model.view, model.classes)",
+        f'vectors = Embed({repr(layer) if layer else ""}).columns(Question(model), batch)["embedding"]',
+        f"order = (vectors - vectors[0]).norm(dim=1).argsort()[1:{NEAREST + 1}]",
+        "print([ids[k] for k in order])",
+    ]
 
 
 def _command(room: Room, id: str, layer: str) -> str:

@@ -46,6 +46,13 @@ def python(room: Room, id: str, uses: Sequence[Spec | None], lines: Sequence[str
     return "\n".join([*head, "", *body, *(fill(line, filled) for line in lines)])
 
 
+def over(room: Room, imports: Sequence[str], lines: Sequence[str]) -> str:
+    """A script about all of a room's images: the model, the data, then ``lines``."""
+    head = ["from unfool import load, open_data", *imports]
+    body = [f"model = load({room.address!r})", f"data = open_data({room.data!r})", *lines]
+    return "\n".join([*head, "", *body])
+
+
 def fill(line: str, texts: dict[str, str]) -> str:
     return re.sub(r"\{(\d+)\}", lambda found: texts[found[1]], line)
 
@@ -56,10 +63,15 @@ def command(setting: Setting, verb: str, method: Spec, room: Room, id: str, **fl
     for name, value in flags.items():
         if value is not None:
             parts += [f"--{name}", str(value)]
-    text = " ".join(part if re.fullmatch(r"[\w./:@+-]+", part) else _quoted(part) for part in parts)
+    text = said(parts)
     own = room.fitted(id).view if id in room.own else None
     view = f' --view "{own!r}"' if own is not None and own != room.model.view else ""
     return f"{text}{view}{setting.flags}"
+
+
+def said(parts: Sequence[str]) -> str:
+    """Words as a shell takes them."""
+    return " ".join(part if re.fullmatch(r"[\w./:@+-]+", part) else _quoted(part) for part in parts)
 
 
 def _quoted(part: str) -> str:

@@ -85,10 +85,11 @@ def _has_slope(cls: type[Attack]) -> bool:
 def thumbs(stage: "Stage", asked: Asked) -> "Answered":
     """Some images as small squares, with their labels."""
     room, start = stage.asked_room(asked), max(0, asked.whole("start", 0))
-    ids = list(room.ids[start : start + min(PAGE, asked.whole("count", PAGE))])
+    of = room.slices.get(asked.text("slice", ""), room.ids)
+    ids = list(of[start : start + min(PAGE, asked.whole("count", PAGE))])
     batch = room.source.batch(ids, room.model.view, room.model.classes)
     names = [room.model.label_name(y) if y >= 0 else "" for y in batch.y.tolist()]
-    value = {"ids": ids, "labels": names, "errors": batch.errors, "total": len(room.ids)}
+    value = {"ids": ids, "labels": names, "errors": batch.errors, "total": len(of)}
     return value, {"pixels": squares(list(batch.x))}
 
 

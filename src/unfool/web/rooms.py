@@ -50,6 +50,10 @@ class Room:
         self.source = source(self.data)
         self.model, self.region = setting.load(address), setting.region(address)
         self.vectors: dict[str, Any] = {}
+        self.held: dict[str, Any] = {}
+        """What took long, by the text of what was asked for."""
+        self.slices: dict[str, tuple[str, ...]] = {}
+        """Images drawn around on a map, by the names of the slices."""
         self.badges: dict[tuple[str, str], Badge] = {}
         self._batches: OrderedDict[str, Batch] = OrderedDict()
         self._fitted: dict[str, Fitted] = {}

@@ -4,17 +4,23 @@ from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from functools import cache
 from pathlib import Path
+from shutil import rmtree
+from tempfile import mkdtemp
 from typing import Any
+from weakref import finalize
 
 from ..data.address import open_data
 from ..errors import InputError, UnknownName
-from . import inside, look, tables, touch
+from ..rows import stable_number
+from . import by_hand, charted, compare, doing, films, inside, look, tables, touch, units
 from .asked import Asked
 from .desk import Job
 from .own import MOST, Own
 from .rooms import Room, Setting
 
 Answered = tuple[Mapping[str, Any], Mapping[str, Any]]
+IDLE = Job(None, "", lambda job: None, lambda found: None)
+"""What is done while nobody asks for anything."""
 
 
 class Stage:
@@ -25,7 +31,9 @@ class Stage:
         self.own: OrderedDict[str, Own] = OrderedDict()
         self.source = cache(open_data)
         self._rooms: dict[int, Room] = {}
-        self._step: Callable[[], None] = lambda: None
+        self.job = IDLE
+        self._folder = Path(mkdtemp(prefix="unfool-"))
+        finalize(self, rmtree, self._folder, ignore_errors=True)
         self.count = 0
         self.runs: dict[str, tables.Listed] = {}
         assert len(self.room(0).first)
@@ -37,11 +45,15 @@ class Stage:
             raise UnknownName("request", str(act)[:40], ACTS)
         if not isinstance(given, dict):
             raise InputError("a request's words must be an object")
-        self._step = job.step
+        self.job = job
         try:
             return ACTS[act](self, Asked(given, arrays))
         finally:
-            self._step = lambda: None
+            self.job = IDLE
+
+    def folder(self, text: str) -> Path:
+        """A folder for what is asked for by ``text``, as long as the studio runs: what was begun goes on there."""
+        return self._folder / f"{stable_number(text):016x}"
 
     def room(self, k: int) -> Room:
         """The room of the model that the page calls by its number."""
@@ -51,7 +63,7 @@ class Stage:
             )
         if k not in self._rooms:
             room = Room(self.setting, self.setting.models[k], self.source, self.own)
-            room.model.before_pass = lambda: self._step()
+            room.model.before_pass = lambda: self.job.step()
             self._rooms[k] = room
         return self._rooms[k]
 
@@ -88,6 +100,12 @@ ACTS: dict[str, Callable[[Stage, Asked], Answered]] = {
     "adopt": adopt,
     **look.ACTS,
     **touch.ACTS,
+    **by_hand.ACTS,
+    **films.ACTS,
     **tables.ACTS,
     **inside.ACTS,
+    **units.ACTS,
+    **charted.ACTS,
+    **doing.ACTS,
+    **compare.ACTS,
 }

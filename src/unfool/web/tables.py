@@ -11,11 +11,14 @@ import pyarrow.parquet as pq
 import torch
 
 from ..errors import InputError, SpecError, UnfoolError, UnknownName
+from ..runs.audit import Audit
+from ..runs.recipe import Recipe
 from ..runs.table import read_table
 from ..spec import Spec, parse
 from ..views import from_uint8
 from .asked import Asked
 from .look import SIDE, squares
+from .outcomes import rates
 
 if TYPE_CHECKING:
     from .stage import Answered, Stage
@@ -39,6 +42,10 @@ class Listed(NamedTuple):
     recipe: str
 
     @property
+    def finished(self) -> bool:
+        return (self.path / "table.parquet").exists()
+
+    @property
     def plan(self) -> Spec | None:
         """What was run; None where its text means nothing here."""
         try:
@@ -48,18 +55,49 @@ class Listed(NamedTuple):
 
 
 def runs(stage: "Stage", asked: Asked) -> "Answered":
-    """Every folder with a table below those the studio was started with, the latest first."""
+    """Every folder with a table below those the studio was started with, and what was begun, the latest first."""
     del asked
-    found = [(root, table.parent) for root in stage.setting.runs for table in _tables(root)]
-    found.sort(key=lambda pair: (pair[1] / "table.parquet").stat().st_mtime, reverse=True)
-    stage.runs = {_name(root, folder): Listed(folder, _recipe(folder)) for root, folder in found[:MOST]}
-    rows = [{"id": id, "recipe": run.recipe, "rows": _count(run.path)} for id, run in stage.runs.items()]
+    listing(stage)
+    rows = [
+        {
+            "id": id,
+            "recipe": run.recipe,
+            "rows": _count(run.path),
+            "begun": not run.finished,
+            "report": (run.path / "report.html").is_file(),
+        }
+        for id, run in stage.runs.items()
+    ]
     return {"runs": rows, "folders": list(map(str, stage.setting.runs))}, {}
 
 
+def listing(stage: "Stage") -> None:
+    """Look again at what runs there are."""
+    found = [(root, folder) for root in stage.setting.runs for folder in (*_tables(root), *_begun(root))]
+    found.sort(key=lambda pair: pair[1].stat().st_mtime, reverse=True)
+    stage.runs = {_name(root, folder): Listed(folder, _recipe(folder)) for root, folder in found[:MOST]}
+
+
+def _begun(root: Path) -> list[Path]:
+    """Folders of runs that would have a table once they are finished."""
+    found = [
+        folder for folder in _holding(root, "recipe.txt") if "parts" not in folder.relative_to(root).parts
+    ]
+    return [
+        folder
+        for folder in found
+        if not (folder / "table.parquet").exists()
+        and isinstance(Listed(folder, _recipe(folder)).plan, Recipe | Audit)
+    ]
+
+
 def _tables(root: Path) -> list[Path]:
-    levels = ["/".join(["*"] * n + ["table.parquet"]) for n in range(DEEP)]
-    return [path for level in levels for path in sorted(root.glob(level)) if path.is_file()]
+    return _holding(root, "table.parquet")
+
+
+def _holding(root: Path, name: str) -> list[Path]:
+    levels = ["/".join(["*"] * n + [name]) for n in range(DEEP)]
+    return [path.parent for level in levels for path in sorted(root.glob(level)) if path.is_file()]
 
 
 def _name(root: Path, folder: Path) -> str:
@@ -80,8 +118,8 @@ def _count(folder: Path) -> int | None:
         return None
 
 
-def listed(stage: "Stage", asked: Asked) -> Listed:
-    id = asked.text("run")
+def listed(stage: "Stage", asked: Asked, name: str = "run") -> Listed:
+    id = asked.text(name)
     if id not in stage.runs:
         raise UnknownName("run", id[:80], stage.runs)
     return stage.runs[id]
@@ -90,8 +128,7 @@ def listed(stage: "Stage", asked: Asked) -> Listed:
 def rows(stage: "Stage", asked: Asked) -> "Answered":
     """A page of a run's rows, sorted and filtered; and which open model has the run's images."""
     run = listed(stage, asked)
-    path = run.path / "table.parquet"
-    whole = _read(path, path.stat().st_mtime_ns)
+    whole = table_of(run)
     table = (
         whole.filter(_where(whole, asked)) if asked.words.get("where") or asked.text("find", "") else whole
     )
@@ -104,15 +141,25 @@ def rows(stage: "Stage", asked: Asked) -> "Answered":
     rooms = [k for k, model in enumerate(stage.setting.models) if stage.setting.data(model) == data]
     own = [k for k in rooms if stage.setting.models[k] == getattr(run.plan, "model", None)]
     return {
-        "columns": [{"name": field.name, "number": _is_number(field.type)} for field in whole.schema],
+        "columns": [{"name": field.name, "number": is_number(field.type)} for field in whole.schema],
         "rows": [[_plain(v) for v in row.values()] for row in page.to_pylist()],
         "total": whole.num_rows,
+        "rates": rates(whole) if "id" in whole.column_names else {},
+        "report": (run.path / "report.html").is_file(),
         "found": table.num_rows,
         "recipe": run.recipe,
         "path": str(run.path),
         "model": next(iter([*own, *rooms]), None),
         "command": f"unfool studio {getattr(run.plan, 'model', 'MODEL')} --data {data or 'DATA'}",
     }, {}
+
+
+def table_of(run: Listed) -> pa.Table:
+    """A run's table. Raises where it is not finished."""
+    path = run.path / "table.parquet"
+    if not path.exists():
+        raise InputError(f"{run.path} is not finished", "go on with it first")
+    return _read(path, path.stat().st_mtime_ns)
 
 
 @lru_cache(maxsize=4)
@@ -154,7 +201,7 @@ def _value(kind: pa.DataType, column: str, text: str) -> Any:
     """A filter's value as its column has them."""
     if pa.types.is_boolean(kind):
         return text.strip().lower() in ("1", "true", "yes")
-    if not _is_number(kind):
+    if not is_number(kind):
         return text
     try:
         return float(text)
@@ -162,7 +209,7 @@ def _value(kind: pa.DataType, column: str, text: str) -> Any:
         raise InputError(f"{column} is a number, {text[:20]!r} is none") from None
 
 
-def _is_number(kind: pa.DataType) -> bool:
+def is_number(kind: pa.DataType) -> bool:
     return pa.types.is_integer(kind) or pa.types.is_floating(kind)
 
 

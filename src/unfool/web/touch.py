@@ -9,11 +9,9 @@ from ..attacks.base import Attack
 from ..attacks.noise import RandomNoise
 from ..attributions.base import Attribution
 from ..errors import InputError
-from ..fills import without
 from ..method import Question
-from ..objectives import label_of
 from ..regions import L0, Mask, Norm, Region
-from ..rows import Batch, Rng
+from ..rows import Batch
 from ..runs.local import question_of
 from ..runs.recipe import Recipe
 from ..spec import find
@@ -185,14 +183,19 @@ def mask_line(mask: Tensor) -> str:
     return f"mask = batch.x[:, :1] * 0 > 0; mask[..., {top}:{bottom}, {left}:{right}] = True"
 
 
-def curve(stage: "Stage", asked: Asked) -> "Answered":
-    """Probabilities over the size of the change: all sizes in one batch, and random changes of the same sizes."""
-    asks, most = wish(stage, asked), asked.number("most")
+def sizes_to(asks: Wish, most: float) -> list[float]:
+    """The sizes of a curve, close together where they are small."""
     if not most > 0:
         raise InputError("the largest size must be more than 0")
+    n = 20 if asks.batch.x.numel() < 60_000 else 8
+    return sorted({asks.size(most * (k / n) ** 2) for k in range(1, n + 1)})
+
+
+def curve(stage: "Stage", asked: Asked) -> "Answered":
+    """Probabilities over the size of the change: all sizes in one batch, and random changes of the same sizes."""
+    asks = wish(stage, asked)
+    sizes = sizes_to(asks, asked.number("most"))
     model, x = asks.room.model, asks.batch.x
-    n = 20 if x.numel() < 60_000 else 8
-    sizes = sorted({asks.size(most * (k / n) ** 2) for k in range(1, n + 1)})
     many, region = x.expand(len(sizes), *x.shape[1:]), asks.region(tuple(sizes))
     aim = asks.aim(len(sizes))
     found = asks.attack(model, many, within=region, **aim)
@@ -214,64 +217,4 @@ def curve(stage: "Stage", asked: Asked) -> "Answered":
     return told, {name: t.numpy().astype("f4") for name, t in rows.items()}
 
 
-PLACES = 24
-"""To how many other places a drawn region is moved, as the control."""
-
-
-def hide(stage: "Stage", asked: Asked) -> "Answered":
-    """What the model says once a drawn region is hidden; and once the same region is hidden elsewhere."""
-    room, id = stage.asked_room(asked), asked.text("image")
-    batch = room.batch(id)
-    x, space = batch.x, tuple(batch.x.shape[-2:])
-    drawn, fill = asked.mask("mask", space), asked.text("fill", "mean")
-    if drawn is None:
-        raise InputError("nothing is drawn yet", "draw on the image")
-    if fill not in FILLS:
-        raise InputError(f"fill must be one of {', '.join(FILLS)}, not {fill[:20]!r}")
-    mask = torch.from_numpy(drawn)
-    other = without(x, fill, Rng.seeded(0, batch.ids))  # pyright: ignore[reportArgumentType]
-    masks = torch.stack([mask, *moved(mask)])[:, None].view(-1, 1, *[1] * (x.ndim - 4), *space)
-    hidden = torch.where(masks, other, x)
-    p = chances(room.model, x, hidden)
-    label = int(label_of(room.model(x))[0])
-    shown = shown_classes(p[:2], [int(batch.y[0]), label])
-    control = p[2:]
-    value: dict[str, Any] = {
-        "label": label,
-        "classes": shown,
-        "names": [room.model.label_name(k) for k in shown],
-        "p": torch.stack([p[0], p[1], control.mean(0)])[:, shown].tolist(),
-        "said": p.argmax(1)[:2].tolist(),
-        "share": float(mask.float().mean()),
-        "flipped": bool(p[1].argmax() != label),
-        "elsewhere": [int((control.argmax(1) != label).sum()), len(control)],
-        "python": python(room, id, (), _hide_lines(mask, fill)),
-        "command": "",
-    }
-    return value, {"x": hidden[0].numpy().astype("f4")}
-
-
-FILLS = ("mean", "blur", "zero", "noise")
-
-
-def moved(mask: Tensor) -> list[Tensor]:
-    """The same region at random other places, entering again at the far side where it leaves."""
-    draw = torch.Generator().manual_seed(0)
-    steps = torch.rand(PLACES, 2, generator=draw)
-    height, width = mask.shape
-    return [
-        mask.roll((1 + int(a * (height - 1)), 1 + int(b * (width - 1))), (0, 1)) for a, b in steps.tolist()
-    ]
-
-
-def _hide_lines(mask: Tensor, fill: str) -> list[str]:
-    return [
-        "from unfool.fills import without",
-        "from unfool.rows import Rng",
-        mask_line(mask),
-        f"other = without(batch.x, {fill!r}, Rng.seeded(0, batch.ids))",
-        "print(model(other.where(mask, batch.x)).softmax(1))",
-    ]
-
-
-ACTS = {"attack": attack, "curve": curve, "hide": hide}
+ACTS = {"attack": attack, "curve": curve}

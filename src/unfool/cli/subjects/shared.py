@@ -21,5 +21,7 @@ def finish(page: "Page", out: Path, output: OutputOptions) -> None:
         clean({"title": page.title, "sentence": page.sentence, "folder": str(out), **page.numbers})
     )
     output.say(page.sentence)
-    figures = f"{len(page.figures)} figures and their numbers: " if page.figures else "Its pages and numbers: "
+    figures = (
+        f"{len(page.figures)} figures and their numbers: " if page.figures else "Its pages and numbers: "
+    )
     output.say(f"\n{figures}{out / 'report.html'}")

@@ -39,7 +39,7 @@ def sentence(found: Trained) -> str:
 def limits(found: Trained) -> list[str]:
     """What the numbers do not say."""
     kept = (
-        "These images were chosen by nobody"
+        "Nothing was chosen by these images"
         if found.apart
         else (
             "The last word is over the images by which the best epoch was chosen, so it is a little too good"
@@ -122,11 +122,7 @@ def _change(found: Trained) -> Section:
         for name, run in kinds.items()
     ]
     n = found.told("after", "clean").n
-    over = (
-        "images that nothing was chosen by"
-        if found.apart
-        else "the images by which the best epoch was chosen"
-    )
+    over = "images that nothing was chosen by" if found.apart else "images by which the best epoch was chosen"
     header = ["", *(size_text(r) for r in radii)]
     norm = found.course.within.norm.__name__
     chart = lines(series, f"size of the change, {norm}", "share still right", share=True)

@@ -48,12 +48,8 @@ def _start(workers: int | None, quiet: dict[str, Any]) -> None:
 
 def _reach(address: str) -> None:
     """Raise unless something at an address answers as a cluster does: Ray itself would ask for minutes."""
-    host, _, port = address.removeprefix("ray://").rpartition(":")
+    host, port = host_and_port(address)
     hint = "ray status names it, or ray start --head starts one; --engine ray needs none"
-    if not host or not port.isdecimal():
-        raise EngineError(
-            f"{address!r} is no address of a Ray cluster", "HOST:6379, ray://HOST:10001 or auto"
-        )
     try:
         socket.create_connection((host.strip("[]"), int(port)), REACH).close()
     except (OSError, OverflowError) as error:
@@ -68,6 +64,16 @@ def _reach(address: str) -> None:
     if answer.returncode:
         reason = (answer.stderr.strip().splitlines() or ["no reason given"])[-1][:200]
         raise EngineError(f"no Ray cluster answers at {address}: {reason}", hint)
+
+
+def host_and_port(address: str) -> tuple[str, str]:
+    """The two parts of an address that names both."""
+    host, _, port = address.removeprefix("ray://").rpartition(":")
+    if not host or not port.isdecimal():
+        raise EngineError(
+            f"{address!r} is no address of a Ray cluster", "HOST:6379, ray://HOST:10001 or auto"
+        )
+    return host, port
 
 
 def line_of(error: BaseException) -> str:

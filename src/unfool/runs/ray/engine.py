@@ -13,8 +13,8 @@ from typing import Any, NamedTuple
 
 from ...errors import DataError, EngineError, UnfoolError
 from ..engine import Asked, Careful, Chunk, Engine, Rows
-from ..parts import Part, sweep, whole, write_part
-from .cluster import connect, line_of
+from ..parts import HOST, Part, sweep, whole, write_part
+from .cluster import connect, host_and_port, line_of
 from .ship import packed, ray, unpacked
 
 START = 120
@@ -92,6 +92,8 @@ class Ray(Engine):
     def __init__(self, address: str = "", workers: int | None = None):
         if workers is not None and workers < 1:
             raise EngineError(f"there must be a worker, not {workers}", "--workers 2")
+        if address not in ("", "auto"):
+            host_and_port(address)
         self.address, self.workers = address, workers
         self.pool: _Pool | None = None
 
@@ -100,7 +102,7 @@ class Ray(Engine):
             connect(self.address, self.workers)
             self.pool = _Pool(self.workers)
         folder = chunks[0].path.parent.absolute()
-        mark = folder / f".seen-{secrets.token_hex(8)}"
+        mark = mark_in(folder)
         mark.touch()
         try:
             _Run(self.pool, rows, mark, done).all([c._replace(path=folder / c.path.name) for c in chunks])
@@ -115,6 +117,11 @@ class Ray(Engine):
         if self.pool is not None:
             self.pool.close()
         self.pool = None
+
+
+def mark_in(folder: Path) -> Path:
+    """By what workers see that they see the run's folder; of a driver that was killed it is swept with the drafts."""
+    return folder / f".seen.{HOST}.{os.getpid()}.{secrets.token_hex(8)}.tmp"
 
 
 class _Pool:

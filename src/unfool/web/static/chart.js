@@ -4,7 +4,7 @@ import { s, number } from "./dom.js";
 
 // Okabe and Ito's colours, which the colour-blind can tell apart.
 export const TINTS = ["#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9"];
-const W = 560, LEFT = 38, RIGHT = 12, TOP = 10, FOOT = 34;
+const W = 560, LEFT = 44, RIGHT = 12, TOP = 10, FOOT = 34;
 
 // lines: {name, values, tint, dash}; x: numbers; top: the largest y, or null for what there is
 export function lineChart({ x, lines, top = 1, label, axis, high = 190, squared = false, here = null, bars = false }) {

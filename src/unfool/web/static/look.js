@@ -14,7 +14,7 @@ let image, lines, grid, target, objective, add, time, profile, shown = null, ope
 
 export function makeLook(section) {
   image = new ImageCard();
-  lines = new Lines();
+  lines = new Lines({ figure, film });
   add = h("button", { class: "button", type: "button", onclick: () => addCard() }, "+ Another map");
   grid = h("div", { class: "cards maps" }, image.box);
   target = pick([], "", (v) => { state.target = v === "" ? null : +v; askAll(); }, { id: "target" });
@@ -52,6 +52,14 @@ function toolbar() {
     box("Scale", choice("Scale", [[false, "each"], [true, "shared"]], false, (v) => look({ shared: v }))),
     h("div", {}, add));
 }
+
+function figure() {
+  const maps = cards.filter((c) => c.found).map((c) => [c.screen, c.caption()]);
+  return { name: `look-${state.image}`, panels: [[image.screen, image.title.textContent], ...maps], charts: time.box.hidden ? [] : [...time.box.querySelectorAll("svg.chart")], keys: Object.keys(state.seen?.value.signals ?? {}).map((n, k) => [n, TINTS[k]]) };
+}
+
+// Of a series, its frames with the map over them.
+const film = () => (frames() > 1 && shown?.found ? { name: `frames-${state.image}`, act: "film_frames", words: shown.words() } : null);
 
 export function askAll() {
   if (!state.seen) return;

@@ -54,7 +54,7 @@ function theme() {
   draw();
 }
 
-const KEYS = [["← →", "another image"], ["↑ ↓", "in Touch: a larger or smaller change"], [", .", "another frame of a series"], ["1 2 3 4", "Look, Touch, Inside, Runs"], ["Tab, then arrows on a picture", "moves the cursor that all pictures share"], ["?", "this"]];
+const KEYS = [["← →", "another image"], ["↑ ↓", "in Touch: a larger or smaller change"], [", .", "another frame of a series"], ["1 2 3 4", "Look, Touch, Inside, Runs"], ["Tab, then arrows on a picture", "moves the cursor that all pictures share"], ["Shift and arrows, Alt and arrows", "on Touch's image and on the map: move a box, and size it"], ["+ − 0, Enter", "on the map: nearer, farther, all of it; take the box as a slice"], ["?", "this"]];
 
 function help() {
   const dialog = document.getElementById("help");

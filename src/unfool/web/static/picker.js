@@ -4,7 +4,7 @@ import { h, fill, on, pick, tell, failure } from "./dom.js";
 import { state, chooseModel, chooseImage } from "./state.js";
 
 const COUNT = 40;
-let box, grid, place, models, own, problem, back, on_;
+let box, grid, place, models, own, problem, back, on_, slice;
 
 export function makePicker(rail) {
   box = rail;
@@ -13,20 +13,22 @@ export function makePicker(rail) {
   place = h("small", { "aria-live": "polite" });
   own = h("div", { class: "thumbs", role: "listbox", "aria-label": "Own pictures", hidden: true });
   problem = h("div");
+  slice = h("div", { hidden: true });
   back = h("button", { class: "button", type: "button", "aria-label": "Earlier images", onclick: () => turn(-1) }, "‹");
   on_ = h("button", { class: "button", type: "button", "aria-label": "Later images", onclick: () => turn(1) }, "›");
   const file = h("input", { type: "file", accept: "image/*", id: "own", onchange: () => { take(file.files); file.value = ""; } });
   rail.append(
     h("div", {}, h("label", { htmlFor: "model" }, "Model"), models),
     h("div", { class: "row" }, h("h2", { class: "grow" }, "Images"), back, on_),
-    place, grid, problem, own,
+    slice, place, grid, problem, own,
     h("div", { class: "drop" }, h("label", { htmlFor: "own" }, "Drop a picture here, or choose one"), file),
   );
   document.addEventListener("dragover", (e) => { e.preventDefault(); document.body.classList.add("over"); });
   document.addEventListener("dragleave", (e) => { if (!e.relatedTarget) document.body.classList.remove("over"); });
   document.addEventListener("drop", (e) => { e.preventDefault(); document.body.classList.remove("over"); take(e.dataTransfer.files); });
   on("models", () => fill(models, state.models.map((m, k) => [k, m]), state.model));
-  on("room", () => { models.value = state.model; own.replaceChildren(); own.hidden = true; page(state.want ?? null); state.want = null; });
+  on("room", () => { models.value = state.model; own.replaceChildren(); own.hidden = true; chip(null); page(state.want ?? null); state.want = null; });
+  on("slice", cut);
   on("choosing", mark);
   on("image", (value) => { if (value.error) show({ message: value.error }); else problem.replaceChildren(); });
 }
@@ -35,7 +37,7 @@ function show(error) { problem.replaceChildren(failure(error)); }
 
 async function page(want = null) {
   try {
-    const words = { model: state.model, start: state.start, count: COUNT };
+    const words = { model: state.model, start: state.start, count: COUNT, slice: state.slice };
     const { value, arrays } = await state.wire.ask("thumbs", "thumbs", words);
     state.ids = value.ids;
     grid.replaceChildren(...value.ids.map((id, k) => thumb(id, arrays.pixels, k, value.labels[k], value.errors[id])));
@@ -45,6 +47,20 @@ async function page(want = null) {
     on_.disabled = last >= value.total;
     await chooseImage(want ?? value.ids.find((id) => !value.errors[id]) ?? value.ids[0]);
   } catch (error) { show(error); }
+}
+
+// Only the images of a slice, or all again.
+function chip(one) {
+  state.slice = one?.name ?? "";
+  slice.hidden = !one;
+  slice.replaceChildren(one ? h("span", { class: "chip" }, `${one.count} drawn around`, h("button", { class: "quiet", type: "button", "aria-label": "All images again", onclick: () => tell("slice", null) }, "✕")) : "");
+}
+
+function cut(one) {
+  chip(one);
+  state.start = 0;
+  if (one) tell("open", "look");
+  return page();
 }
 
 function turn(way) {
@@ -105,13 +121,24 @@ async function take(files) {
   try {
     if (file.size > MOST) throw { message: `${file.name} has ${Math.round(file.size / 2 ** 20)} MB: a picture's file may have 32 MB at most`, hint: "make it smaller first" };
     tell("waiting", `${file.name} is being read`);
-    const headers = { Authorization: `Bearer ${state.wire.token}`, "X-Name": encodeURIComponent(file.name), "X-Model": String(state.model) };
-    const answer = await (await fetch("picture", { method: "POST", body: file, headers })).json();
+    const answer = await (window.unfoolSocket ? handed : posted)(file);
     if (!answer.ok) throw { message: answer.error, hint: answer.hint };
     own.hidden = false;
     own.append(h("button", { class: "thumb", type: "button", role: "option", "data-id": answer.value.id, "aria-selected": "false", "aria-label": file.name, title: answer.value.told, onclick: () => chooseImage(answer.value.id).catch(show) }, await small(file), h("span", {}, "own")));
     await chooseImage(answer.value.id);
   } catch (error) { show(error instanceof TypeError ? { message: `${file.name} was refused`, hint: "is it a picture of 32 MB at most?" } : error); } finally { tell("waiting", ""); }
+}
+
+async function posted(file) {
+  const headers = { Authorization: `Bearer ${state.wire.token}`, "X-Name": encodeURIComponent(file.name), "X-Model": String(state.model) };
+  return (await fetch("picture", { method: "POST", body: file, headers })).json();
+}
+
+// To a notebook's kernel.
+async function handed(file) {
+  const data = new Uint8Array(await file.arrayBuffer());
+  const { value } = await state.wire.ask("adopt", "adopt", { name: file.name, model: state.model }, { arrays: { content: { shape: [data.length], data } } });
+  return { ok: true, value };
 }
 
 async function small(file) {

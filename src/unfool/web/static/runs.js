@@ -3,10 +3,13 @@
 import { h, on, pick, number, failure, tell } from "./dom.js";
 import { Lines } from "./lines.js";
 import { squareOf } from "./picker.js";
+import { Start } from "./start.js";
+import { Compare } from "./compare.js";
 import { state, chooseModel, chooseImage } from "./state.js";
 
 const SIGNS = ["=", "≠", "<", "≤", "≥", ">"];
 let list, head, body, filters, place, find, title, back, on_, problem, recipe, lines;
+let starter, versus, both, rates, report, tableBox, pair = [];
 let runs = [], run = null, sort = "", down = false, start = 0, where = [], found = null;
 
 export function makeRuns(section) {
@@ -16,34 +19,71 @@ export function makeRuns(section) {
   place = h("small", { "aria-live": "polite" });
   problem = h("div");
   recipe = h("small", {});
+  rates = h("p", { class: "soft" });
+  report = h("button", { class: "button", type: "button", onclick: openReport }, "Open the report");
   filters = h("div", { class: "row" });
   find = h("input", { type: "text", placeholder: "part of an id", "aria-label": "Find in ids", oninput: () => { start = 0; load(); } });
   back = h("button", { class: "button", type: "button", "aria-label": "Earlier rows", onclick: () => turn(-1) }, "‹");
   on_ = h("button", { class: "button", type: "button", "aria-label": "Later rows", onclick: () => turn(1) }, "›");
-  lines = new Lines();
-  const table = h("div", { class: "panel stack", hidden: true }, h("div", { class: "row" }, title, place, back, on_), recipe, filters, problem, h("div", { class: "wide", tabIndex: 0, "aria-label": "The table, scrolls" }, h("table", {}, head, body)));
+  lines = new Lines({ figure });
+  const table = h("div", { class: "panel stack", hidden: true }, h("div", { class: "row" }, title, report, place, back, on_), recipe, rates, filters, problem, h("div", { class: "wide", tabIndex: 0, "aria-label": "The table, scrolls" }, h("table", {}, head, body)));
+  tableBox = table;
   const again = h("button", { class: "quiet", type: "button", onclick: open }, "Look again");
-  section.append(h("div", { class: "two" }, h("div", { class: "panel stack" }, h("div", { class: "row" }, h("h2", { class: "grow" }, "Runs"), again), list), h("div", {}, table, lines.box)));
-  section.table = table;
+  starter = new Start(async (id) => { await open(); select(id); }, open);
+  versus = new Compare();
+  both = h("button", { class: "button", type: "button", disabled: true, onclick: compare }, "Put two side by side");
+  const left = h("div", { class: "panel stack" }, h("div", { class: "row" }, h("h2", { class: "grow" }, "Runs"), again), list, both);
+  section.append(h("div", { class: "two" }, h("div", {}, starter.box, left), h("div", {}, table, lines.box, versus.box)));
+  lines.box.hidden = true;
   on("view", () => { if (state.view === "runs" && !runs.length) open(); });
 
-  async function open() {
-    try {
-      const { value } = await state.wire.ask("runs", "runs");
-      runs = value.runs;
-      list.replaceChildren(...(runs.length ? runs.map(item) : [h("p", { class: "empty" }, `No run with a table in ${value.folders.join(", ")}. `, h("br"), "unfool attack PGD unfool:digits --limit 40 makes one.")]));
-    } catch (error) { list.replaceChildren(failure(error)); }
-  }
+}
 
-  function item(one) {
-    const text = one.recipe.replace(/^Recipe\((.*)\)$/s, "$1");
-    return h("button", { type: "button", "aria-pressed": "false", onclick: (e) => {
-      for (const node of list.children) node.setAttribute("aria-pressed", String(node === e.currentTarget));
-      run = one.id; sort = ""; down = false; start = 0; where = []; find.value = "";
-      table.hidden = false;
-      load();
-    } }, h("b", {}, one.id), h("small", {}, `${one.rows ?? "?"} rows · ${text.length > 90 ? `${text.slice(0, 90)}…` : text}`));
-  }
+async function open() {
+  try {
+    const { value } = await state.wire.ask("runs", "runs");
+    runs = value.runs;
+    pair = pair.filter((id) => runs.some((one) => one.id === id && !one.begun));
+    list.replaceChildren(...(runs.length ? runs.map(item) : [h("p", { class: "empty" }, `No run with a table in ${value.folders.join(", ")}. `, h("br"), "Start one above, or by unfool attack PGD unfool:digits --limit 40.")]));
+    drawPair();
+  } catch (error) { list.replaceChildren(failure(error)); }
+}
+
+function item(one) {
+  const text = one.recipe.replace(/^Recipe\((.*)\)$/s, "$1"), brief = text.length > 90 ? `${text.slice(0, 90)}…` : text;
+  if (one.begun) return h("div", { class: "run begun" }, h("span", {}, h("b", {}, one.id), h("small", {}, `not finished · ${brief}`)), h("button", { class: "button", type: "button", "aria-label": `Go on with ${one.id}`, onclick: () => starter.resume(one.id) }, "Go on"));
+  const box = h("input", { type: "checkbox", "aria-label": `Side by side: ${one.id}`, title: "side by side", checked: pair.includes(one.id), onchange: () => { pair = box.checked ? [...pair, one.id].slice(-2) : pair.filter((id) => id !== one.id); drawPair(); } });
+  return h("div", { class: "run" }, h("button", { type: "button", "data-run": one.id, "aria-pressed": String(run === one.id), onclick: () => select(one.id) }, h("b", {}, one.id), h("small", {}, `${one.rows ?? "?"} rows · ${brief}`)), box);
+}
+
+// Of the two that are put side by side the earlier is the first.
+function drawPair() {
+  for (const node of list.querySelectorAll("input")) node.checked = pair.includes(node.closest(".run").firstChild.dataset.run);
+  both.disabled = pair.length !== 2;
+}
+
+function compare() {
+  const order = runs.map((one) => one.id), [second, first] = [...pair].sort((a, b) => order.indexOf(a) - order.indexOf(b));
+  tableBox.hidden = lines.box.hidden = true;
+  for (const node of list.querySelectorAll("[data-run]")) node.setAttribute("aria-pressed", "false");
+  versus.show(first, second);
+}
+
+function select(id) {
+  for (const node of list.querySelectorAll("[data-run]")) node.setAttribute("aria-pressed", String(node.dataset.run === id));
+  run = id; sort = ""; down = false; start = 0; where = []; find.value = "";
+  tableBox.hidden = false;
+  versus.box.hidden = true;
+  load();
+}
+
+// The report opens in a tab of its own, which may do nothing but show itself.
+async function openReport() {
+  try {
+    const answer = await (await fetch(`report?run=${encodeURIComponent(run)}`, { method: "POST", headers: { Authorization: `Bearer ${state.wire.token}` } })).json();
+    if (!answer.ok) throw { message: answer.error, hint: answer.hint };
+    window.open(answer.address, "_blank", "noopener");
+  } catch (error) { problem.replaceChildren(failure(error)); }
 }
 
 async function load() {
@@ -61,6 +101,10 @@ function turn(way) { start = Math.max(0, start + 100 * way); load(); }
 function draw() {
   title.textContent = run;
   recipe.textContent = `${found.path} · ${found.recipe}`;
+  report.hidden = !found.report;
+  const held = Object.entries(found.rates);
+  rates.hidden = !held.length;
+  rates.textContent = held.map(([name, [v, low, high, n]]) => `${name}: ${(100 * v).toFixed(1)} % [${(100 * low).toFixed(1)}–${(100 * high).toFixed(1)}] of ${n}`).join(" · ");
   const last = start + found.rows.length;
   place.textContent = found.found ? `${start + 1} to ${last} of ${found.found}${found.found < found.total ? ` (of ${found.total})` : ""}` : "no row is like that";
   back.disabled = !start;
@@ -73,7 +117,14 @@ function draw() {
   const at = found.columns.findIndex((c) => c.name === "id");
   body.replaceChildren(...found.rows.map((row) => h("tr", { tabIndex: 0, "data-id": row[at], onclick: () => show(row[at]), onkeydown: (e) => keys(e, row[at]) }, h("td", {}), row.map((v, k) => h("td", { class: found.columns[k].number ? "number" : "" }, cell(v))))));
   drawFilters();
-  lines.show({ python: `import pyarrow.parquet as pq\n\ntable = pq.read_table(${JSON.stringify(`${found.path}/table.parquet`)}).to_pandas()${sort ? `.sort_values(${JSON.stringify(sort)}, ascending=${down ? "False" : "True"})` : ""}`, command: found.command });
+  lines.show({ python: `import pyarrow.parquet as pq\n\ntable = pq.read_table(${JSON.stringify(`${found.path}/table.parquet`)})${sort ? `.sort_by([(${JSON.stringify(sort)}, "${down ? "descending" : "ascending"}")])` : ""}`, command: found.command });
+}
+
+function figure() {
+  const at = found.columns.findIndex((c) => c.name === "id"), shown = [...body.children].slice(0, 40);
+  const text = (row) => found.columns.map((c, k) => (k === at ? row[k] : `${c.name} ${cell(row[k])}`)).join(", ");
+  const panels = shown.flatMap((node, k) => [...node.querySelectorAll("canvas")].map((canvas, n) => [canvas, n ? "as the attack left it" : text(found.rows[k])]));
+  return { name: `run-${run}`, panels, told: [found.recipe, rates.textContent, ...(panels.length ? [] : found.rows.slice(0, 40).map(text))] };
 }
 
 const cell = (v) => (v === null ? "" : typeof v === "number" ? (Number.isInteger(v) ? String(v) : number(v)) : typeof v === "boolean" ? (v ? "yes" : "no") : String(v));
@@ -84,7 +135,7 @@ function drawFilters() {
   const value = h("input", { type: "text", "aria-label": "Value", placeholder: "value", onkeydown: (e) => { if (e.key === "Enter") add(); } });
   const add = () => { if (value.value !== "") { where = [...where, [column.value, sign.value, value.value]]; start = 0; load(); } };
   const chips = where.map((one, k) => h("span", { class: "chip" }, one.join(" "), h("button", { class: "quiet", type: "button", "aria-label": `Without ${one.join(" ")}`, onclick: () => { where = where.filter((_, j) => j !== k); start = 0; load(); } }, "✕")));
-  if (!filters.firstChild) filters.append(h("div", { class: "grow" }, find), h("div", { class: "row" }));
+  if (!filters.firstChild) filters.append(h("div", { class: "grow" }, find), h("div", { class: "row where" }));
   filters.lastChild.replaceChildren(column, sign, value, h("button", { class: "button", type: "button", onclick: add }, "Filter"), ...chips);
   for (const node of [column, sign, value]) node.classList.add("short");
 }

@@ -33,7 +33,7 @@ export async function savePng(name, shown) {
   download(`${fileName(name)}.png`, blob);
 }
 
-function wrap(c, text, width) {
+export function wrap(c, text, width) {
   const lines = [""];
   for (const word of text.split(/\s+/)) {
     const longer = `${lines.at(-1)} ${word}`.trim();
@@ -43,27 +43,39 @@ function wrap(c, text, width) {
   return lines;
 }
 
-async function picture(svg, width, height) {
-  const copy = svg.cloneNode(true);
+export async function picture(svg, width, height) {
+  const copy = styled(svg);
   copy.setAttribute("width", width);
   copy.setAttribute("height", height);
-  copy.setAttribute("xmlns", "http://www.w3.org/2000/svg");
   const image = new Image();
   image.src = `data:image/svg+xml,${encodeURIComponent(new XMLSerializer().serializeToString(copy))}`;
   await image.decode();
   return image;
 }
 
-// A chart as a file of its own: what the page's style says is written into it.
-export function saveSvg(name, svg) {
-  const copy = svg.cloneNode(true), [, , width, height] = svg.getAttribute("viewBox").split(" ");
-  const pairs = [...svg.querySelectorAll("*")].map((node, i) => [node, copy.querySelectorAll("*")[i]]);
-  for (const [from, to] of pairs) {
+// A copy that looks the same elsewhere: what the page's style says is written into it.
+export function styled(svg) {
+  const copy = svg.cloneNode(true), own = copy.querySelectorAll("*");
+  [...svg.querySelectorAll("*")].forEach((from, i) => {
     const style = getComputedStyle(from);
-    for (const key of ["fill", "stroke", "stroke-width", "font"]) if (style[key]) to.style[key] = style[key];
-  }
+    for (const key of ["fill", "stroke", "stroke-width", "font"]) if (style[key]) own[i].style[key] = style[key];
+  });
   copy.setAttribute("xmlns", "http://www.w3.org/2000/svg");
+  return copy;
+}
+
+// A chart as a file of its own.
+export function saveSvg(name, svg) {
+  const copy = styled(svg), [, , width, height] = svg.getAttribute("viewBox").split(" ");
   copy.setAttribute("width", width);
   copy.setAttribute("height", height);
   download(`${fileName(name)}.svg`, new Blob([new XMLSerializer().serializeToString(copy)], { type: "image/svg+xml" }));
+}
+
+// The pictures of a box with what stands under each.
+export function pictured(box) {
+  return [...box.querySelectorAll("canvas")].map((canvas) => {
+    const about = canvas.closest("button")?.getAttribute("aria-label"), under = canvas.closest("figure")?.textContent ?? "";
+    return [canvas, about ? `${about}${under && !about.includes(under) ? ` (${under.trim()})` : ""}` : canvas.getAttribute("aria-label") ?? under];
+  });
 }

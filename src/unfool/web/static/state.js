@@ -11,6 +11,7 @@ export const state = {
   seen: null, // {value, x, mask, said} of the image
   ids: [], // the page of thumbnails
   start: 0,
+  slice: "", // of which images only, where not of all
   frame: 0,
   view: "look",
 };

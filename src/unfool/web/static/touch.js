@@ -6,17 +6,18 @@ import { lineChart, TINTS } from "./chart.js";
 import { MethodForm } from "./forms.js";
 import { Lines } from "./lines.js";
 import { Pen } from "./pen.js";
+import { Cue } from "./cue.js";
 import { savePng, saveSvg } from "./save.js";
 import { key } from "./look.js";
 import { state, className } from "./state.js";
 
-let form, map, norm, aim, eps, exact, fillWith, mode, random, pen, lines, verdict, bars, chart, legend, side, busy, dial, right, other;
+let cue, form, map, norm, aim, eps, exact, fillWith, mode, random, pen, lines, verdict, bars, chart, legend, side, busy, dial, right, other;
 let found = null, before = null, curve = null, asked = "";
 const screens = {};
 
 export function makeTouch(section) {
   side = h("div", { class: "panel stack" });
-  lines = new Lines();
+  lines = new Lines({ figure, film });
   verdict = h("p", { class: "verdict", "aria-live": "polite" });
   bars = h("div", { class: "bars" });
   dial = h("div", { class: "row end" });
@@ -25,11 +26,12 @@ export function makeTouch(section) {
   busy = h("small", {});
   const cards = h("div", { class: "cards six" }, ["image", "change", "changed", "random", "before", "after"].map(card));
   pen = new Pen(screens.image.screen, drawn);
+  cue = new Cue(pen, drawn, (value) => lines.show(value));
   other = h("span", {}, "at random");
   const keys = h("p", { class: "row" }, h("span", { class: "key" }, h("i"), "as it is"), h("span", { class: "key" }, h("i", { class: "now" }), "changed"), h("span", { class: "key" }, h("i", { class: "random" }), other));
   const curves = h("div", { class: "panel stack" }, h("div", { class: "row" }, h("h2", { class: "grow" }, "Over the size of the change"), h("button", { class: "quiet", type: "button", onclick: () => chart.firstChild && saveSvg("curve", chart.firstChild) }, "SVG")), legend, chart);
   const said = h("div", { class: "panel stack" }, verdict, dial, keys, bars, busy);
-  right = h("div", {}, said, cards, curves, lines.box);
+  right = h("div", {}, said, cards, cue.result, curves, lines.box);
   section.append(h("div", { class: "two" }, side, right));
   on("room", build);
   on("image", fresh);
@@ -49,6 +51,14 @@ function card(name) {
   screens[name] = { screen, note, box, title };
   return box;
 }
+
+function figure() {
+  const panels = Object.values(screens).filter((one) => !one.box.hidden && one.screen.canvas.width > 1).map((one) => [one.screen, `${one.title.textContent}. ${one.note.textContent}`]);
+  return { name: `touch-${state.image}`, panels, charts: chart.firstChild ? [chart.firstChild] : [], keys: (curve?.names ?? []).map((n, k) => [n, TINTS[k]]), told: [verdict.textContent, legend.querySelector("small")?.textContent ?? "", random?.textContent ?? ""].filter(Boolean) };
+}
+
+// The image while the change grows, beside a random one.
+const film = () => (form && found && !found.hidden ? { name: `sizes-${state.image}`, act: "film_sizes", words: { ...words(), most: most() }, arrays: drawing() } : null);
 
 function readAt(name, x, y) {
   const array = { image: state.seen?.x, changed: found?.x, random: found?.random, before: before?.heat, after: found?.heat }[name];
@@ -74,14 +84,14 @@ function build() {
   aim = pick([["", "away from the label"], ...state.room.classes.slice(0, 2000).map((c, k) => [k, `towards ${c}`])], "", fresh, { id: "aim" });
   eps = slider("Size of the change", { id: "eps", value: 0, show: () => number(sizeNow()), oninput: () => move() });
   exact = h("input", { type: "text", id: "exact", inputMode: "decimal", onchange: typed });
-  fillWith = pick([["mean", "its mean"], ["blur", "a blur"], ["zero", "black"], ["noise", "noise"]], "mean", () => drawn(), { id: "fill" });
+  fillWith = pick([["around", "what is around it"], ["mean", "its mean"], ["blur", "a blur"], ["zero", "black"], ["noise", "noise"]], "mean", () => drawn(), { id: "fill" });
   mode = "hide";
   random = h("small", {});
   const use = choice("What is drawn", [["hide", "is hidden"], ["keep", "may change"]], "hide", (m) => { mode = m; drawn(); });
   side.replaceChildren(
     h("h2", {}, "An attack"), form.box,
     labelled("Leads", aim), labelled("Map", map), h("button", { class: "button", type: "button", onclick: stop }, "Stop"),
-    h("h2", {}, "By hand"), h("small", {}, "Draw on the image: an occluder, or where the attack may go."), pen.box, h("div", {}, h("span", { class: "label" }, "What is drawn"), use), labelled("filled with", fillWith), random);
+    h("h2", {}, "By hand"), h("small", {}, "Draw on the image: an occluder, or where the attack may go."), pen.box, h("div", {}, h("span", { class: "label" }, "What is drawn"), use), labelled("filled with", fillWith), random, cue.side);
   eps.box.classList.add("long");
   dial.replaceChildren(eps.box, labelled("as a number", exact), labelled("in", norm));
   norms();
@@ -136,6 +146,7 @@ function fresh() {
   chart.replaceChildren();
   legend.replaceChildren(h("small", {}, "being worked out"));
   draw();
+  if (cue.on) return stamped();
   if (pen.any() && mode === "hide") return hide();
   ask(sizeNow());
   mapBefore();
@@ -143,7 +154,7 @@ function fresh() {
 }
 
 async function ask(value) {
-  if (pen.any() && mode === "hide") return;
+  if (cue.on || pen.any() && mode === "hide") return;
   const image = keyOf(), passes = (n) => (busy.textContent = `${n} passes so far`);
   try {
     const answer = await state.wire.ask("touch", "attack", { ...words(), eps: value, method: map.value ? `${map.value}()` : "" }, { hold: true, arrays: drawing(), passes });
@@ -188,6 +199,7 @@ function stop() {
 // Something was drawn, or is to be used otherwise.
 function drawn() {
   if (!form || !state.seen) return;
+  if (cue.on) return stamped();
   if (pen.any() && mode === "hide") return hide();
   fresh();
 }
@@ -201,6 +213,17 @@ async function hide() {
   } catch (error) { refuse(error); }
 }
 
+async function stamped() {
+  const image = keyOf();
+  try {
+    const { value, arrays } = await state.wire.ask("hide", "stamp", { model: state.model, image: state.image, from: cue.held.from }, { hold: true, arrays: cue.arrays() });
+    if (image !== keyOf()) return;
+    found = { ...value, x: arrays.x, hidden: true, cue: true };
+    lines.show(value);
+    draw();
+  } catch (error) { refuse(error); }
+}
+
 function draw() {
   if (!state.seen || state.view !== "touch") return;
   const x = state.seen.x, t = state.frame;
@@ -208,7 +231,7 @@ function draw() {
   screens.image.screen.drawn();
   const by = Boolean(found?.hidden);
   for (const name of ["random", "before", "after"]) screens[name].box.hidden = by || (name !== "random" && !map?.value);
-  screens.changed.title.textContent = by ? "Hidden" : TITLES.changed;
+  screens.changed.title.textContent = found?.cue ? "With the cue" : by ? "Hidden" : TITLES.changed;
   if (!found) return;
   drawImage(screens.changed.screen.canvas, found.x, t);
   const { most, gain } = drawChange(screens.change.screen.canvas, x, found.x, t);
@@ -224,8 +247,8 @@ function tell(by) {
   const name = className, sure = (row, k) => percent(found.p[row][found.classes.indexOf(k)] ?? 0);
   const changed = now !== clean;
   busy.textContent = state.room.kind === "maps" ? "Of a map of scores the mean over its positions counts." : "";
-  other.textContent = by ? "the same region elsewhere, on average" : "at random";
-  verdict.replaceChildren(`${name(clean)} (${sure(0, clean)}) → `, h("em", {}, name(now)), ` (${sure(1, now)})`, changed ? "" : by ? ": it does not depend on this part" : ": not fooled");
+  other.textContent = by ? `the same ${found.cue ? "cue" : "region"} elsewhere, on average` : "at random";
+  verdict.replaceChildren(`${name(clean)} (${sure(0, clean)}) → `, h("em", {}, name(now)), ` (${sure(1, now)})`, changed ? "" : found.cue ? ": the cue does not turn it" : by ? ": it does not depend on this part" : ": not fooled");
   bars.replaceChildren(...found.classes.flatMap((k, i) => {
     const rows = [[0, ""], [1, "now"], [2, "random"]].map(([row, kind]) => {
       const bar = h("i", {});
@@ -236,8 +259,8 @@ function tell(by) {
   }));
   screens.image.note.textContent = `${name(clean)}, ${sure(0, clean)}`;
   if (by) {
-    screens.changed.note.textContent = `${name(now)}, ${sure(1, now)}: ${percent(found.share)} of the image is hidden`;
-    random.textContent = `The same region hidden at ${found.elsewhere[1]} random other places changes the answer at ${found.elsewhere[0]} of them.`;
+    screens.changed.note.textContent = `${name(now)}, ${sure(1, now)}: ${percent(found.share)} of the image is ${found.cue ? "the cue" : "hidden"}`;
+    random.textContent = `The same ${found.cue ? "cue stamped" : "region hidden"} at ${found.elsewhere[1]} random other places changes the answer at ${found.elsewhere[0]} of them.`;
     return;
   }
   random.textContent = "";
