@@ -35,6 +35,7 @@ def run_notebook(name: str, answers: tuple[str, ...] | None) -> list[Any]:
     return said
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", NOTEBOOKS)
 def test_solved_notebooks_are_right(name: str):
     assert [verdict.right for verdict in run_notebook(name, SOLVED[name])] == [True, True]
@@ -104,6 +105,7 @@ def test_wrong_saliency_is_told():
     assert "logits" in check("saliency", heat(loss=True)).said
 
 
+@pytest.mark.slow
 def test_wrong_smoothgrad_is_told():
     _, x, _ = given("segmentation")
     draw, spread = torch.Generator().manual_seed(1), SIGMA * float(x.max() - x.min())

@@ -81,14 +81,11 @@ def grad_cam(kit: Kit, settings: Settings) -> Made:
         ),
     ]
     area = float(mask.float().mean())
-    numbers = {
-        "share_in_finding": {n: inside(f.map[0], mask) for n, f in zip(LAYERS, strip, strict=True)},
-        "area": area,
-    }
-    best = max(numbers["share_in_finding"], key=numbers["share_in_finding"].get)  # pyright: ignore
-    share = numbers["share_in_finding"][best]
+    shares = {name: inside(found.map[0], mask) for name, found in zip(LAYERS, strip, strict=True)}
+    best = max(shares, key=lambda name: shares[name])
+    numbers = {"share_in_finding": shares, "area": area}
     says = (
-        f"At {best} {100 * share:.0f} % of the map lie in the finding ({100 * area:.1f} % of the film), more "
+        f"At {best} {100 * shares[best]:.0f} % of the map lie in the finding ({100 * area:.1f} % of the film), more "
         f"than at any "
         "other layer: which is best must be tried."
     )
