@@ -40,8 +40,8 @@ def commands() -> list[str]:
 
 
 FEW = {
-    "detect": "--limit 20 --sample 100 --sizes 0.2",
-    "backdoor": "--limit 8 --sample 64 --controls 0",
+    "inspect detect": "--limit 20 --sample 100 --sizes 0.2",
+    "inspect backdoor": "--limit 8 --sample 64 --controls 0",
     "audit": "--limit 2 --steps 8 --restarts 1",
     "audit unfool:lesions unfool:lesions?shortcut=0": "--limit 8",  # by groups, which want some of each
     "inspect directions": "--sample 8 --images 1",
@@ -54,7 +54,7 @@ FEW = {
     "inspect neighbours": "--limit 60",
     "inspect probe": "--limit 300",
     "inspect map": "--limit 60 --perplexity 15 --seeds 1",
-    "inspect atlas": "--limit 60",  # some activations in each cell
+    "inspect atlas": "--limit 120",  # some activations in each cell
     "inspect hierarchy": "--limit 40",
     "inspect filters": "",
     "inspect field": "",

@@ -79,7 +79,7 @@ def changed(model: Model, batch: Batch, x: Tensor, reached: Tensor, n: int = 7) 
             ],
         ),
     ]
-    return sheet([""] * n, rows, side=104)
+    return sheet([""] * len(delta), rows, side=104)
 
 
 def without_price(kit: Kit, model: Model, batch: Batch, goal: Tensor, price: float) -> Made:

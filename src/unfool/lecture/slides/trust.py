@@ -88,7 +88,7 @@ def decision(kit: Kit, settings: Settings) -> Made:
     model = kit.model(address)
     methods = (Gradient(), GradCAM(), Occlusion())
     plan = Decision(
-        address, address, f"test/{k}", f"{address}?split=train", methods=methods, sample=kit.few(800, 200)
+        address, address, f"test/{k}", f"{address}?split=train", methods=methods, sample=kit.few(800, 600)
     )
     found = decide(plan, model, kit.source(address), kit.source(plan.training), None)
     page = decision_page(found)
