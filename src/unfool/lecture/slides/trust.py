@@ -87,9 +87,7 @@ def decision(kit: Kit, settings: Settings) -> Made:
     address, k = "unfool:digits", int(settings["image"])
     model = kit.model(address)
     methods = (Gradient(), GradCAM(), Occlusion())
-    plan = Decision(
-        address, address, f"test/{k}", f"{address}?split=train", methods=methods, sample=kit.few(800, 600)
-    )
+    plan = Decision(address, address, f"test/{k}", f"{address}?split=train", methods=methods, sample=800)
     found = decide(plan, model, kit.source(address), kit.source(plan.training), None)
     page = decision_page(found)
     return from_page(page, ["evidence", "change", "nearest"], [counted_cost("the whole record", kit, 1)])
