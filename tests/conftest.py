@@ -4,6 +4,8 @@ import gc
 import os
 import random
 import re
+from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 import pytest
@@ -50,6 +52,18 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def pytest_collection_finish() -> None:
     gc.collect()
     gc.freeze()  # some million objects that stay, and need not be looked through again in every test
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Any]:
+    """Debian's chromium, one for all: playwright allows no second one in a process."""
+    from playwright.sync_api import sync_playwright
+    from tests.web.browser import CHROMIUM
+
+    with sync_playwright() as play:
+        opened = play.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        yield opened
+        opened.close()
 
 
 def import_torchvision() -> None:

@@ -4,6 +4,7 @@ import base64
 import io
 import re
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -42,34 +43,33 @@ def test_numbers_are_those_of_the_map_to_a_127th(shape: tuple[int, ...]):
 
 @pytest.mark.slow
 @pytest.mark.skipif(CHROMIUM is None, reason=MISSING)
-def test_how_maps_look_is_chosen_in_the_page_and_paper_has_the_pictures(tmp_path: Path):
-    sync = pytest.importorskip("playwright.sync_api")
+def test_how_maps_look_is_chosen_in_the_page_and_paper_has_the_pictures(browser: Any, tmp_path: Path):
     how = ["--limit", "2", "--steps", "2", "--restarts", "1", "--level", "quick", "--quiet"]
     assert run(["audit", "unfool:digits", *how, "--out", str(tmp_path)]) == 0
     said, asked = list[str](), list[str]()
-    with sync.sync_playwright() as play:
-        page = play.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"]).new_page()
-        page.on("console", lambda message: said.append(message.text))
-        page.on("pageerror", lambda error: said.append(str(error)))
-        page.on("request", lambda request: asked.append(request.url))
-        page.goto((tmp_path / "report.html").as_uri())
-        for _ in range(200):
-            page.wait_for_timeout(50)
-            if page.evaluate("document.body.dataset.drawn"):
-                break
-        first = f"[...({DATA})(document.querySelector('.maps .screen canvas'))]"
-        over = page.evaluate(first)
-        assert len(set(over)) > 20
-        page.locator("#drawing input").first.fill("0")
-        plain = page.evaluate(first)
-        assert plain != over
-        assert all(plain[k] == plain[k + 1] == plain[k + 2] for k in range(0, len(plain), 4))
-        assert page.locator(".maps img").first.is_hidden()
-        assert page.locator("nav a").count() > 6
-        page.emulate_media(media="print")
-        assert page.locator(".maps img").first.is_visible()
-        assert page.locator("#drawing").is_hidden()
-        for link in page.evaluate("[...document.querySelectorAll('nav a')].map((a) => a.hash.slice(1))"):
-            assert page.evaluate("(id) => Boolean(document.getElementById(id))", link), link
+    page = browser.new_page()
+    page.on("console", lambda message: said.append(message.text))
+    page.on("pageerror", lambda error: said.append(str(error)))
+    page.on("request", lambda request: asked.append(request.url))
+    page.goto((tmp_path / "report.html").as_uri())
+    for _ in range(200):
+        page.wait_for_timeout(50)
+        if page.evaluate("document.body.dataset.drawn"):
+            break
+    first = f"[...({DATA})(document.querySelector('.maps .screen canvas'))]"
+    over = page.evaluate(first)
+    assert len(set(over)) > 20
+    page.locator("#drawing input").first.fill("0")
+    plain = page.evaluate(first)
+    assert plain != over
+    assert all(plain[k] == plain[k + 1] == plain[k + 2] for k in range(0, len(plain), 4))
+    assert page.locator(".maps img").first.is_hidden()
+    assert page.locator("nav a").count() > 6
+    page.emulate_media(media="print")
+    assert page.locator(".maps img").first.is_visible()
+    assert page.locator("#drawing").is_hidden()
+    for link in page.evaluate("[...document.querySelectorAll('nav a')].map((a) => a.hash.slice(1))"):
+        assert page.evaluate("(id) => Boolean(document.getElementById(id))", link), link
+    page.close()
     assert said == []
     assert {url.split(":")[0] for url in asked} <= {"file", "data"}

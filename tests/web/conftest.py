@@ -15,7 +15,7 @@ from unfool.web.desk import Job
 from unfool.web.frames import packed, unpacked
 from unfool.web.stage import Stage
 
-from .browser import CHROMIUM, WIDE, Page, started
+from .browser import WIDE, Page, started
 
 TOKEN, PORT = "the-token-that-was-printed", 8400
 HOST = f"127.0.0.1:{PORT}"
@@ -76,16 +76,6 @@ def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     assert run([*words, "--out", str(folder / "runs" / "fgsm")]) == 0
     with started(folder, "unfool:digits", "unfool:scenes") as found:
         yield found
-
-
-@pytest.fixture(scope="session")
-def browser() -> Iterator[Any]:
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as play:
-        opened = play.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        yield opened
-        opened.close()
 
 
 @pytest.fixture

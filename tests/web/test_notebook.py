@@ -52,43 +52,40 @@ def studio(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
 @pytest.mark.slow
 @pytest.mark.skipif(CHROMIUM is None, reason=MISSING)
 def test_the_page_in_a_notebook_looks_at_what_the_kernel_holds(
-    studio: Studio, monkeypatch: pytest.MonkeyPatch
+    studio: Studio, browser: Any, monkeypatch: pytest.MonkeyPatch
 ):
-    sync = pytest.importorskip("playwright.sync_api")
     told: queue.Queue[Any] = queue.Queue()
     monkeypatch.setattr(studio, "send", lambda content, buffers: told.put((content, bytes(buffers[0]))))
     said, asked = list[str](), list[str]()
-    with sync.sync_playwright() as play:
-        page = play.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"]).new_page()
-        page.on("console", lambda message: said.append(message.text))
-        page.on("pageerror", lambda error: said.append(str(error)))
-        page.on("request", lambda request: asked.append(request.url))
-        page.expose_function(
-            "toKernel", lambda words, frames: studio._told(None, words, [base64.b64decode(f) for f in frames])
-        )
-        page.route("**/widget.js", lambda route: route.fulfill(body=module(), content_type="text/javascript"))
-        page.route("**/host", lambda route: route.fulfill(body=HOST, content_type="text/html"))
-        page.goto("http://127.0.0.1:9/host")
-        frame, until = None, time.monotonic() + 60
-        drawn = "new Set(document.querySelector('#look canvas')?.getContext('2d').getImageData(0, 0, 8, 8).data).size"
-        while time.monotonic() < until:
-            page.wait_for_timeout(20)
-            while not told.empty():
-                content, answer = told.get()
-                page.evaluate(
-                    "([c, f]) => window.fromKernel(c, f)", [content, base64.b64encode(answer).decode()]
-                )
-            frame = page.frames[-1]
-            if len(page.frames) > 1 and frame.evaluate(
-                f"document.querySelector('#look canvas') && {drawn} > 4"
-            ):
-                break
-        assert frame is not None
-        assert frame.inner_text("#state") in ("Ready", "Working")
-        assert frame.evaluate("document.querySelectorAll('#picker .thumb canvas').length") > 10
-        assert len(studio._pages) == 1
-        page.evaluate("window.end()")
-        page.wait_for_timeout(200)
-        assert not studio._pages
+    page = browser.new_page()
+    page.on("console", lambda message: said.append(message.text))
+    page.on("pageerror", lambda error: said.append(str(error)))
+    page.on("request", lambda request: asked.append(request.url))
+    page.expose_function(
+        "toKernel", lambda words, frames: studio._told(None, words, [base64.b64decode(f) for f in frames])
+    )
+    page.route("**/widget.js", lambda route: route.fulfill(body=module(), content_type="text/javascript"))
+    page.route("**/host", lambda route: route.fulfill(body=HOST, content_type="text/html"))
+    page.goto("http://127.0.0.1:9/host")
+    frame, until = None, time.monotonic() + 60
+    drawn = (
+        "new Set(document.querySelector('#look canvas')?.getContext('2d').getImageData(0, 0, 8, 8).data).size"
+    )
+    while time.monotonic() < until:
+        page.wait_for_timeout(20)
+        while not told.empty():
+            content, answer = told.get()
+            page.evaluate("([c, f]) => window.fromKernel(c, f)", [content, base64.b64encode(answer).decode()])
+        frame = page.frames[-1]
+        if len(page.frames) > 1 and frame.evaluate(f"document.querySelector('#look canvas') && {drawn} > 4"):
+            break
+    assert frame is not None
+    assert frame.inner_text("#state") in ("Ready", "Working")
+    assert frame.evaluate("document.querySelectorAll('#picker .thumb canvas').length") > 10
+    assert len(studio._pages) == 1
+    page.evaluate("window.end()")
+    page.wait_for_timeout(200)
+    assert not studio._pages
+    page.close()
     assert [text for text in said if "willReadFrequently" not in text] == []  # this test alone reads canvases
     assert {url.split("/")[-1] for url in asked if url.startswith("http")} == {"host", "widget.js"}
