@@ -98,7 +98,7 @@ def test_a_chunk_that_kills_every_worker_is_one_sentence(engine: Ray, tmp_path: 
             os.kill(os.getpid(), 9)
         return square(batch)
 
-    with pytest.raises(EngineError, match="2 workers have died of chunk"):
+    with pytest.raises(EngineError, match="2 workers have died of chunk 2"):
         work("r", tmp_path, IDS, Asked(read, dies), chunk=2)
     assert set(parts(tmp_path)) <= {f"part-{k:05d}.safetensors" for k in (0, 1, 3, 4, 5)}
 

@@ -29,6 +29,18 @@ from .work import Reading, answered, work
 
 RANDOM = "random"
 """The source that is none: random signs of equal size, the control."""
+NINE = (
+    "net=linear",
+    "net=mlp",
+    "net=mlp&half=1&seed=1",
+    "net=conv",
+    "net=conv&half=2&seed=1",
+    "net=svm&half=1",
+    "net=knn",
+    "net=forest&half=2",
+    "net=tree",
+)
+"""Embedded models of digits: five networks, four others; of each kind one learned from half the digits."""
 
 
 class Transfer(Spec):

@@ -9,19 +9,6 @@ from ..running import RunOptions
 from ..shared import ModelOptions, folder_for, opened
 from .shared import finish
 
-NINE = (
-    "net=linear",
-    "net=mlp",
-    "net=mlp&half=1&seed=1",
-    "net=conv",
-    "net=conv&half=2&seed=1",
-    "net=svm&half=1",
-    "net=knn",
-    "net=forest&half=2",
-    "net=tree",
-)
-"""The models where none are named: five networks, four others; of each kind one learned from half the digits."""
-
 
 def transfer(
     data: str = "unfool:digits8",
@@ -70,7 +57,7 @@ def transfer(
     from ...errors import InputError
     from ...regions import Linf, Region
     from ...report.subjects.transfer import transfer_page
-    from ...runs.transfer import Transfer, run_transfer
+    from ...runs.transfer import NINE, Transfer, run_transfer
     from ...spec import parse
 
     if not models and data not in ("unfool:digits", "unfool:digits8"):

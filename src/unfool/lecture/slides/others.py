@@ -13,24 +13,13 @@ from ...report.page import Figure
 from ...report.subjects.hiding import hiding_page
 from ...report.subjects.transfer import transfer_page
 from ...runs.hiding import Hiding, run_hiding
-from ...runs.transfer import Transfer, run_transfer
+from ...runs.transfer import NINE, Transfer, run_transfer
 from ...show.substitute import loop_diagram, question_curves
 from ..kit import Kit
 from ..making import counted_cost, from_page
 from ..slide import Erratum, Made, Settings, Slide, Slider
 
 DIGITS = "unfool:digits8"
-NINE = (
-    "net=linear",
-    "net=mlp",
-    "net=mlp&half=1&seed=1",
-    "net=conv",
-    "net=conv&half=2&seed=1",
-    "net=svm&half=1",
-    "net=knn",
-    "net=forest&half=2",
-    "net=tree",
-)
 DETECTORS = ("small", "twin", "wide", "narrow", "coarse", "broad")
 
 

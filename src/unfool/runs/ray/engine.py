@@ -188,8 +188,15 @@ class _Run:
                 raise EngineError(f"no worker has started within {START} s", self.pool.told)
 
     def _feed(self, k: int) -> None:
-        """Another chunk to a worker: it has two at a time, one of which it reads."""
-        if self.left:
+        """Another chunk to a worker: it has two at a time, one of which it reads.
+
+        A chunk that a worker has died with goes out alone, so that the next death is its own and no neighbour's.
+        """
+        if not self.left:
+            return
+        held = [chunk for j, chunk in self.busy.values() if j == k]
+        alone = any(self.deaths[chunk.number] for chunk in (*held, self.left[0]))
+        if len(held) < (1 if alone else 2):
             chunk = self.left.popleft()
             self.busy[self.pool.actors[k].do.remote(self.key, self.job, chunk, self.mark)] = k, chunk
 
@@ -228,6 +235,7 @@ class _Run:
                 f"a worker has written {chunk.path}, which is not seen here", "is the disk full?"
             )
         self.done(chunk)
+        self._feed(k)
         self._feed(k)
 
     def _died(self, k: int, chunk: Chunk, reason: str) -> None:
