@@ -243,7 +243,7 @@ def badge(stage: "Stage", asked: Asked) -> "Answered":
 
 
 def _badge(room: Room, method: Attribution, objective: Objective | None) -> Badge:
-    model, batch = room.model, room.few(FEW if room.first.numel() < 60_000 else 3)
+    model, batch = room.model, room.few(FEW if room.small else 3)
     if model.access != "gradients":
         return Badge(repr(method), None, "no weights to draw anew")
     try:

@@ -9,6 +9,8 @@ from tempfile import mkdtemp
 from typing import Any
 from weakref import finalize
 
+import torch
+
 from ..data.address import open_data
 from ..errors import InputError, UnknownName
 from ..rows import stable_number
@@ -45,11 +47,12 @@ class Stage:
             raise UnknownName("request", str(act)[:40], ACTS)
         if not isinstance(given, dict):
             raise InputError("a request's words must be an object")
-        self.job = job
+        self.job, threads = job, torch.get_num_threads()
         try:
             return ACTS[act](self, Asked(given, arrays))
         finally:
             self.job = IDLE
+            torch.set_num_threads(threads)
 
     def folder(self, text: str) -> Path:
         """A folder for what is asked for by ``text``, as long as the studio runs: what was begun goes on there."""
@@ -68,7 +71,14 @@ class Stage:
         return self._rooms[k]
 
     def asked_room(self, asked: Asked) -> Room:
-        return self.room(asked.whole("model", 0))
+        """The room; what somebody waits for is computed on one core where images are small.
+
+        Cores then wait for each other longer than they compute, and one of them has the page to draw.
+        """
+        room = self.room(asked.whole("model", 0))
+        if not self.job.idle and room.small:
+            torch.set_num_threads(1)
+        return room
 
 
 def begin(stage: Stage, asked: Asked) -> Answered:
