@@ -1,7 +1,8 @@
 // Touch: change an image, by an attack or by hand, and see what follows.
 
-import { h, on, pick, fill, choice, slider, number, percent, failure, labelled } from "./dom.js";
-import { Screen, drawChange, drawHeat, drawImage, scaleOf, valueAt } from "./paint.js";
+import { h, on, pick, fill, choice, slider, number, percent, failure, labelled, soon, still, write } from "./dom.js";
+import { Screen, drawChange, drawHeat, drawImage, looks, scaleOf, valueAt } from "./paint.js";
+import { Bars } from "./bars.js";
 import { lineChart, TINTS } from "./chart.js";
 import { MethodForm } from "./forms.js";
 import { Lines } from "./lines.js";
@@ -19,7 +20,7 @@ export function makeTouch(section) {
   side = h("div", { class: "panel stack" });
   lines = new Lines({ figure, film });
   verdict = h("p", { class: "verdict", "aria-live": "polite" });
-  bars = h("div", { class: "bars" });
+  bars = new Bars();
   dial = h("div", { class: "row end" });
   chart = h("div", {});
   legend = h("div", { class: "row" });
@@ -30,7 +31,7 @@ export function makeTouch(section) {
   other = h("span", {}, "at random");
   const keys = h("p", { class: "row" }, h("span", { class: "key" }, h("i"), "as it is"), h("span", { class: "key" }, h("i", { class: "now" }), "changed"), h("span", { class: "key" }, h("i", { class: "random" }), other));
   const curves = h("div", { class: "panel stack" }, h("div", { class: "row" }, h("h2", { class: "grow" }, "Over the size of the change"), h("button", { class: "quiet", type: "button", onclick: () => chart.firstChild && saveSvg("curve", chart.firstChild) }, "SVG")), legend, chart);
-  const said = h("div", { class: "panel stack" }, verdict, dial, keys, bars, busy);
+  const said = h("div", { class: "panel stack" }, verdict, dial, keys, bars.box, busy);
   right = h("div", {}, said, cards, cue.result, curves, lines.box);
   section.append(h("div", { class: "two" }, side, right));
   on("room", build);
@@ -162,14 +163,14 @@ async function ask(value) {
     const { arrays } = answer;
     found = { ...answer.value, x: arrays.x ?? state.seen.x, random: arrays.random ?? state.seen.x, heat: arrays.heat ?? before?.heat };
     if (found.python) lines.show(found);
-    draw();
+    drawSoon();
   } catch (error) { refuse(error); }
 }
 
 function refuse(error) {
   busy.textContent = "";
   verdict.replaceChildren(failure(error));
-  bars.replaceChildren();
+  bars.clear();
 }
 
 async function mapBefore() {
@@ -224,11 +225,15 @@ async function stamped() {
   } catch (error) { refuse(error); }
 }
 
+const drawSoon = soon(draw);
+
 function draw() {
   if (!state.seen || state.view !== "touch") return;
   const x = state.seen.x, t = state.frame;
-  drawImage(screens.image.screen.canvas, x, t);
-  screens.image.screen.drawn();
+  if (!still(screens.image, x, t)) {
+    drawImage(screens.image.screen.canvas, x, t);
+    screens.image.screen.drawn();
+  }
   const by = Boolean(found?.hidden);
   for (const name of ["random", "before", "after"]) screens[name].box.hidden = by || (name !== "random" && !map?.value);
   screens.changed.title.textContent = found?.cue ? "With the cue" : by ? "Hidden" : TITLES.changed;
@@ -246,24 +251,17 @@ function tell(by) {
   const [clean, now, drawn] = found.said ?? [];
   const name = className, sure = (row, k) => percent(found.p[row][found.classes.indexOf(k)] ?? 0);
   const changed = now !== clean;
-  busy.textContent = state.room.kind === "maps" ? "Of a map of scores the mean over its positions counts." : "";
-  other.textContent = by ? `the same ${found.cue ? "cue" : "region"} elsewhere, on average` : "at random";
+  write(busy, state.room.kind === "maps" ? "Of a map of scores the mean over its positions counts." : "");
+  write(other, by ? `the same ${found.cue ? "cue" : "region"} elsewhere, on average` : "at random");
   verdict.replaceChildren(`${name(clean)} (${sure(0, clean)}) → `, h("em", {}, name(now)), ` (${sure(1, now)})`, changed ? "" : found.cue ? ": the cue does not turn it" : by ? ": it does not depend on this part" : ": not fooled");
-  bars.replaceChildren(...found.classes.flatMap((k, i) => {
-    const rows = [[0, ""], [1, "now"], [2, "random"]].map(([row, kind]) => {
-      const bar = h("i", {});
-      bar.style.width = `${100 * found.p[row][i]}%`;
-      return h("span", { class: `bar ${kind}` }, bar);
-    });
-    return [h("span", { class: `name${k === found.label ? " own" : ""}`, title: found.names[i] }, found.names[i]), h("span", { class: "track" }, rows), h("span", {}, percent(found.p[1][i]))];
-  }));
-  screens.image.note.textContent = `${name(clean)}, ${sure(0, clean)}`;
+  bars.show(found);
+  write(screens.image.note, `${name(clean)}, ${sure(0, clean)}`);
   if (by) {
     screens.changed.note.textContent = `${name(now)}, ${sure(1, now)}: ${percent(found.share)} of the image is ${found.cue ? "the cue" : "hidden"}`;
     random.textContent = `The same ${found.cue ? "cue stamped" : "region hidden"} at ${found.elsewhere[1]} random other places changes the answer at ${found.elsewhere[0]} of them.`;
     return;
   }
-  random.textContent = "";
+  write(random, "");
   const size = found.linf === undefined ? "" : `Linf ${number(found.linf)}, L2 ${number(found.l2)}, ${found.l0} places, ${found.queries} passes`;
   const lost = found.success && found.saved === false ? "; lost once saved with 8 bits" : "";
   screens.changed.note.textContent = `${name(now)}, ${sure(1, now)}${lost}. ${size}`;
@@ -277,7 +275,7 @@ function drawMaps() {
   const both = { before: before && { heat: before.heat, x: state.seen.x, told: before.value }, after: found?.heat && { heat: found.heat, x: found.x, told: found.map ?? before?.value } };
   const top = Math.max(before?.top ?? 0, found?.heat ? scaleOf(found.heat) : 0);
   for (const [name, one] of Object.entries(both)) {
-    if (!one) continue;
+    if (!one || still(screens[name], one.heat, one.x, top, state.frame, Object.values(looks).join())) continue;
     drawHeat(screens[name].screen.canvas, one.x, one.heat, top, state.frame);
     screens[name].screen.drawn();
     const { low, high, name: of } = one.told ?? {};
