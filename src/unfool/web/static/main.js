@@ -120,6 +120,8 @@ makeLook(document.getElementById("look"));
 makeTouch(document.getElementById("touch"));
 makeInside(document.getElementById("inside"));
 makeRuns(document.getElementById("runs"));
+on("choosing", () => whole.classList.add("choosing")); // until the image is there; one that cannot be read never is
+on("image", () => whole.classList.toggle("choosing", !state.seen));
 on("waiting", (text) => { waiting = text; say(); });
 on("room", () => { waiting = ""; say(); });
 on("open", open);

@@ -122,7 +122,6 @@ export class Screen {
     const size = `0 0 ${width} ${height}`;
     if (this.svg.getAttribute("viewBox") !== size) this.svg.setAttribute("viewBox", size);
     this.box.classList.toggle("small", width < 160);
-    this.box.classList.remove("wait");
     this.veil("");
     this.cursor(this.at);
   }
