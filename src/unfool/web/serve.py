@@ -47,7 +47,9 @@ def serve(
             raise MissingExtra(package, "studio")
     import uvicorn
 
-    os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # torch's threads else hold on to the cores that draw the page
+    os.environ.setdefault(
+        "OMP_WAIT_POLICY", "passive"
+    )  # torch's threads else hold on to the cores that draw the page
     from .app import make_app
     from .guard import fresh_token
     from .late import Late
