@@ -52,8 +52,9 @@ class Server(NamedTuple):
         with socket.create_connection(("127.0.0.1", self.port), 10) as line:
             try:
                 line.sendall(head.encode())
-                for sent in range(1024):
+                while sent < 1024:
                     line.sendall(part)
+                    sent += 1
             except OSError:
                 pass
             return line.recv(4096).decode(), sent

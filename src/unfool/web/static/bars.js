@@ -1,6 +1,10 @@
 // How likely each class is, three bars each: as it is, changed, and changed at random.
 
 import { h, percent, write } from "./dom.js";
+import { state } from "./state.js";
+
+// How likely, of a model that tells: one that gives labels only does not.
+export const sure = (p) => (state.room.access === "labels" ? "" : percent(p));
 
 export class Bars {
   constructor() { this.box = h("div", { class: "bars" }); this.clear(); }
@@ -14,7 +18,7 @@ export class Bars {
     this.of = of;
     this.rows.forEach(({ all, said }, i) => {
       all.forEach((bar, row) => (bar.style.width = `${100 * found.p[row][i]}%`));
-      write(said, percent(found.p[1][i]));
+      write(said, sure(found.p[1][i]));
     });
   }
 

@@ -20,17 +20,20 @@ export function makeLook(section) {
   target = pick([], "", (v) => { state.target = v === "" ? null : +v; askAll(); }, { id: "target" });
   objective = h("input", { type: "text", class: "code", placeholder: "the class's score", id: "objective", list: "objectives", onchange: askAll });
   time = timeRow();
-  section.append(toolbar(), grid, time.box, lines.box, h("datalist", { id: "objectives" }));
+  const tools = toolbar(), none = h("p", { class: "panel" });
+  section.append(tools, none, grid, time.box, lines.box, h("datalist", { id: "objectives" }));
   on("room", () => {
     fill(target, [["", "as predicted"], ...state.room.classes.slice(0, 2000).map((c, k) => [k, c])], "");
     state.target = null;
     document.getElementById("objectives").replaceChildren(...state.room.objectives.map((o) => h("option", { value: `${o}()` })));
     while (cards.length) cards.pop().close();
     add.disabled = !state.room.attributions.length;
-    tell("alarm", add.disabled ? `${state.room.address} gives labels only: there is no score to explain.` : "");
+    tools.hidden = add.disabled;
+    none.hidden = !add.disabled;
+    none.textContent = `${state.room.address} gives labels only: there is no score to explain.`;
     const usual = ["GradCAM", "Gradient"]; // of series first what has frames of its own
     for (const name of (state.room.shape.length > 3 ? usual.reverse() : usual).filter((n) => state.room.attributions.some((f) => f.name === n))) addCard(name);
-    if (!cards.length) addCard(state.room.attributions.find((f) => f.name === "Occlusion")?.name);
+    if (!cards.length && !add.disabled) addCard(state.room.attributions.find((f) => f.name === "Occlusion")?.name);
   });
   on("image", () => { if (state.seen) { image.draw(); time.draw(); if (state.view === "look") askAll(); else opened = null; } });
   on("view", () => { if (state.view === "look" && state.seen && opened !== state.image) askAll(); });
@@ -128,7 +131,7 @@ function bars(value) {
   return (value.best ?? []).slice(0, 5).flatMap((one) => {
     const bar = h("i", {});
     bar.style.width = `${100 * Math.max(0, Math.min(1, one.p))}%`;
-    return [h("span", { class: `name${one.class === value.label ? " own" : ""}`, title: one.name }, one.name), h("span", { class: "track" }, h("span", { class: "bar now one" }, bar)), h("span", {}, state.room.kind === "classes" || one.p <= 1 ? percent(one.p) : number(one.p))];
+    return [h("span", { class: `name${one.class === value.label ? " own" : ""}`, title: one.name }, one.name), h("span", { class: "track" }, h("span", { class: "bar now one" }, bar)), h("span", {}, state.room.access === "labels" ? "" : state.room.kind === "classes" || one.p <= 1 ? percent(one.p) : number(one.p))];
   });
 }
 

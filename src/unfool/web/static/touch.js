@@ -2,7 +2,7 @@
 
 import { h, on, pick, fill, choice, slider, number, percent, failure, labelled, soon, still, write } from "./dom.js";
 import { Screen, drawChange, drawHeat, drawImage, looks, scaleOf, valueAt } from "./paint.js";
-import { Bars } from "./bars.js";
+import { Bars, sure as likely } from "./bars.js";
 import { Curve } from "./curve.js";
 import { MethodForm } from "./forms.js";
 import { Lines } from "./lines.js";
@@ -260,25 +260,27 @@ function draw() {
 
 function tell(by) {
   const [clean, now, drawn] = found.said ?? [];
-  const name = className, sure = (row, k) => percent(found.p[row][found.classes.indexOf(k)] ?? 0);
+  const name = className;
+  const sure = (row, k, form) => { const p = likely(found.p[row][found.classes.indexOf(k)] ?? 0); return p && form(p); };
+  const after = (p) => `, ${p}`, within = (p) => ` (${p})`;
   const changed = now !== clean;
   write(busy, state.room.kind === "maps" ? "Of a map of scores the mean over its positions counts." : "");
   write(other, by ? `the same ${found.cue ? "cue" : "region"} elsewhere, on average` : "at random");
-  verdict.replaceChildren(`${name(clean)} (${sure(0, clean)}) → `, h("em", {}, name(now)), ` (${sure(1, now)})`, changed ? "" : found.cue ? ": the cue does not turn it" : by ? ": it does not depend on this part" : ": not fooled");
+  verdict.replaceChildren(`${name(clean)}${sure(0, clean, within)} → `, h("em", {}, name(now)), sure(1, now, within), changed ? "" : found.cue ? ": the cue does not turn it" : by ? ": it does not depend on this part" : ": not fooled");
   bars.show(found);
-  write(screens.image.note, `${name(clean)}, ${sure(0, clean)}`);
+  write(screens.image.note, `${name(clean)}${sure(0, clean, after)}`);
   if (by) {
-    screens.changed.note.textContent = `${name(now)}, ${sure(1, now)}: ${percent(found.share)} of the image is ${found.cue ? "the cue" : "hidden"}`;
+    screens.changed.note.textContent = `${name(now)}${sure(1, now, after)}: ${percent(found.share)} of the image is ${found.cue ? "the cue" : "hidden"}`;
     random.textContent = `The same ${found.cue ? "cue stamped" : "region hidden"} at ${found.elsewhere[1]} random other places changes the answer at ${found.elsewhere[0]} of them.`;
     return;
   }
   write(random, "");
   const size = found.linf === undefined ? "" : `Linf ${number(found.linf)}, L2 ${number(found.l2)}, ${found.l0} places, ${found.queries} passes`;
   const lost = found.success && found.saved === false ? "; lost once saved with 8 bits" : "";
-  screens.changed.note.textContent = `${name(now)}, ${sure(1, now)}${lost}. ${size}`;
+  screens.changed.note.textContent = `${name(now)}${sure(1, now, after)}${lost}. ${size}`;
   drawImage(screens.random.screen.canvas, found.random, state.frame);
   screens.random.screen.drawn();
-  screens.random.note.textContent = `${name(drawn)}, ${sure(2, drawn)}: the same size, a random direction`;
+  screens.random.note.textContent = `${name(drawn)}${sure(2, drawn, after)}: the same size, a random direction`;
 }
 
 function drawMaps() {
