@@ -82,8 +82,8 @@ class Stage:
 
 
 def begin(stage: Stage, asked: Asked) -> Answered:
-    """Which models there are."""
-    return {"models": list(stage.setting.models)}, {}
+    """Which models there are, and how maps can be laid out."""
+    return {"models": list(stage.setting.models), "ways": charted.ways()}, {}
 
 
 def adopt(stage: Stage, asked: Asked) -> Answered:

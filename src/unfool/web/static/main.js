@@ -98,6 +98,7 @@ async function begin() {
   try {
     const { value } = await state.wire.ask("begin", "begin");
     state.models = value.models;
+    state.ways = value.ways;
     tell("models");
     await chooseModel(Math.min(state.model, value.models.length - 1));
   } catch (error) {

@@ -9,6 +9,8 @@ import { state, chooseImage } from "./state.js";
 const HIGH = 0.68; // of its width
 const GREY = "#8a8a8a";
 
+const WAYS = { tsne: "t-SNE", pacmap: "PaCMAP", pca: "two principal components" };
+
 export class ImageMap {
   constructor(lines) {
     this.lines = lines;
@@ -17,7 +19,7 @@ export class ImageMap {
     this.ring = []; this.over = -1;
     this.layer = pick([], "", () => this.load());
     this.count = pick([200, 500, 1000, 2000], 500, () => this.load());
-    this.way = pick([["tsne", "t-SNE"], ["pca", "two principal components"]], "tsne", () => this.load());
+    this.way = pick([], "tsne", () => this.load());
     this.perplexity = h("input", { type: "number", min: 2, max: 200, step: 1, value: 30, onchange: () => this.load() });
     this.canvas = h("canvas", { class: "map", tabIndex: 0, role: "application", "aria-roledescription": "map of images" });
     this.said = h("p", { class: "soft", "aria-live": "polite" }, " ");
@@ -45,7 +47,7 @@ export class ImageMap {
     return this.found && { name: `map-${this.found.value.way}`, panels: [[screen, `${this.found.n} images. ${[...this.legend.children].map(named).join(", ")}`]], told: [...this.kept.querySelectorAll("tbody tr")].map((row) => [...row.children].map((c, i) => `${i ? `${["near indeed", "kept", "same label"][i - 1]} ` : ""}${c.textContent}`).join("; ")) };
   }
 
-  room() { this.seen = this.found = null; this.ring = []; this.slice.hidden = true; fill(this.layer, [["", "before the last"], ...state.room.layers], ""); this.trust.hidden = true; this.legend.replaceChildren(); this.draw(); }
+  room() { fill(this.way, Object.entries(WAYS).filter(([way]) => state.ways.includes(way)), this.way.value || "tsne"); this.seen = this.found = null; this.ring = []; this.slice.hidden = true; fill(this.layer, [["", "before the last"], ...state.room.layers], ""); this.trust.hidden = true; this.legend.replaceChildren(); this.draw(); }
   show() { if (this.seen !== state.model) this.load(); else { this.draw(); if (this.found) this.lines.show(this.found.value); } }
 
   async load() {

@@ -5,6 +5,7 @@ import { tell } from "./dom.js";
 export const state = {
   wire: null, // the socket
   models: [],
+  ways: [], // how maps can be laid out
   model: 0,
   room: null, // what the server says of the model
   image: null, // the image's id
