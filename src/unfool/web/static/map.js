@@ -30,7 +30,7 @@ export class ImageMap {
     this.tools = choice("What dragging does", [["move", "Move"], ["lasso", "Lasso"]], "move", (v) => { this.tool = v; this.canvas.classList.toggle("lasso", v === "lasso"); });
     const bar = h("div", { class: "row" },
       choice("Drawn as", [["cloud", "Cloud"], ["grid", "Grid"]], "cloud", (v) => { this.shape = v; this.seamed.hidden = v !== "grid"; this.ring = []; this.slice.hidden = true; this.reset(); }), this.tools, this.seamed,
-      h("button", { class: "button", type: "button", "aria-label": "Nearer", onclick: () => this.zoom(1.5) }, "+"), h("button", { class: "button", type: "button", "aria-label": "Farther", onclick: () => this.zoom(1 / 1.5) }, "−"), h("button", { class: "button", type: "button", onclick: () => this.reset() }, "All of it"));
+      h("span", { class: "row tight" }, h("button", { class: "button", type: "button", "aria-label": "Nearer", onclick: () => this.zoom(1.5) }, "+"), h("button", { class: "button", type: "button", "aria-label": "Farther", onclick: () => this.zoom(1 / 1.5) }, "−"), h("button", { class: "button", type: "button", onclick: () => this.reset() }, "All of it")));
     this.legend = h("div", { class: "row" });
     const tints = pick([["label", "their label"], ["said", "what the network says"], ["wrong", "whether it is wrong"], ["none", "nothing"]], "label", (v) => { this.tint = v; this.draw(); });
     const head = h("div", { class: "fields" }, labelled("Layer", this.layer), labelled("Images", this.count), labelled("Map", this.way), labelled("Perplexity", this.perplexity), labelled("Edges show", tints));
