@@ -94,7 +94,9 @@ def test_a_map_is_that_of_the_library_and_keeps_more_than_the_controls(ask, stag
 
 def test_a_map_by_pacmap_is_offered_where_it_is_installed(ask, stage, monkeypatch):
     monkeypatch.setattr(charted, "find_spec", lambda name: name)
-    monkeypatch.setattr(charted, "pacmap_of", lambda x, seed: 2 * x[:, :2] + seed)  # that itself takes long to begin
+    monkeypatch.setattr(
+        charted, "pacmap_of", lambda x, seed: 2 * x[:, :2] + seed
+    )  # that itself takes long to begin
     assert ask("begin")[0]["ways"] == ["tsne", "pacmap", "pca"]
     value, arrays = ask("map", count=FEW, perplexity=6, way="pacmap")
     x = stage.room(0).held[value["key"]].mapped.space.vectors["features"]
