@@ -2,6 +2,8 @@
 
 import os
 import socket
+import subprocess
+import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -25,6 +27,7 @@ from unfool.runs.parts import Part, sweep
 from unfool.runs.ray.cluster import connect
 from unfool.runs.ray.engine import Ray, mark_in
 from unfool.runs.ray.ship import landed, packed, travelling, unpacked
+from unfool.runs.ray.worker import ahead
 from unfool.runs.recipe import Recipe
 from unfool.runs.work import Reading, work
 from unfool.views import View
@@ -152,8 +155,6 @@ def test_a_network_of_a_file_travels(tmp_path: Path):
     (tmp_path / "net.py").write_text(code)
     model = load(f"{tmp_path / 'net.py'}:Net")
     case = packed(Asked(Reading(_Three(), None, ()), lambda b: Part({"out": model(b.x)}, {}, {})))
-    import sys
-
     sys.modules.pop("unfool_file_net")
     found = unpacked(case)(_Three().ids())
     assert torch.equal(found.columns["out"], model(_Three().batch(_Three().ids()).x))
@@ -231,5 +232,24 @@ def test_the_mark_of_a_driver_that_was_killed_is_swept(tmp_path: Path, monkeypat
 
 
 def test_no_worker_is_none():
-    with pytest.raises(EngineError, match="there must be a worker"):
-        Ray(workers=0)
+    for ask in (lambda: Ray(workers=0), lambda: ahead("", 0)):
+        with pytest.raises(EngineError, match="there must be a worker"):
+            ask()
+
+
+def test_ray_starts_before_anything_heavy_is_imported():
+    code = (
+        "import sys, unfool.cli.attack, unfool.runs.ray.worker; print({'torch', 'scipy'} & set(sys.modules))"
+    )
+    assert subprocess.check_output([sys.executable, "-c", code], text=True).strip() == "set()"
+
+
+def test_workers_of_a_run_that_has_ended_are_not_started(tmp_path: Path, monkeypatch: Any):
+    asked = list[tuple[str, int | None]]()
+    monkeypatch.setattr("unfool.runs.ray.worker.ahead", lambda *how: asked.append(how))
+    options = RunOptions(engine="ray:auto", workers=2)
+    options.ahead(tmp_path)
+    (tmp_path / "table.parquet").touch()
+    options.ahead(tmp_path)
+    RunOptions().ahead(None)
+    assert asked == [("auto", 2)]

@@ -75,6 +75,7 @@ def attack(
     seed
         Where all random numbers come from.
     """
+    output.ahead(out)
     from ..attacks.base import Attack
     from ..attacks.learned import LearnedAttack
     from ..attacks.substitute import Substitute

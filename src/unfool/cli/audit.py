@@ -80,6 +80,7 @@ def audit(
     seed
         Where all random numbers come from.
     """
+    output.ahead(out)
     from ..analysis.audit import read_audit
     from ..data.groups import with_groups
     from ..report.summary import summary

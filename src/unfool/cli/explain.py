@@ -78,6 +78,7 @@ def explain(
     relabelled
         The address of a network like the model that was trained on random labels, for --grade.
     """
+    output.ahead(out)
     from ..attributions.base import Attribution
     from ..errors import InputError
     from ..objectives import Objective

@@ -18,11 +18,12 @@ def counted(shown: Shown, output: OutputOptions) -> dict[str, Any]:
     """Success against queries, beside random changes of the same size with as many queries: queries.svg."""
     from ..analysis.rates import fooled_by, rate
     from ..attacks.base import Attack
-    from ..show.chart import success_against_queries
 
     method = shown.recipe.method
     if not isinstance(method, Attack) or method.asks == "gradients":
         return {}
+    from ..show.chart import success_against_queries
+
     fair, control = shown.table.fair, at_random(shown, output)
     curves, found = {}, {}
     for name, table in ((type(method).__name__, shown.table), ("random, as many queries", control)):
