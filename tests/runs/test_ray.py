@@ -81,13 +81,23 @@ def test_two_workers_write_what_one_process_writes(engine: Ray, tmp_path: Path, 
 def test_a_worker_that_dies_loses_nothing(engine: Ray, tmp_path: Path):
     def dies_once(batch: Batch) -> Part:
         died = tmp_path / f"died-{batch.ids[0]}"
-        if batch.ids[0] in ("s2", "s6") and not died.exists():
+        if batch.ids[0] == "s6" and not died.exists():
             died.touch()
             os.kill(os.getpid(), 9)
         return square(batch)
 
     work("r", tmp_path / "ray", IDS, Asked(read, dies_once), chunk=2)
-    assert {p.name for p in tmp_path.glob("died-*")} == {"died-s2", "died-s6"}
+    assert [p.name for p in tmp_path.glob("died-*")] == ["died-s6"]
+    with spread(Local()):
+        work("r", tmp_path / "one", IDS, Asked(read, square), chunk=2)
+    assert parts(tmp_path / "ray") == parts(tmp_path / "one")
+
+
+def test_without_a_common_disk_parts_are_written_here(engine: Ray, tmp_path: Path, monkeypatch: Any):
+    own = Path.touch
+    monkeypatch.setattr(Path, "touch", lambda self: None if self.name.startswith(".seen") else own(self))
+    work("r", tmp_path / "ray", IDS, Asked(read, square), chunk=2)
+    monkeypatch.undo()
     with spread(Local()):
         work("r", tmp_path / "one", IDS, Asked(read, square), chunk=2)
     assert parts(tmp_path / "ray") == parts(tmp_path / "one")
@@ -102,8 +112,8 @@ def test_a_chunk_that_kills_every_worker_is_one_sentence(engine: Ray, tmp_path: 
         return square(batch)
 
     with pytest.raises(EngineError, match="2 workers have died of chunk 2"):
-        work("r", tmp_path, IDS, Asked(read, dies), chunk=2)
-    assert set(parts(tmp_path)) <= {f"part-{k:05d}.safetensors" for k in (0, 1, 3, 4, 5)}
+        work("r", tmp_path, IDS[:8], Asked(read, dies), chunk=2)
+    assert set(parts(tmp_path)) <= {f"part-{k:05d}.safetensors" for k in (0, 1, 3)}
 
 
 def test_an_error_of_the_user_keeps_its_sentence_and_its_hint(engine: Ray, tmp_path: Path):
@@ -111,18 +121,8 @@ def test_an_error_of_the_user_keeps_its_sentence_and_its_hint(engine: Ray, tmp_p
         raise DataError("no such layer", "there is layer4")
 
     with pytest.raises(EngineError, match="no such layer") as caught:
-        work("r", tmp_path, IDS, Asked(read, refuses), chunk=2)
+        work("r", tmp_path, IDS[:2], Asked(read, refuses), chunk=2)  # one chunk, one worker
     assert caught.value.hint == "there is layer4"
-
-
-def test_without_a_common_disk_parts_are_written_here(engine: Ray, tmp_path: Path, monkeypatch: Any):
-    own = Path.touch
-    monkeypatch.setattr(Path, "touch", lambda self: None if self.name.startswith(".seen") else own(self))
-    work("r", tmp_path / "ray", IDS, Asked(read, square), chunk=2)
-    monkeypatch.undo()
-    with spread(Local()):
-        work("r", tmp_path / "one", IDS, Asked(read, square), chunk=2)
-    assert parts(tmp_path / "ray") == parts(tmp_path / "one")
 
 
 def test_data_that_workers_do_not_have_are_not_bad_samples(engine: Ray, tmp_path: Path):
@@ -137,9 +137,9 @@ def test_data_that_workers_do_not_have_are_not_bad_samples(engine: Ray, tmp_path
         )
 
     with pytest.raises(DataError, match="a worker cannot read s3") as caught:
-        work("r", tmp_path, IDS, Asked(elsewhere, square), chunk=2)
+        work("r", tmp_path, IDS[2:4], Asked(elsewhere, square), chunk=2)
     assert "path" in caught.value.hint
-    assert "part-00001.safetensors" not in parts(tmp_path)
+    assert not parts(tmp_path)
 
 
 def test_what_cannot_travel_is_one_sentence(engine: Ray, tmp_path: Path):

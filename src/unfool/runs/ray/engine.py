@@ -106,7 +106,8 @@ class _Run:
         except Exception as error:  # whatever keeps a process from starting
             reason = str(error).strip().splitlines()[-1][:200]
             raise EngineError(
-                f"a worker cannot start: {reason}", "install the same unfool on every machine of the cluster"
+                f"a worker cannot start: {reason}",
+                "is the cluster still there (ray status), with the same unfool on every machine?",
             ) from None
         if theirs != version("unfool"):
             raise EngineError(
