@@ -1,6 +1,6 @@
 """Runs that are spread and killed: time by two workers beside one process, and whether results survive anything.
 
-    python bench/scale.py [times] [kills] [memory] [--images 2000] [--steps 100 400] [--rounds 3]
+    python bench/scale.py [times] [kills] [memory] [--images 2000] [--steps 100 300] [--rounds 3]
 
 One thread a process. ``times``: an attack on the embedded digits by one process, by two Ray workers, by two ranks and
 by two processes of torchrun, from start to end, in turn; their parts must be the same bytes. Two lengths of the attack
@@ -274,7 +274,7 @@ def main() -> None:
     )
     parser.add_argument("what", nargs="*", default=["times", "kills", "memory"])
     numbers = (("images", 2000), ("rounds", 3), ("kills", 20), ("rows", 100_000), ("seed", 0))
-    parser.add_argument("--steps", type=int, nargs="+", default=[100, 400])
+    parser.add_argument("--steps", type=int, nargs="+", default=[100, 300])
     parser.add_argument("--first", type=int, default=0, help="how many kills there have been: go on there")
     for name, default in numbers:
         parser.add_argument(f"--{name}", type=int, default=default)

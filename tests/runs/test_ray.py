@@ -93,6 +93,18 @@ def test_a_worker_that_dies_loses_nothing(engine: Ray, tmp_path: Path):
     assert parts(tmp_path / "ray") == parts(tmp_path / "one")
 
 
+def test_a_worker_that_dies_before_it_is_there_is_started_again(engine: Ray, tmp_path: Path):
+    import ray
+
+    assert engine.pool is not None
+    gone = engine.pool.idle.pop()
+    ray.kill(engine.pool.actors[gone])
+    engine.pool.starting[engine.pool.actors[gone].ready.remote()] = gone
+    work("r", tmp_path, IDS, Asked(read, square), chunk=2)
+    assert engine.pool.stillborn == 1
+    assert len(parts(tmp_path)) == 6
+
+
 def test_without_a_common_disk_parts_are_written_here(engine: Ray, tmp_path: Path, monkeypatch: Any):
     own = Path.touch
     monkeypatch.setattr(Path, "touch", lambda self: None if self.name.startswith(".seen") else own(self))

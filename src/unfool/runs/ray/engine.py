@@ -18,6 +18,8 @@ from .worker import Pool
 
 START = 120
 """Seconds in which the first worker must have started."""
+STILLBORN = 2
+"""How many workers are started again that have died before they were there."""
 DEATHS = 5
 """How often a chunk is given to another worker when its own has died."""
 
@@ -103,7 +105,11 @@ class _Run:
         k = self.pool.starting.pop(ref)
         try:
             theirs = ray.get(ref)
-        except Exception as error:  # whatever keeps a process from starting
+        except Exception as error:  # whatever keeps a process from starting, which may have been killed
+            self.pool.stillborn += 1
+            if self.pool.stillborn <= STILLBORN and isinstance(error, ray.exceptions.RayActorError):
+                self.pool.start(k)
+                return
             reason = str(error).strip().splitlines()[-1][:200]
             raise EngineError(
                 f"a worker cannot start: {reason}",

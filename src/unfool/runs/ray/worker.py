@@ -104,7 +104,7 @@ class Pool:
         self.told = f"the cluster has {cores} cores and {gpus} GPUs; a worker takes {cpus} and {share:g}"
         self.actors: dict[int, Any] = {}
         self.starting: dict[Any, int] = {}
-        self.idle = list[int]()
+        self.idle, self.stillborn = list[int](), 0
 
     def grow(self, wanted: int) -> None:
         """Start workers until there are so many, or as many as may be."""
