@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
+import numpy as np
 from matplotlib.axes import Axes
 
 from .chart import GREY, Interval, colours, drawn
@@ -25,18 +26,13 @@ def certified_curves(
             _band(axes, radii, rates, colours(k), proof)
         _band(axes, places, held, colours(len(proofs)), name, "o" if len(places) < 20 else "")
         axes.plot(list(radii), [r[0] for r in control[1]], color=GREY, linestyle=":", label=control[0])
-        known = {r: max(rates[i][0] for rates in proofs.values()) for i, r in enumerate(radii)}
-        over = [_nearest(known, r) for r in places]
-        top = [max(low, r[0]) for low, r in zip(over, held, strict=True)]
-        axes.fill_between(places, over, top, color=GREY, alpha=0.12, linewidth=0, label="not known")
+        over = [max(rates[i][0] for rates in proofs.values()) for i in range(len(radii))]
+        top = np.maximum(over, np.interp(radii, places, [r[0] for r in held]))
+        axes.fill_between(radii, over, top, color=GREY, alpha=0.12, linewidth=0, label="not known")
         axes.set(xlabel=axis, ylabel="share right", ylim=(-0.02, 1.02), xlim=(0, max(radii)))
         axes.legend(frameon=False, loc="center left", bbox_to_anchor=(1.01, 0.5), fontsize=9)
 
     return drawn(draw, width=8.2, height=3.8)
-
-
-def _nearest(known: Mapping[float, float], r: float) -> float:
-    return known[min(known, key=lambda one: abs(one - r))]
 
 
 def _band(
