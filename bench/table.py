@@ -137,8 +137,9 @@ def spread(found: dict[str, Any]) -> str:
     if timed := found.get("times"):
         lines += lengths(timed)
     if killed := found.get("kills"):
-        kinds = Counter(row.split()[1] for row in killed)
-        lines += ["", f"Killed {len(killed)} times ({', '.join(f'{n} {k}' for k, n in kinds.items())}): "]
+        kinds, whose = (Counter(row.split()[k].rstrip(":") for row in killed) for k in (1, 0))
+        told = "; ".join(", ".join(f"{n} {k}" for k, n in one.items()) for one in (kinds, whose))
+        lines += ["", f"Killed {len(killed)} times ({told}): "]
         lines[-1] += "every run ended in the same bytes, and nothing was done twice."
     if held := found.get("memory"):
         *while_, joined = held["megabytes"]
