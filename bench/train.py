@@ -74,6 +74,7 @@ METHODS: tuple[Training, ...] = (
     unfool.Trades(unfool.PGD(steps=7)),
     unfool.Mart(unfool.PGD(steps=7)),
     unfool.AWP(unfool.Madry(unfool.PGD(steps=7)), gamma=0.005),
+    unfool.NFGSM(),
 )
 
 
