@@ -159,16 +159,17 @@ def started(words: list[str], torchrun: int = 0) -> "subprocess.Popen[bytes]":
 
 
 @pytest.fixture
-def one_thread() -> Iterator[None]:
-    """As many as the processes that are started have: kernels round by it."""
+def as_started(monkeypatch: Any) -> Iterator[None]:
+    """As many threads as the processes that are started have, for kernels round by it; and no page."""
     before = torch.get_num_threads()
     torch.set_num_threads(1)
+    monkeypatch.setattr("unfool.cli.train.conclude", lambda *_: None)
     yield
     torch.set_num_threads(before)
 
 
 @pytest.mark.slow
-def test_killed_in_its_course_it_ends_in_the_same_bytes(tmp_path: Path, one_thread: None):
+def test_killed_in_its_course_it_ends_in_the_same_bytes(tmp_path: Path, as_started: None):
     """By kill -9, which nothing can catch; after which update makes no difference (tests/runs/test_train.py)."""
     how = {"epochs": "12", "optimiser": "Adam(0.01)", "average": "0.9", "augment": "Slide(1)"}
     cut = tmp_path / "cut"
@@ -185,7 +186,9 @@ def test_killed_in_its_course_it_ends_in_the_same_bytes(tmp_path: Path, one_thre
 
 
 @pytest.mark.slow
-def test_two_processes_learn_what_one_learns_and_one_goes_on_where_two_were_killed(tmp_path: Path):
+def test_two_processes_learn_what_one_learns_and_one_goes_on_where_two_were_killed(
+    tmp_path: Path, as_started: None
+):
     """The network has no batch norm; sums are made in another order, so weights agree to rounding."""
     for k, method in enumerate(("AWP(Trades(PGD(steps=2)))", "Free(replays=2)")):
         one, two = tmp_path / f"one{k}", tmp_path / f"two{k}"
