@@ -3,11 +3,12 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ..runs.usual import region_for
 from .film import draw_films
 from .pictures import UNLABELLED, Shown, panels, right_text, run_over, unlabelled
 from .running import RunOptions
 from .searches import counted, draw_classes, few_pixels, pixel_panels
-from .shared import Job, ModelOptions, OutputOptions, class_number, folder_for, region_for
+from .shared import Job, ModelOptions, OutputOptions, class_number, folder_for
 
 if TYPE_CHECKING:
     from ..attacks.base import Attack

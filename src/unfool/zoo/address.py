@@ -43,6 +43,20 @@ def load(
     ``classes`` are names or a file of them, ``view`` how pictures are cut; both come with the model where it knows
     them. Raises :class:`UnknownName`, :class:`DataError` or :class:`SpecError` where it cannot be.
     """
+    model = _loaded(address, classes, view, outputs, device, fast, trust)
+    model.address = address if classes is view is outputs is None else ""
+    return model
+
+
+def _loaded(
+    address: str,
+    classes: Path | str | ClassNames | tuple[str, ...] | None,
+    view: View | None,
+    outputs: Outputs | None,
+    device: str | None,
+    fast: bool,
+    trust: bool,
+) -> Model:
     if len(parts := address.split(" + ")) > 1:
         from .ensemble import ensemble
 
