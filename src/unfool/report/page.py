@@ -11,6 +11,8 @@ from PIL import Image
 from ..errors import DataError
 from ..runs.work import atomically
 from ..show.image import data_uri, encoded
+from .live import script
+from .looks import Case, sheets
 from .summary import clean
 
 
@@ -60,6 +62,10 @@ class Page(NamedTuple):
     """What goes into the file of numbers."""
     links: Sequence[tuple[str, str]] = ()
     """Other pages: what they are called and where they are, seen from this one."""
+    cases: Sequence[Case] = ()
+    """Images with what was found of each, the worst first."""
+    order: str = ""
+    """What is shown of them, and in which order."""
 
     @property
     def figures(self) -> list[Figure]:
@@ -68,6 +74,8 @@ class Page(NamedTuple):
 
 def write_page(page: Page, folder: Path, command: str, name: str = "inspect.json") -> None:
     """Write ``report.html``, the numbers by that ``name`` and every figure as a file of its own.
+
+    Very many images go on in ``report-2.html`` and so on.
 
     Raises :class:`DataError` where a figure has no control.
     """
@@ -80,9 +88,14 @@ def write_page(page: Page, folder: Path, command: str, name: str = "inspect.json
         write_figure(figure, folder)
     told = {"title": page.title, "sentence": page.sentence, "recipe": page.recipe, **page.numbers}
     text = json.dumps(clean(told), indent=1, allow_nan=False)
-    html = _template().render(page=page, command=command, name=name)
     atomically(folder / name, lambda draft: draft.write_text(text, encoding="utf-8"))
-    atomically(folder / "report.html", lambda draft: draft.write_text(html, encoding="utf-8"))
+    for old in folder.glob("report-[0-9]*.html"):
+        old.unlink()
+    template, parts = _template(), sheets(page.cases)
+    for part in parts:
+        held = {"page": page, "command": command, "name": name, "parts": parts, "part": part}
+        html = template.render(script=script() if part.cases else "", **held)
+        atomically(folder / part.name, lambda draft, html=html: draft.write_text(html, encoding="utf-8"))
 
 
 def check_figures(figures: Sequence[Figure]) -> None:
