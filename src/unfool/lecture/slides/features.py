@@ -9,7 +9,7 @@ from ...analysis.neighbours import study as study_neighbours
 from ...analysis.probe import study as study_probe
 from ...analysis.spray import laid_out
 from ...analysis.templates import templates as found_in
-from ...analysis.units import Gallery, looked, selective
+from ...analysis.units import selective
 from ...measures.embed import Embed
 from ...method import Question
 from ...report.page import Figure
@@ -22,14 +22,13 @@ from ...report.subjects.units import layer_page
 from ...runs.hierarchy import Hierarchy
 from ...runs.neighbours import Neighbours, run_neighbours
 from ...runs.probe import Probe, run_probe
-from ...runs.units import Looking, run_units
 from ...show.thumbs import class_tint, poster
 from ...views import View
 from ..kit import Kit
 from ..making import counted_cost, from_page
 from ..slide import Erratum, Made, Settings, Slide, Slider
+from .looking import DIGITS, looked_at
 
-ADDRESS = "unfool:digits"
 STRENGTHS = (0.001, 0.01, 0.1, 1.0)
 
 
@@ -50,22 +49,15 @@ def first_layer(kit: Kit, settings: Settings) -> Made:
 
 
 def patches(kit: Kit, settings: Settings) -> Made:
-    layer, model, source = str(settings["layer"]), kit.model(ADDRESS), kit.source(ADDRESS)
-    plan = Looking(ADDRESS, ADDRESS, (layer,), limit=kit.few(500))
-    found, _ = run_units(plan, model, source, kit.folder(plan))
-    ids = plan.ids(source)
-    (one,) = looked(model, source, ids, found)
-    gallery = Gallery(model, source, ids)
+    _, plan, one, gallery = looked_at(kit, str(settings["layer"]), 500)
     some = [(c, gallery.patches(one, c)) for c in sorted(selective(one.units, 8))]
     page = layer_page(one, some, gallery.random_patches(one, plan.keep, 0), (), repr(plan), {})
-    return from_page(page, ["units"], [counted_cost("one pass over the data", kit, len(ids))])
+    return from_page(page, ["units"], [counted_cost("one pass over the data", kit, len(gallery.ids))])
 
 
 def deeper(kit: Kit, settings: Settings) -> Made:
-    model, source = kit.model(ADDRESS), kit.source(ADDRESS)
-    plan = Hierarchy(
-        ADDRESS, ADDRESS, "", ("features.1", "features.3", "features.5"), 3, 20, kit.few(300, 100)
-    )
+    model, source = kit.model(DIGITS), kit.source(DIGITS)
+    plan = Hierarchy(DIGITS, DIGITS, "", ("features.1", "features.3", "features.5"), 3, 20, kit.few(300, 100))
     page = hierarchy_page(study_hierarchy(plan, model, source, None, kit.folder(plan)))
     return from_page(
         page, ["field", f"layer-{settings['layer']}"], [counted_cost("all layers", kit, plan.sample)]
@@ -74,9 +66,9 @@ def deeper(kit: Kit, settings: Settings) -> Made:
 
 def output(kit: Kit, settings: Settings) -> Made:
     del settings
-    model, source = kit.model(ADDRESS), kit.source(ADDRESS)
+    model, source = kit.model(DIGITS), kit.source(DIGITS)
     plan = Probe(
-        ADDRESS, ADDRESS, "", ("features.1", "features.3"), draws=5, moved=20, sample=kit.few(500, 300)
+        DIGITS, DIGITS, "", ("features.1", "features.3"), draws=5, moved=20, sample=kit.few(500, 300)
     )
     found = run_probe(plan, model, source, None, kit.folder(plan))
     page = probe_page(study_probe(plan, found, model, source))
@@ -84,9 +76,9 @@ def output(kit: Kit, settings: Settings) -> Made:
 
 
 def nearest(kit: Kit, settings: Settings) -> Made:
-    model, source = kit.model(ADDRESS), kit.source(ADDRESS)
+    model, source = kit.model(DIGITS), kit.source(DIGITS)
     metric = str(settings["metric"])
-    plan = Neighbours(ADDRESS, ADDRESS, metric=metric, images=3, sample=kit.few(500, 100))  # pyright: ignore[reportArgumentType]
+    plan = Neighbours(DIGITS, DIGITS, metric=metric, images=3, sample=kit.few(500, 100))  # pyright: ignore[reportArgumentType]
     own, other = run_neighbours(plan, model, source, None, kit.folder(plan))
 
     def look(id: str) -> torch.Tensor:
@@ -97,8 +89,8 @@ def nearest(kit: Kit, settings: Settings) -> Made:
 
 
 def embedding(kit: Kit, settings: Settings) -> Made:
-    model, seed = kit.model(ADDRESS), int(settings["seed"])
-    batch = kit.batch(ADDRESS, 300, model)
+    model, seed = kit.model(DIGITS), int(settings["seed"])
+    batch = kit.batch(DIGITS, 300, model)
     spaces = {
         "features": Embed().columns(Question(model), batch)["embedding"].flatten(1).float(),
         "pixels": batch.x.flatten(1),
