@@ -63,6 +63,7 @@ def check(slide: Slide, kit: Kit) -> None:
         assert state["figures"] or state["tables"]
         assert all(one["control"].strip() for one in state["figures"])
         assert len(json.dumps(state["numbers"])) < 40_000
+        assert state["cost"], "what did it cost, in passes?"
         assert all(
             cost["forward"] >= cost["backward"] / 2 > 0 or not cost["backward"] for cost in state["cost"]
         )
@@ -114,6 +115,17 @@ def test_costs_are_those_of_the_network(kit: Kit):
         assert passes["backward"] == found.cost["backward"]
     assert not model.net._forward_hooks
     assert not model.net._forward_pre_hooks
+
+
+def test_what_was_made_before_costs_as_much_again(kit: Kit):
+    model = kit.model("unfool:digits8")
+    x = kit.batch("unfool:digits8", 5, model).x
+    spent = list[dict[str, int]]()
+    for _ in range(2):
+        with kit.counting() as passes:
+            kit.once("answers", lambda: model(x))
+            spent.append(dict(passes))
+    assert spent[0] == spent[1] == {"forward": 5}
 
 
 def test_hooks_that_count_are_gone_after_an_error(kit: Kit):

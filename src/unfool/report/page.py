@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Container, Sequence
+from html import escape
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -71,6 +72,22 @@ class Page(NamedTuple):
     def figures(self) -> list[Figure]:
         return [figure for section in self.sections for figure in section.figures]
 
+    def save(self, folder: Path | str) -> None:
+        """The page, its numbers and its figures as files."""
+        write_page(self, Path(folder), "")
+
+    def _repr_html_(self) -> str:
+        return framed(self.texts("", "inspect.json")[0][1])
+
+    def texts(self, command: str, name: str) -> list[tuple[str, str]]:
+        """Its files by their names."""
+        template, parts = _template(), sheets(self.cases)
+        held = {"page": self, "command": command, "name": name, "parts": parts}
+        return [
+            (part.name, template.render(script=script() if part.cases else "", part=part, **held))
+            for part in parts
+        ]
+
 
 def write_page(page: Page, folder: Path, command: str, name: str = "inspect.json") -> None:
     """Write ``report.html``, the numbers by that ``name`` and every figure as a file of its own.
@@ -91,11 +108,14 @@ def write_page(page: Page, folder: Path, command: str, name: str = "inspect.json
     atomically(folder / name, lambda draft: draft.write_text(text, encoding="utf-8"))
     for old in folder.glob("report-[0-9]*.html"):
         old.unlink()
-    template, parts = _template(), sheets(page.cases)
-    for part in parts:
-        held = {"page": page, "command": command, "name": name, "parts": parts, "part": part}
-        html = template.render(script=script() if part.cases else "", **held)
-        atomically(folder / part.name, lambda draft, html=html: draft.write_text(html, encoding="utf-8"))
+    for place, html in page.texts(command, name):
+        atomically(folder / place, lambda draft, html=html: draft.write_text(html, encoding="utf-8"))
+
+
+def framed(html: str) -> str:
+    """A whole page inside another, such as a notebook's: it can show itself and do nothing else."""
+    look = "width: 100%; height: 46rem; border: 1px solid #8884; border-radius: 6px"
+    return f'<iframe sandbox="allow-scripts" style="{look}" srcdoc="{escape(html)}"></iframe>'
 
 
 def check_figures(figures: Sequence[Figure]) -> None:

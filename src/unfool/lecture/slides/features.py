@@ -26,7 +26,7 @@ from ...show.thumbs import class_tint, poster
 from ...views import View
 from ..kit import Kit
 from ..making import counted_cost, from_page
-from ..slide import Erratum, Made, Settings, Slide, Slider
+from ..slide import Cost, Erratum, Made, Settings, Slide, Slider
 from .looking import DIGITS, looked_at
 
 STRENGTHS = (0.001, 0.01, 0.1, 1.0)
@@ -37,7 +37,7 @@ def simple(kit: Kit, settings: Settings) -> Made:
     found = found_in(kit.source("unfool:digits8"), None, (), sorted({*STRENGTHS, best}), kit.few(500, 400), 0)
     k = [one.strength for one in found.fits].index(best)
     page = templates_page("unfool:digits8", found._replace(best=k))
-    return from_page(page, ["templates", "strengths", "plane"])
+    return from_page(page, ["templates", "strengths", "plane"], [Cost("linear fits, no network", 0, 0)])
 
 
 def first_layer(kit: Kit, settings: Settings) -> Made:
@@ -45,7 +45,7 @@ def first_layer(kit: Kit, settings: Settings) -> Made:
     model = kit.model(address)
     found = first_filters(model, kit.batch(address.partition("?")[0], 1, model).x[:1])
     page = filters_page(address, found)
-    return from_page(page, [figure.name for figure in page.figures][:2])
+    return from_page(page, [figure.name for figure in page.figures], [Cost("reading weights", 0, 0)])
 
 
 def patches(kit: Kit, settings: Settings) -> Made:
@@ -58,7 +58,7 @@ def patches(kit: Kit, settings: Settings) -> Made:
 def deeper(kit: Kit, settings: Settings) -> Made:
     model, source = kit.model(DIGITS), kit.source(DIGITS)
     plan = Hierarchy(DIGITS, DIGITS, "", ("features.1", "features.3", "features.5"), 3, 20, kit.few(300, 100))
-    page = hierarchy_page(study_hierarchy(plan, model, source, None, kit.folder(plan)))
+    page = hierarchy_page(kit.ran(plan, lambda at: study_hierarchy(plan, model, source, None, at)))
     return from_page(
         page, ["field", f"layer-{settings['layer']}"], [counted_cost("all layers", kit, plan.sample)]
     )
@@ -70,7 +70,7 @@ def output(kit: Kit, settings: Settings) -> Made:
     plan = Probe(
         DIGITS, DIGITS, "", ("features.1", "features.3"), draws=5, moved=20, sample=kit.few(500, 300)
     )
-    found = run_probe(plan, model, source, None, kit.folder(plan))
+    found = kit.ran(plan, lambda at: run_probe(plan, model, source, None, at))
     page = probe_page(study_probe(plan, found, model, source))
     return from_page(page, ["labels", "layers"], [counted_cost("all vectors", kit, plan.sample)])
 
@@ -79,7 +79,7 @@ def nearest(kit: Kit, settings: Settings) -> Made:
     model, source = kit.model(DIGITS), kit.source(DIGITS)
     metric = str(settings["metric"])
     plan = Neighbours(DIGITS, DIGITS, metric=metric, images=3, sample=kit.few(500, 100))  # pyright: ignore[reportArgumentType]
-    own, other = run_neighbours(plan, model, source, None, kit.folder(plan))
+    own, other = kit.ran(plan, lambda at: run_neighbours(plan, model, source, None, at))
 
     def look(id: str) -> torch.Tensor:
         return source.sample(id, model.view or View()).x
@@ -227,7 +227,7 @@ SLIDES = (
         (
             Erratum(
                 "E17",
-                "cnnembed “6k”",
+                "cnnembed ‘6k’",
                 "6k is the picture's size, 6,000 x 6,000 pixels; the map holds 50,000 images of ILSVRC-2012's "
                 "validation set, by 4,096 features, placed by Barnes-Hut t-SNE.",
             ),

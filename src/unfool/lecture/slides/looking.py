@@ -22,7 +22,7 @@ class Looked(NamedTuple):
 def looked_at(kit: Kit, layer: str, images: int) -> Looked:
     model, source = kit.model(DIGITS), kit.source(DIGITS)
     plan = Looking(DIGITS, DIGITS, (layer,), limit=kit.few(images))
-    found, _ = run_units(plan, model, source, kit.folder(plan))
+    found, _ = kit.ran(plan, lambda at: run_units(plan, model, source, at))
     ids = plan.ids(source)
     (one,) = looked(model, source, ids, found)
     return Looked(model, plan, one, Gallery(model, source, ids))

@@ -65,7 +65,7 @@ export function makeSlide(slide, ask, live) {
     }
     says.textContent = state.says;
     body.classList.toggle("as-printed", printed);
-    figures.replaceChildren(...state.figures.map((one) => h("figure", { "data-name": one.name }, h("img", { src: one.src, alt: one.caption || one.name }), h("figcaption", {}, one.caption, " ", h("span", { class: "control" }, "Control: ", one.control, ".")))));
+    figures.replaceChildren(...state.figures.map((one) => h("figure", { "data-name": one.name }, h("div", { class: "wide", tabIndex: 0, role: "group", "aria-label": `${one.name}, scrolls where it is wider than the page` }, h("img", { src: one.src, alt: one.caption || one.name })), h("figcaption", {}, one.caption, " ", h("span", { class: "control" }, "Control: ", one.control, ".")))));
     tables.replaceChildren(...state.tables.map(tableOf));
     facts.replaceChildren(
       ...state.cost.flatMap((one) => [h("dt", {}, one.what), h("dd", {}, `${passes(one.forward)} forward, ${passes(one.backward)} backward an image`)]),
