@@ -74,15 +74,18 @@ METHODS: tuple[Training, ...] = (
     unfool.Trades(unfool.PGD(steps=7)),
     unfool.Mart(unfool.PGD(steps=7)),
     unfool.AWP(unfool.Madry(unfool.PGD(steps=7)), gamma=0.005),
+    unfool.NFGSM(),
 )
 
 
-def right(model: unfool.Model, attack: Attack | None, data: str, within: unfool.Region, n: int) -> Tensor:
+def right(
+    model: unfool.Model, attack: Attack | None, data: str, within: unfool.Region, n: int, together: int = 250
+) -> Tensor:
     """Which of the first images of a data set stay right."""
     source = unfool.open_data(data)
     ids, told = source.ids()[:n], list[Tensor]()
-    for k in range(0, len(ids), 250):
-        batch = source.batch(ids[k : k + 250], model.view, model.classes)
+    for k in range(0, len(ids), together):
+        batch = source.batch(ids[k : k + together], model.view, model.classes)
         x, y = batch.x.to(model.device), batch.y.to(model.device)
         x = x if attack is None else attack(model, x, y, within=within, ids=batch.ids).x
         told.append((model(x).argmax(1) == y).cpu())
@@ -103,6 +106,12 @@ def trained(course: Course, folder: Path, device: str | None) -> dict[str, Any]:
     print(f"{time.perf_counter() - begun:.0f} s with judging", flush=True)
     told = {"epochs": last.number, "kept": log.best(course.train.method.adversarial).number}
     return {**told, "seconds": taught, "natural_seconds": natural, "passes": passes}
+
+
+def where(model: unfool.Model) -> str:
+    """What a network runs on."""
+    on_gpu = model.device.type == "cuda"
+    return torch.cuda.get_device_name(model.device) if on_gpu else f"{torch.get_num_threads()} threads"
 
 
 def digits(seeds: int, only: str) -> list[dict[str, Any]]:
@@ -152,15 +161,12 @@ def mnist(given: argparse.Namespace) -> list[dict[str, Any]]:
     for name, attack in (("pgd", STRONG), ("standard", unfool.Standard())):
         told[name] = rate(right(model, attack, test, within, given.judged)).as_dict()
         print(name, told[name], f"{time.perf_counter() - begun:.0f} s", flush=True)
-    where = (
-        torch.cuda.get_device_name() if model.device.type == "cuda" else f"{torch.get_num_threads()} threads"
-    )
     row = {
         "task": "mnist",
         "method": repr(method),
         "net": given.net,
         "eps": 0.3,
-        "where": where,
+        "where": where(model),
         **told,
         **spent,
     }

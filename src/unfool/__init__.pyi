@@ -233,6 +233,7 @@ from .training.optimisers import Cyclic as Cyclic
 from .training.optimisers import Optimiser as Optimiser
 from .training.optimisers import Schedule as Schedule
 from .training.optimisers import Steps as Steps
+from .training.plain import NFGSM as NFGSM
 from .training.plain import Both as Both
 from .training.plain import Fast as Fast
 from .training.plain import Madry as Madry

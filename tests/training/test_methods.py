@@ -28,7 +28,7 @@ from unfool.training.base import Regenerated, Training
 from unfool.training.fit import Train, cut
 from unfool.training.free import Free
 from unfool.training.optimisers import SGD, Constant
-from unfool.training.plain import Both, Fast, Madry, Natural
+from unfool.training.plain import NFGSM, Both, Fast, Madry, Natural
 from unfool.training.pupil import Part, Pupil
 from unfool.training.trades import Mart, Trades, divergence, log_rest
 from unfool.views import from_uint8
@@ -118,6 +118,17 @@ def test_fast_is_one_step_of_five_quarters_from_a_random_start():
     grad = torch.autograd.grad(F.cross_entropy(pupil.net(leaf), Y, reduction="sum"), leaf)[0]
     wanted = (start + 0.125 * grad.sign()).clamp(X - 0.1, X + 0.1).clamp(0, 1)
     assert torch.allclose(Fast().seen(pupil, part), wanted, atol=1e-6)
+
+
+def test_n_fgsm_is_a_whole_radius_beyond_noise_of_two_and_is_not_brought_back():
+    _, question, pupil, part = begun(NFGSM())
+    wide = part.ball._replace(eps=2 * part.ball.eps)
+    start = WITHIN.sample(wide, Rng.seeded(question.seed, part.ids))
+    leaf = start.clone().requires_grad_()
+    grad = torch.autograd.grad(F.cross_entropy(pupil.net(leaf), Y, reduction="sum"), leaf)[0]
+    found = NFGSM().seen(pupil, part)
+    assert torch.allclose(found, (start + 0.1 * grad.sign()).clamp(0, 1), atol=1e-6)
+    assert float((found - X).abs().max()) > 0.25
 
 
 def test_an_image_that_has_flipped_is_changed_further():
@@ -231,6 +242,7 @@ METHODS: list[Training] = [
     Madry(PGD(steps=3)),
     Both(),
     Fast(),
+    NFGSM(),
     Trades(PGD(steps=3)),
     Mart(PGD(steps=3)),
     Free(replays=2),
@@ -315,6 +327,7 @@ class Counted(nn.Module):
     [
         (Natural(), 0, 1, 1, 1),
         (Fast(), 1, 1, 2, 2),
+        (NFGSM(), 1, 1, 2, 2),
         (Madry(PGD(steps=7)), 7, 1, 8, 8),
         (Both(PGD(steps=3)), 3, 2, 5, 5),
         (Trades(PGD(steps=10)), 10, 2, 13, 12),

@@ -63,7 +63,7 @@ def train(
         Who learns: file.py:factory, torchvision:NAME and others, with their weights where they bring some;
         ?weights=none begins from scratch.
     method
-        How, as text: Natural, Madry, Fast, Free, Both, "Trades(PGD(steps=10), beta=6)", Mart, "AWP(Trades())";
+        How, as text: Natural, Madry, Fast, NFGSM, Free, Both, "Trades(PGD(steps=10), beta=6)", Mart, "AWP(Trades())";
         unfool methods lists them.
     within
         The change that is to be resisted, such as "Linf(8/255)"; by default 0.2 on embedded data, else 8/255.

@@ -26,10 +26,7 @@ class Arrays(Source):
     def sample(self, id: str, view: View) -> Sample:
         found = _arrays(self.path)
         x = torch.from_numpy(np.array(found["x"][int(id)]))
-        x = x.float() / 255 if x.dtype == torch.uint8 else x.float()
-        if not torch.isfinite(x).all() or x.min() < 0 or x.max() > 1:
-            span = f"[{float(x.min()):.3g}, {float(x.max()):.3g}]"
-            raise InputError(f"images must lie in [0, 1] or be bytes, this one spans {span}", _way_out(x))
+        x = x.float() / 255 if x.dtype == torch.uint8 else _in_range(x.float())
         mask, artefact = (_mask(found, name, int(id), x.ndim) for name in ("masks", "artefacts"))
         return Sample(View(channels=view.channels).of(x), mask, artefact=artefact)
 
@@ -92,6 +89,13 @@ def _masks(path: str, name: str, values: Any, x: Any) -> Any:
         )
     several = name == "masks" and values.dtype.kind in "iu" and len(np.unique(values[values != 0])) > 1
     return values.astype(np.int64 if several else bool)
+
+
+def _in_range(x: torch.Tensor) -> torch.Tensor:
+    if torch.isfinite(x).all() and x.min() >= 0 and x.max() <= 1:
+        return x
+    span = f"[{float(x.min()):.3g}, {float(x.max()):.3g}]"
+    raise InputError(f"images must lie in [0, 1] or be bytes, this one spans {span}", _way_out(x))
 
 
 def _way_out(x: torch.Tensor) -> str:

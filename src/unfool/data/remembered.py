@@ -1,5 +1,6 @@
 """Reading a file once, and again when it has changed or the same name means another file."""
 
+import os
 from collections.abc import Callable
 from functools import cache, wraps
 from pathlib import Path
@@ -19,15 +20,16 @@ def remembered(read: Callable[P, T]) -> Callable[P, T]:
 
     @wraps(read)
     def reading(*args: P.args, **kwargs: P.kwargs) -> T:
-        return known(stamp_of(Path(str(args[0]))), (*args, *kwargs.values()))
+        return known(stamp_of(str(args[0])), (*args, *kwargs.values()))
 
     return reading
 
 
-def stamp_of(path: Path) -> object:
-    """What tells one state of one file from every other."""
+def stamp_of(path: str | Path) -> object:
+    """What tells one state of one file from every other; asked for every sample, so without pathlib's objects."""
+    name = os.path.join(os.getcwd(), path)
     try:
-        found = path.stat()
+        found = os.stat(name)
     except OSError:
-        return path.absolute()
-    return path.absolute(), found.st_mtime_ns, found.st_size
+        return name
+    return name, found.st_mtime_ns, found.st_size

@@ -3,6 +3,7 @@
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import replace
 from typing import NamedTuple, Protocol, TypeVar
 
 import torch
@@ -61,19 +62,26 @@ def held(
     parts = list[Batch]()
     for k in range(0, len(ids), CHUNK):
         batch = source.batch(ids[k : k + CHUNK], model.view, model.classes)
-        exact = from_uint8(to_uint8(batch.x)).equal(batch.x)
-        if batch.x[0].numel() * len(ids) * (1 if exact else 4) > MOST_HELD:
+        batch = replace(batch, x=_small(batch.x))
+        if batch.x[0].numel() * batch.x.element_size() * len(ids) > MOST_HELD:
             return None
         parts.append(batch)
         progress(len(batch))
     return _joined(parts, model)
 
 
+def _small(x: Tensor) -> Tensor:
+    """Images as bytes where those lose nothing."""
+    small = to_uint8(x)
+    return small if from_uint8(small).equal(x) else x
+
+
 def _joined(parts: Sequence[Batch], model: Model) -> Held:
     errors = {i: e for part in parts for i, e in part.errors.items()}
     kept = [some for part in parts if len(some := part.readable())]
-    exact = all(from_uint8(to_uint8(some.x)).equal(some.x) for some in kept)
-    x = torch.cat([to_uint8(some.x) if exact else some.x for some in kept]) if kept else parts[0].x[:0]
+    alike = len({some.x.dtype for some in kept}) < 2
+    images = [some.x if alike or some.x.is_floating_point() else from_uint8(some.x) for some in kept]
+    x = torch.cat(images) if kept else parts[0].x[:0]
     y = torch.cat([some.y for some in kept]) if kept else parts[0].y[:0]
     masks = [some.masks for some in kept if some.masks is not None]
     place = {i: k for k, i in enumerate(i for some in kept for i in some.ids)}

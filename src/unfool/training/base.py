@@ -37,9 +37,9 @@ class Regenerated(Training, ABC):
     def seen(self, pupil: Pupil, part: Part) -> Tensor:
         """The images to learn from: [b, C, *]."""
 
-    @abstractmethod
     def losses(self, pupil: Pupil, part: Part, seen: Tensor) -> Tensor:
-        """What each row costs: [b]."""
+        """What each row costs: [b]; by default the cross-entropy of what is seen."""
+        return pupil.surprise(pupil.logits(seen), part.y)
 
     @final
     def taught(self, pupil: Pupil, parts: Sequence[Part]) -> None:

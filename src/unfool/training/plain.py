@@ -4,6 +4,7 @@ from torch import Tensor
 
 from ..attacks.base import Attack
 from ..attacks.gradient import FGSM, PGD
+from ..rows import Rng
 from ..spec import Fraction, Positive
 from .base import Against, Regenerated, Training
 from .pupil import Mode, Part, Pupil
@@ -17,9 +18,6 @@ class Natural(Regenerated):
     def seen(self, pupil: Pupil, part: Part) -> Tensor:
         del pupil
         return part.x
-
-    def losses(self, pupil: Pupil, part: Part, seen: Tensor) -> Tensor:
-        return pupil.surprise(pupil.logits(seen), part.y)
 
     def stronger(self) -> Training:
         return self
@@ -35,9 +33,6 @@ class Madry(Against):
 
     def seen(self, pupil: Pupil, part: Part) -> Tensor:
         return self.found(pupil, part)
-
-    def losses(self, pupil: Pupil, part: Part, seen: Tensor) -> Tensor:
-        return pupil.surprise(pupil.logits(seen), part.y)
 
 
 class Both(Against):
@@ -72,11 +67,32 @@ class Fast(Regenerated):
     def seen(self, pupil: Pupil, part: Part) -> Tensor:
         return self._several(1).seen(pupil, part)
 
-    def losses(self, pupil: Pupil, part: Part, seen: Tensor) -> Tensor:
-        return pupil.surprise(pupil.logits(seen), part.y)
-
     def stronger(self) -> Training:
         return self._several(2)
 
     def _several(self, steps: int) -> Madry:
         return Madry(PGD(steps=steps, reach=self.reach), self.mode)
+
+
+class NFGSM(Regenerated):
+    """On images one step beyond noise wider than the region, not brought back into it (de Jorge et al., 2022).
+
+    N-FGSM (arXiv:2202.01181): as cheap as ``Fast``; the noise keeps it from coming to resist that one step alone.
+    """
+
+    noise: Positive = 2.0
+    """How far the noise goes, in radii of the region."""
+    reach: Positive = 1.0
+    """Length of the step, in radii of the region."""
+    mode: Mode = "training"
+    """How the network stands while it is attacked."""
+
+    def seen(self, pupil: Pupil, part: Part) -> Tensor:
+        wide = part.ball._replace(eps=self.noise * part.ball.eps)
+        start = part.within.sample(wide, Rng.seeded(part.seed, part.ids))
+        near = part.ball._replace(center=start, eps=self.reach * part.ball.eps)
+        step = Madry(PGD(steps=1, reach=1.0, random_start=False), self.mode)
+        return step.seen(pupil, part._replace(x=start, ball=near))
+
+    def stronger(self) -> Training:
+        return Madry(PGD(steps=2), self.mode)
