@@ -125,7 +125,7 @@ def test_what_was_made_before_costs_as_much_again(kit: Kit):
         with kit.counting() as passes:
             kit.once("answers", lambda: model(x))
             spent.append(dict(passes))
-    assert spent[0] == spent[1] == {"forward": 5}
+    assert spent[0] == spent[1] == {"forward": len(x)}
 
 
 def test_hooks_that_count_are_gone_after_an_error(kit: Kit):
@@ -157,7 +157,7 @@ def test_numbers_are_plain():
 def test_the_export_is_the_same_on_every_run_and_goes_on_where_it_was(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
-    keys = ("panda", "fairness")
+    keys = ("panda", "fairness", "training")  # the last begins from weights that nobody has learned
     export(tmp_path / "one", unwatched, keys, small=8, workers=1)
     first = (tmp_path / "one" / "lecture.json").read_bytes()
     export(tmp_path / "two", unwatched, keys, small=8, workers=1)

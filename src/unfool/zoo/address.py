@@ -43,7 +43,11 @@ def load(
     ``classes`` are names or a file of them, ``view`` how pictures are cut; both come with the model where it knows
     them. Raises :class:`UnknownName`, :class:`DataError` or :class:`SpecError` where it cannot be.
     """
-    model = _loaded(address, classes, view, outputs, device, fast, trust)
+    with torch.random.fork_rng(devices=[]):
+        torch.default_generator.manual_seed(
+            0
+        )  # weights that nobody has learned are the same in every process
+        model = _loaded(address, classes, view, outputs, device, fast, trust)
     model.address = address if classes is view is outputs is None else ""
     return model
 
