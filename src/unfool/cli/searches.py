@@ -71,9 +71,9 @@ def bound(shown: Shown) -> "Region":
     return shown.recipe.method.region(shown.batch.x, shown.recipe.within)
 
 
-def pixel_panels(shown: Shown, k: int) -> list[tuple[str, Any]]:
+def pixel_panels(shown: Shown, k: int) -> list[Any]:
     """The image, the changed one with rings round its pixels, and where one pixel is enough."""
-    from ..show.heat import overlay
+    from ..show.heat import laid
     from ..show.pixels import ringed
     from ..views import from_uint8
 
@@ -86,7 +86,7 @@ def pixel_panels(shown: Shown, k: int) -> list[tuple[str, Any]]:
         return panels
     return [
         *panels,
-        (f"one pixel works at {int((works > 0).sum())} of {works.numel()}", overlay(image, works)),
+        laid(f"one pixel works at {int((works > 0).sum())} of {works.numel()}", image, works),
     ]
 
 

@@ -1,11 +1,17 @@
 """What is proven, what attacks leave, and the room between."""
 
+import io
 from collections.abc import Mapping, Sequence
 
 import numpy as np
+import torch
 from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from PIL import Image
 
+from ..defences.certificate import Certified
 from .chart import GREY, Interval, colours, drawn
+from .grades import chart
 
 
 def certified_curves(
@@ -33,6 +39,22 @@ def certified_curves(
         axes.legend(frameon=False, loc="center left", bbox_to_anchor=(1.01, 0.5), fontsize=9)
 
     return drawn(draw, width=8.2, height=3.8)
+
+
+def certified_share(found: Certified) -> Image.Image:
+    """The share of images with a proof of at least each radius, whether their labels are right or not."""
+    known = found.label.cpu() >= 0
+    proven = torch.where(known, found.radius.cpu().double(), -torch.inf)
+    radii = torch.linspace(0, max(0.0, float(proven.max())) or 1.0, 101).double()
+
+    def draw(figure: Figure) -> None:
+        axes = figure.subplots()
+        share = (proven[:, None] >= radii).double().mean(0)
+        axes.step(radii.tolist(), share.tolist(), where="post", color=colours(0))
+        told = f"{int(known.sum())} of {len(proven)} images have a proof"
+        axes.set(xlabel="radius", ylabel="share with a proof", ylim=(-0.02, 1.02), title=told)
+
+    return Image.open(io.BytesIO(chart(draw, 5.6, 3.2).png))
 
 
 def _band(
