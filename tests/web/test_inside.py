@@ -15,6 +15,7 @@ from unfool.data.address import open_data
 from unfool.errors import InputError, UnknownName
 from unfool.runs.imagemap import ImageMap, run_map
 from unfool.runs.units import Looking, run_units
+from unfool.web import charted
 from unfool.web.desk import Job, Stopped
 
 from .test_acts import command_words, run_lines
@@ -89,6 +90,23 @@ def test_a_map_is_that_of_the_library_and_keeps_more_than_the_controls(ask, stag
     wanted = components(mapped.space.vectors["features"], 2)
     assert np.allclose(flat["view"], wanted.numpy(), atol=1e-4)
     assert plane["command"] == ""
+
+
+def test_a_map_by_pacmap_is_offered_where_it_is_installed(ask, stage, monkeypatch):
+    monkeypatch.setattr(charted, "find_spec", lambda name: name)
+    monkeypatch.setattr(
+        charted, "pacmap_of", lambda x, seed: 2 * x[:, :2] + seed
+    )  # that itself takes long to begin
+    assert ask("begin")[0]["ways"] == ["tsne", "pacmap", "pca"]
+    value, arrays = ask("map", count=FEW, perplexity=6, way="pacmap")
+    x = stage.room(0).held[value["key"]].mapped.space.vectors["features"]
+    assert np.array_equal(arrays["view"], 2 * components(x)[:, :2].numpy())
+    assert "--method pacmap" in value["command"]
+    assert "view = pacmap_of(components(x), 0)" in value["python"]
+    monkeypatch.setattr(charted, "find_spec", lambda name: None)
+    assert ask("begin")[0]["ways"] == ["tsne", "pca"]
+    with pytest.raises(InputError, match="one of tsne, pca"):
+        ask("map", count=FEW, way="pacmap")
 
 
 def test_what_is_drawn_around_is_a_slice_that_commands_and_the_page_take(ask, stage):

@@ -83,7 +83,7 @@ def test_the_page_in_a_notebook_looks_at_what_the_kernel_holds(
             break
     assert frame is not None
     assert frame.inner_text("#state") in ("Ready", "Working")
-    assert frame.evaluate("document.querySelectorAll('#picker .thumb canvas').length") > 10
+    assert frame.evaluate("document.querySelectorAll('#picker .thumb img').length") > 10
     assert len(studio._pages) == 1
     page.evaluate("window.end()")
     page.wait_for_timeout(200)

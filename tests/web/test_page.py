@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from .browser import CHROMIUM, DATA, MISSING, NAMELESS, NARROW, Page
+from .browser import CHROMIUM, DATA, MISSING, NAMELESS, NARROW, Page, started
 
 pytestmark = [pytest.mark.slow, pytest.mark.skipif(CHROMIUM is None, reason=MISSING)]
 CHANGED = "#touch .card:nth-child(3) canvas"
@@ -180,3 +180,22 @@ def test_without_the_token_the_page_says_what_to_open(browser: Any, address: str
         opened.wait_for_timeout(50)
     assert opened.url == address.partition("#")[0]  # the token does not stay in the address bar
     opened.close()
+
+
+def test_a_model_that_gives_labels_only_offers_what_works_on_it_and_no_chances(browser: Any, tmp_path: Path):
+    Image.effect_noise((90, 60), 90).convert("RGB").save(tmp_path / "mine.png")
+    with started(tmp_path, "unfool:digits8", "--only", "labels") as address:
+        page = Page(browser.new_page(), address)
+        assert "gives labels only" in page.text("#look")
+        page.page.set_input_files("#own", tmp_path / "mine.png")
+        page.until("studio.image.startsWith('own:')")
+        page.ready()
+        assert "made grey, shorter side scaled to 8, middle 8x8 kept." in page.text("#look .card")
+        page.page.keyboard.press("2")
+        page.page.select_option("#touch .panel select >> nth=0", "RandomNoise")
+        page.until("document.querySelector('#touch .verdict em')")
+        page.ready()
+        assert page.page.evaluate("studio.room.attributions.length") == 0
+        assert "%" not in page.text("#touch .verdict") + page.text("#touch .bars") + page.text("#look .bars")
+        assert page.said == []
+        page.page.close()

@@ -1,5 +1,6 @@
 """Starting: on loopback, at a port that is free; what cannot be shown ends it with one sentence."""
 
+import os
 import socket
 
 import pytest
@@ -29,7 +30,8 @@ def test_what_is_no_port_is_refused(port):
         listening(port)
 
 
-def test_a_model_that_there_is_not_ends_the_server_with_its_sentence(capsys):
+def test_a_model_that_there_is_not_ends_the_server_with_its_sentence(capsys, monkeypatch):
+    monkeypatch.setattr(os, "environ", {k: v for k, v in os.environ.items() if k != "OMP_WAIT_POLICY"})
     code = run(["studio", "unfool:digitz", "--port", "0", "--no-browser"])
     out, err = capsys.readouterr()
     assert code == 2
@@ -37,6 +39,7 @@ def test_a_model_that_there_is_not_ends_the_server_with_its_sentence(capsys):
     assert err.startswith("error: ")
     assert "digitz" in err
     assert "Traceback" not in err
+    assert os.environ["OMP_WAIT_POLICY"] == "passive"  # before torch is imported
 
 
 def test_without_its_packages_it_says_what_to_install(monkeypatch):

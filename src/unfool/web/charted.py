@@ -1,7 +1,9 @@
 """Inside: a map of images by what the network makes of them, a grid of it, and slices drawn around on it."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import replace
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -10,6 +12,7 @@ from torch import Tensor
 
 from ..analysis.imagemap import Grid, gridded, inside
 from ..analysis.layouts import Quality, components, quality, scattered
+from ..analysis.pacmaps import pacmap_of
 from ..analysis.rates import Rate
 from ..analysis.tsne import tsne
 from ..errors import InputError, UnknownName
@@ -28,6 +31,11 @@ if TYPE_CHECKING:
 MOST, SIDE = 2000, 28
 """How many images a map has at most, and the side of their squares."""
 PERPLEXITY, NEAREST = 30.0, 10
+
+
+def ways() -> list[str]:
+    """What lays images out: PaCMAP where its package is installed."""
+    return ["tsne", *(["pacmap"] if find_spec("pacmap") else []), "pca"]
 
 
 class Chart(NamedTuple):
@@ -52,10 +60,10 @@ class Chart(NamedTuple):
 
 
 def charted(stage: "Stage", asked: Asked) -> "Answered":
-    """Images by the first two principal components or by t-SNE, and the same snapped to a grid."""
+    """Images by the first two principal components, by t-SNE or PaCMAP, and the same snapped to a grid."""
     room, way = stage.asked_room(asked), asked.text("way", "tsne")
-    if way not in ("tsne", "pca"):
-        raise InputError(f"way must be tsne or pca, not {way[:20]!r}")
+    if way not in ways():
+        raise InputError(f"way must be one of {', '.join(ways())}, not {way[:20]!r}")
     found = chart(stage, room, asked, way)
     space, grid = found.mapped.space, found.grid
     names = [room.model.label_name(k) for k in range(room.model.width or len(room.model.classes))]
@@ -69,7 +77,7 @@ def charted(stage: "Stage", asked: Asked) -> "Answered":
         "k": NEAREST,
         "way": way,
         "python": over(room, *_python(found.plan, way)),
-        "command": _command(room, found.plan) if way == "tsne" else "",
+        "command": _command(room, found.plan) if way != "pca" else "",
     }
     arrays = {
         "view": found.view.numpy().astype("f4"),
@@ -88,17 +96,18 @@ def chart(stage: "Stage", room: Room, asked: Asked, way: str) -> Chart:
     n = max(1, min(MOST, asked.whole("count", 500), len(room.ids)))
     perplexity = min(asked.number("perplexity", PERPLEXITY), max(1.0, n // 10))
     k = min(NEAREST, max(1, (n - 1) // 3))
-    plan = ImageMap(room.address, room.data, asked.text("layer", ""), perplexity=perplexity, k=k, sample=n)
+    method = "pacmap" if way == "pacmap" else "tsne"
+    plan = ImageMap(room.address, room.data, asked.text("layer", ""), method, perplexity, k=k, sample=n)
     key = _key(plan, way)
     if key not in room.held:
         checked(plan, n)
-        room.held[key] = _laid_out(stage, plan, _vectors(stage, room, plan), way)
+        room.held[key] = _laid_out(stage, room, plan, _vectors(stage, room, plan), way)
     return room.held[key]
 
 
 def _vectors(stage: "Stage", room: Room, plan: ImageMap) -> Mapped:
     """The same for every map of them."""
-    plain = replace(plan, perplexity=1.0, k=1)
+    plain = replace(plan, method="tsne", perplexity=1.0, k=1)
     key = f"vectors {plain!r}"
     if key not in room.held:
         room.held[key] = run_map(plain, room.model, room.source, stage.folder(key), stage.job.watch)
@@ -109,15 +118,18 @@ def _key(plan: ImageMap, way: str) -> str:
     return f"{way} {plan!r}"
 
 
-def _laid_out(stage: "Stage", plan: ImageMap, mapped: Mapped, way: str) -> Chart:
+def _laid_out(stage: "Stage", room: Room, plan: ImageMap, mapped: Mapped, way: str) -> Chart:
     x, y = mapped.space.vectors["features"], mapped.space.y
     if float(x.double().std(0).max()) == 0:
         raise InputError("all images are the same to this layer", "choose another")
     plane = components(x, 2)
     with stage.job.watch("the map", 1):
-        view = (
-            plane if way == "pca" else tsne(components(x), plan.perplexity, plan.seed, "pca", stage.job.rest)
-        )
+        if way == "pacmap":
+            view = _aside(stage, room, f"making {plan!r}", lambda: pacmap_of(components(x), plan.seed))
+        elif way == "tsne":
+            view = tsne(components(x), plan.perplexity, plan.seed, "pca", stage.job.rest)
+        else:
+            view = plane
     labels = y if len(y[y >= 0].unique()) > 1 else None
     views = {
         "this map": view,
@@ -129,6 +141,20 @@ def _laid_out(stage: "Stage", plan: ImageMap, mapped: Mapped, way: str) -> Chart
     kept = {name: quality(x, one, plan.k, labels, plan.seed) for name, one in views.items()}
     stage.job.rest()
     return Chart(plan, mapped, view, gridded(x, view), kept)
+
+
+def _aside(stage: "Stage", room: Room, key: str, make: Callable[[], Tensor]) -> Tensor:
+    """What cannot be stopped is made in a thread of its own; asked for again, it is waited for again."""
+    if key not in room.held:
+        maker = ThreadPoolExecutor(1)
+        room.held[key] = maker.submit(make)
+        maker.shutdown(wait=False)
+    made = room.held[key]
+    while not made.done():
+        stage.job.rest()
+        wait([made], 0.05)
+    del room.held[key]
+    return made.result()
 
 
 def _told(found: Quality) -> dict[str, Any]:
@@ -167,7 +193,7 @@ def sliced(stage: "Stage", asked: Asked) -> "Answered":
         keep(stage, room, name)
     path, address = slice_place(stage, room, name)
     lines = [f"some = open_data({address!r})", "batch = some.batch(some.ids(), model.view, model.classes)"]
-    drawn = not grid and key.startswith("tsne")
+    drawn = not grid and not key.startswith("pca")
     told = {"name": name, "count": len(ids), "labels": _counts(room, found, flags)}
     told |= {"path": str(path), "kept": path.exists(), "address": address, "python": over(room, [], lines)}
     command = (
@@ -204,16 +230,22 @@ def _counts(room: Room, found: Chart, flags: list[bool]) -> list[list[Any]]:
 def _command(room: Room, plan: ImageMap, corners: Sequence[float] = ()) -> str:
     layer = f" --layer {plan.layer}" if plan.layer else ""
     lasso = f" --lasso={','.join(f'{v:.6g}' for v in corners)}" if corners else ""
-    usual = f" --perplexity {plan.perplexity:g}" if plan.perplexity != PERPLEXITY else ""
+    usual = f" --method {plan.method}" if plan.method != "tsne" else ""
+    usual += f" --perplexity {plan.perplexity:g}" if plan.perplexity != PERPLEXITY else ""
     usual += f" --k {plan.k}" if plan.k != NEAREST else ""
     return f"unfool inspect map {room.address} {room.data} --limit {plan.sample}{layer}{usual}{lasso}"
 
 
 def _python(plan: ImageMap, way: str) -> tuple[list[str], list[str]]:
     imports = ["from pathlib import Path", "from unfool.analysis.layouts import components"]
+    imports += ["from unfool.analysis.pacmaps import pacmap_of"] * (way == "pacmap")
     imports += ["from unfool.analysis.tsne import tsne"] * (way == "tsne")
     imports += ["from unfool.runs.imagemap import ImageMap, run_map"]
-    made = "components(x, 2)" if way == "pca" else f"tsne(components(x), {plan.perplexity!r}, {plan.seed})"
+    made = {
+        "pca": "components(x, 2)",
+        "pacmap": f"pacmap_of(components(x), {plan.seed})",
+        "tsne": f"tsne(components(x), {plan.perplexity!r}, {plan.seed})",
+    }[way]
     return imports, [
         f"plan = {plan!r}",
         'mapped = run_map(plan, model, data, Path("runs/map/studio"))',

@@ -70,7 +70,7 @@ def planned(room: Room, asked: Asked, data: str) -> Plan:
         how: Any = {"level": level, "steps": steps, "restarts": restarts, "limit": limit, "seed": seed}
         return Audit(room.address, data, within or room.region, **how)
     # the fewer are lost when somebody looks at something meanwhile
-    chunk = 64 if room.first.numel() < 60_000 else 8
+    chunk = 64 if room.small else 8
     target, how = asked.place("target"), {"limit": limit, "seed": seed, "chunk": chunk}
     if kind == "explain":
         method, text = asked.spec("method", Attribution), asked.text("objective", "").strip()

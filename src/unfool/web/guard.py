@@ -83,7 +83,9 @@ class Guard:
             await receive()
             await send({"type": "websocket.close", "code": 1008, "reason": reason})
         else:
-            await PlainTextResponse(reason, 403, headers=PUBLIC)(scope, receive, send)
+            await PlainTextResponse(reason, 403, headers={**PUBLIC, "connection": "close"})(
+                scope, receive, send
+            )
 
 
 def _offered(headers: Headers) -> str:

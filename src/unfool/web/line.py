@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 from starlette.websockets import WebSocket, WebSocketDisconnect
@@ -21,6 +22,7 @@ class Line:
         self.out: asyncio.Queue[bytes] = asyncio.Queue(MOST_UNSENT)
         self.loop = asyncio.get_running_loop()
         self.calls = Calls(desk, act, self._later)
+        self.ending: asyncio.Task[None] | None = None
 
     async def talk(self) -> None:
         """Until the page goes; what it waits for is then dropped."""
@@ -56,7 +58,11 @@ class Line:
         try:
             self.out.put_nowait(frame)
         except asyncio.QueueFull:
-            self.loop.create_task(self.socket.close(1013, "this page does not take its answers"))
+            self.ending = self.ending or self.loop.create_task(self._hang_up())
+
+    async def _hang_up(self) -> None:
+        with suppress(WebSocketDisconnect, RuntimeError):  # it has gone already
+            await self.socket.close(1013, "this page does not take its answers")
 
 
 async def awaited(desk: Desk, do: Callable[[Job], Any]) -> Any:

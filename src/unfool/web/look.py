@@ -140,8 +140,8 @@ def best(scores: Tensor, model: Model, n: int = 5) -> list[dict[str, Any]]:
             {"class": k, "name": model.label_name(k), "p": float(v)}
             for k, v in enumerate(scores[0].flatten()[:n])
         ]
-    p = mean_scores(scores).softmax(1)[0]
-    order = p.argsort(descending=True, stable=True)[:n].tolist()
+    p = _chances(model, scores)[0]
+    order = p.argsort(descending=True, stable=True)[: 1 if model.access == "labels" else n].tolist()
     return [{"class": k, "name": model.label_name(k), "p": float(p[k])} for k in order]
 
 
@@ -243,7 +243,7 @@ def badge(stage: "Stage", asked: Asked) -> "Answered":
 
 
 def _badge(room: Room, method: Attribution, objective: Objective | None) -> Badge:
-    model, batch = room.model, room.few(FEW if room.first.numel() < 60_000 else 3)
+    model, batch = room.model, room.few(FEW if room.small else 3)
     if model.access != "gradients":
         return Badge(repr(method), None, "no weights to draw anew")
     try:
@@ -255,7 +255,13 @@ def _badge(room: Room, method: Attribution, objective: Objective | None) -> Badg
 
 def chances(model: Model, *images: Tensor) -> Tensor:
     """The probability of every class for images: [n, K]."""
-    return mean_scores(model(torch.cat(images))).softmax(1).cpu()
+    return _chances(model, model(torch.cat(images))).cpu()
+
+
+def _chances(model: Model, scores: Tensor) -> Tensor:
+    """A model that gives labels only says of none how likely it is: 1 for what it says."""
+    found = mean_scores(scores)
+    return found if model.access == "labels" else found.softmax(1)
 
 
 def shown_classes(p: Tensor, known: list[int | None], n: int = 6) -> list[int]:

@@ -77,6 +77,11 @@ class Room:
         return image
 
     @property
+    def small(self) -> bool:
+        """Whether an image is so small that a pass over one costs next to nothing."""
+        return self.first.numel() < 60_000
+
+    @property
     def kind(self) -> str:
         """What the model tells: boxes, a map of scores, or classes."""
         if finds_boxes(self.model):

@@ -1,5 +1,6 @@
 """Starting the server, on this machine only."""
 
+import os
 import socket
 import threading
 import webbrowser
@@ -46,6 +47,9 @@ def serve(
             raise MissingExtra(package, "studio")
     import uvicorn
 
+    os.environ.setdefault(
+        "OMP_WAIT_POLICY", "passive"
+    )  # torch's threads else hold on to the cores that draw the page
     from .app import make_app
     from .guard import fresh_token
     from .late import Late

@@ -9,6 +9,8 @@ from tempfile import mkdtemp
 from typing import Any
 from weakref import finalize
 
+import torch
+
 from ..data.address import open_data
 from ..errors import InputError, UnknownName
 from ..rows import stable_number
@@ -45,12 +47,13 @@ class Stage:
             raise UnknownName("request", str(act)[:40], ACTS)
         if not isinstance(given, dict):
             raise InputError("a request's words must be an object")
-        self.job = job
+        self.job, threads = job, torch.get_num_threads()
         try:
             asked = Asked(given, arrays)
             value, found = ACTS[act](self, asked)
         finally:
             self.job = IDLE
+            torch.set_num_threads(threads)
         if "command" in value and "model" in given and self.asked_room(asked).given:
             value = {**value, "command": ""}  # it would have to name a model that has no address
         return value, found
@@ -72,12 +75,19 @@ class Stage:
         return self._rooms[k]
 
     def asked_room(self, asked: Asked) -> Room:
-        return self.room(asked.whole("model", 0))
+        """The room; what somebody waits for is computed on one core where images are small.
+
+        Cores then wait for each other longer than they compute, and one of them has the page to draw.
+        """
+        room = self.room(asked.whole("model", 0))
+        if not self.job.idle and room.small:
+            torch.set_num_threads(1)
+        return room
 
 
 def begin(stage: Stage, asked: Asked) -> Answered:
-    """Which models there are."""
-    return {"models": list(stage.setting.models)}, {}
+    """Which models there are, and how maps can be laid out."""
+    return {"models": list(stage.setting.models), "ways": charted.ways()}, {}
 
 
 def adopt(stage: Stage, asked: Asked) -> Answered:

@@ -187,7 +187,7 @@ def sizes_to(asks: Wish, most: float) -> list[float]:
     """The sizes of a curve, close together where they are small."""
     if not most > 0:
         raise InputError("the largest size must be more than 0")
-    n = 20 if asks.batch.x.numel() < 60_000 else 8
+    n = 20 if asks.room.small else 8
     return sorted({asks.size(most * (k / n) ** 2) for k in range(1, n + 1)})
 
 

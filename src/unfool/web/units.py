@@ -42,7 +42,7 @@ class Watched(NamedTuple):
 def watched(stage: "Stage", asked: Asked) -> Watched:
     """Once for the layers that are shown where none is named, and once for each other layer."""
     room, layer = stage.asked_room(asked), asked.text("layer", "")
-    few = 400 if room.first.numel() < 60_000 else 100
+    few = 400 if room.small else 100
     limit = max(1, min(MOST, asked.whole("limit", 0) or few, len(room.ids)))
     usual = _plan(room, (), limit)
     held = room.held.get(repr(usual))

@@ -47,7 +47,7 @@ export class Cue {
   taken() {
     if (!this.pen.any()) { this.said.textContent = "Nothing is drawn yet: draw on the image first."; return; }
     const mask = this.pen.mask();
-    this.held = { from: state.image, mask, x: state.seen.x, frame: state.frame };
+    this.held = { from: state.seen.id, mask, x: state.seen.x, frame: state.frame };
     this.draw();
     this.said.textContent = `Taken from ${state.seen.value.name}. Choose another image to stamp it on.`;
     this.result.hidden = true;

@@ -84,6 +84,25 @@ export function failure(error) {
   return h("p", { class: "error", role: "alert" }, error.message, error.hint ? h("small", {}, error.hint) : null);
 }
 
+// Text that is the same is left alone: setting it would lay the page out again.
+export function write(node, text) { if (node.textContent !== text) node.textContent = text; }
+
+// Whether what is drawn in `one` is made of the same things as when it was last asked.
+export function still(one, ...of) {
+  const same = one.of?.every((v, k) => v === of[k]);
+  one.of = of;
+  return same;
+}
+
+// `call` once before the next picture of the screen, however often it was asked for.
+export function soon(call) {
+  let due = false;
+  return () => {
+    if (!due) requestAnimationFrame(() => { due = false; call(); });
+    due = true;
+  };
+}
+
 // Subjects that several views watch.
 const watchers = new Map();
 export function on(what, call) {

@@ -83,5 +83,5 @@ async function neighbours() {
       h("div", { class: "near" }, found.map((one, k) => h("figure", {}, h("button", { class: "thumb", type: "button", "aria-label": `${one.id}, ${one.label}`, title: one.id, onclick: () => chooseImage(one.id) }, squareOf(arrays[name], k), one.label ? h("span", {}, one.label) : null), number(one.far)))),
     ]));
     lines.show((ofNear = value));
-  } catch (error) { near.replaceChildren(failure(error)); ofNear = null; }
+  } catch (error) { if (seen === key) near.replaceChildren(failure(error)); ofNear = null; }
 }

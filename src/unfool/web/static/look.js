@@ -6,7 +6,7 @@ import { lineChart, TINTS } from "./chart.js";
 import { MethodForm } from "./forms.js";
 import { Lines } from "./lines.js";
 import { savePng, saveSvg } from "./save.js";
-import { state, chooseFrame, frames, className } from "./state.js";
+import { state, chooseFrame, frames, className, settled } from "./state.js";
 import { s } from "./dom.js";
 
 const cards = [];
@@ -20,17 +20,20 @@ export function makeLook(section) {
   target = pick([], "", (v) => { state.target = v === "" ? null : +v; askAll(); }, { id: "target" });
   objective = h("input", { type: "text", class: "code", placeholder: "the class's score", id: "objective", list: "objectives", onchange: askAll });
   time = timeRow();
-  section.append(toolbar(), grid, time.box, lines.box, h("datalist", { id: "objectives" }));
+  const tools = toolbar(), none = h("p", { class: "panel" });
+  section.append(tools, none, grid, time.box, lines.box, h("datalist", { id: "objectives" }));
   on("room", () => {
     fill(target, [["", "as predicted"], ...state.room.classes.slice(0, 2000).map((c, k) => [k, c])], "");
     state.target = null;
     document.getElementById("objectives").replaceChildren(...state.room.objectives.map((o) => h("option", { value: `${o}()` })));
     while (cards.length) cards.pop().close();
     add.disabled = !state.room.attributions.length;
-    tell("alarm", add.disabled ? `${state.room.address} gives labels only: there is no score to explain.` : "");
+    tools.hidden = add.disabled;
+    none.hidden = !add.disabled;
+    none.textContent = `${state.room.address} gives labels only: there is no score to explain.`;
     const usual = ["GradCAM", "Gradient"]; // of series first what has frames of its own
     for (const name of (state.room.shape.length > 3 ? usual.reverse() : usual).filter((n) => state.room.attributions.some((f) => f.name === n))) addCard(name);
-    if (!cards.length) addCard(state.room.attributions.find((f) => f.name === "Occlusion")?.name);
+    if (!cards.length && !add.disabled) addCard(state.room.attributions.find((f) => f.name === "Occlusion")?.name);
   });
   on("image", () => { if (state.seen) { image.draw(); time.draw(); if (state.view === "look") askAll(); else opened = null; } });
   on("view", () => { if (state.view === "look" && state.seen && opened !== state.image) askAll(); });
@@ -54,12 +57,12 @@ function toolbar() {
 }
 
 function figure() {
-  const maps = cards.filter((c) => c.found).map((c) => [c.screen, c.caption()]);
+  const maps = cards.filter((c) => c.current).map((c) => [c.screen, c.caption()]);
   return { name: `look-${state.image}`, panels: [[image.screen, image.title.textContent], ...maps], charts: time.box.hidden ? [] : [...time.box.querySelectorAll("svg.chart")], keys: Object.keys(state.seen?.value.signals ?? {}).map((n, k) => [n, TINTS[k]]) };
 }
 
 // Of a series, its frames with the map over them.
-const film = () => (frames() > 1 && shown?.found ? { name: `frames-${state.image}`, act: "film_frames", words: shown.words() } : null);
+const film = () => (frames() > 1 && shown?.current ? { name: `frames-${state.image}`, act: "film_frames", words: shown.words() } : null);
 
 export function askAll() {
   if (!state.seen) return;
@@ -86,7 +89,7 @@ class ImageCard {
     const marks = h("input", { type: "checkbox", checked: true, onchange: () => look({ marks: marks.checked }) });
     this.marks = h("label", { class: "key" }, marks, "Marks");
     this.title = h("h3", {}, "Image");
-    const save = h("button", { class: "quiet", type: "button", onclick: () => savePng(`look-${this.title.textContent}`, [[this.screen, this.title.textContent], ...cards.filter((c) => c.found).map((c) => [c.screen, c.caption()])]) }, "Save all");
+    const save = h("button", { class: "quiet", type: "button", onclick: () => savePng(`look-${this.title.textContent}`, [[this.screen, this.title.textContent], ...cards.filter((c) => c.current).map((c) => [c.screen, c.caption()])]) }, "Save all");
     this.box = h("article", { class: "card", "aria-label": "The image" }, h("header", {}, this.title, this.marks, save), this.screen.box, this.at, this.bars, this.facts);
   }
 
@@ -128,7 +131,7 @@ function bars(value) {
   return (value.best ?? []).slice(0, 5).flatMap((one) => {
     const bar = h("i", {});
     bar.style.width = `${100 * Math.max(0, Math.min(1, one.p))}%`;
-    return [h("span", { class: `name${one.class === value.label ? " own" : ""}`, title: one.name }, one.name), h("span", { class: "track" }, h("span", { class: "bar now one" }, bar)), h("span", {}, state.room.kind === "classes" || one.p <= 1 ? percent(one.p) : number(one.p))];
+    return [h("span", { class: `name${one.class === value.label ? " own" : ""}`, title: one.name }, one.name), h("span", { class: "track" }, h("span", { class: "bar now one" }, bar)), h("span", {}, state.room.access === "labels" ? "" : state.room.kind === "classes" || one.p <= 1 ? percent(one.p) : number(one.p))];
   });
 }
 
@@ -143,22 +146,32 @@ class MapCard {
     this.facts = h("div", { class: "facts" });
     this.badge = h("span", { class: "badge" }, "sanity not known yet");
     this.form.select.classList.add("grow");
-    const save = h("button", { class: "quiet", type: "button", "aria-label": "Save this map as PNG", onclick: () => this.found && savePng(`${state.seen.value.name}-${this.found.method}`, [[this.screen, this.caption()]]) }, "PNG");
+    const save = h("button", { class: "quiet", type: "button", "aria-label": "Save this map as PNG", onclick: () => this.current && savePng(`${state.seen.value.name}-${this.found.method}`, [[this.screen, this.caption()]]) }, "PNG");
     const shut = h("button", { class: "quiet", type: "button", "aria-label": "Remove this map", onclick: () => this.close() }, "✕");
     this.box = h("article", { class: "card", "aria-label": "A map", onfocusin: () => this.front(), onpointerdown: () => this.front() }, h("header", {}, this.form.select, save, shut), this.screen.box, this.at, h("div", {}, this.badge), this.facts, this.form.details);
   }
 
   words() { return { model: state.model, image: state.image, method: this.form.value, target: state.target ?? null, objective: objective.value.trim() }; }
 
+  // Whether the map is of the image that is shown.
+  get current() { return Boolean(this.found && this.image === state.seen?.id); }
+
+  busy(yes) {
+    this.box.ariaBusy = String(yes);
+    if (shown === this) lines.box.ariaBusy = String(yes);
+  }
+
   async ask() {
-    if (!state.seen) return;
+    if (!settled()) return; // when the image is there it is asked for
     const image = state.image;
-    this.screen.box.classList.add("wait");
+    this.busy(true);
     try {
       const passes = (n) => this.screen.veil(`${n} passes so far`);
       const { value, arrays } = await state.wire.ask(this.slot, "explain", this.words(), { passes });
       if (image !== state.image) return;
+      this.busy(false);
       this.found = value;
+      this.image = image;
       this.heat = arrays.heat;
       this.top = scaleOf(arrays.heat);
       this.draw();
@@ -168,7 +181,7 @@ class MapCard {
     } catch (error) {
       this.found = null;
       this.screen.veil("");
-      this.screen.box.classList.remove("wait");
+      this.busy(false);
       this.screen.canvas.width = this.screen.canvas.width;
       this.facts.replaceChildren(failure(error));
       this.badge.hidden = true;
@@ -176,8 +189,8 @@ class MapCard {
   }
 
   draw() {
-    if (!this.found || !state.seen) return;
-    const top = looks.shared ? Math.max(...cards.filter((c) => c.found).map((c) => c.top)) : this.top;
+    if (!this.current) return;
+    const top = looks.shared ? Math.max(...cards.filter((c) => c.current).map((c) => c.top)) : this.top;
     drawHeat(this.screen.canvas, state.seen.x, this.heat, top, state.frame);
     this.screen.drawn();
     const { low, high, score, layers, computed, cost, name } = this.found;
@@ -210,6 +223,7 @@ class MapCard {
   front(now = false) {
     if (!this.found || (shown === this && !now)) return;
     shown = this;
+    lines.box.ariaBusy = this.box.ariaBusy;
     lines.show(this.found);
     time.draw();
   }
@@ -234,7 +248,7 @@ function timeRow() {
     const x = [...Array(frames()).keys()].map((k) => k + 1), parts = [];
     const signals = Object.entries(state.seen.value.signals ?? {});
     if (signals.length) parts.push(h("figure", {}, h("figcaption", { class: "row" }, signals.map(([name], k) => key(name, TINTS[k]))), lineChart({ x, top: null, axis: "frame", label: "Brightness over time", high: 150, lines: signals.map(([, values], k) => ({ values, tint: TINTS[k] })) })));
-    const values = shown?.found?.profile;
+    const values = shown?.current && shown.found.profile;
     if (values) parts.push(h("figure", {}, h("figcaption", { class: "key" }, `share of the map in each frame: ${shown.found.method}`), lineChart({ x, top: null, axis: "frame", label: "The map's share in each frame", high: 150, bars: true, lines: [{ values, tint: TINTS[1] }] })));
     charts.replaceChildren(...parts);
     here();

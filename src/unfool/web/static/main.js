@@ -98,6 +98,7 @@ async function begin() {
   try {
     const { value } = await state.wire.ask("begin", "begin");
     state.models = value.models;
+    state.ways = value.ways;
     tell("models");
     await chooseModel(Math.min(state.model, value.models.length - 1));
   } catch (error) {
@@ -120,6 +121,8 @@ makeLook(document.getElementById("look"));
 makeTouch(document.getElementById("touch"));
 makeInside(document.getElementById("inside"));
 makeRuns(document.getElementById("runs"));
+on("choosing", () => whole.classList.add("choosing")); // until the image is there; one that cannot be read never is
+on("image", () => whole.classList.toggle("choosing", !state.seen));
 on("waiting", (text) => { waiting = text; say(); });
 on("room", () => { waiting = ""; say(); });
 on("open", open);

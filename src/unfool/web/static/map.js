@@ -9,6 +9,8 @@ import { state, chooseImage } from "./state.js";
 const HIGH = 0.68; // of its width
 const GREY = "#8a8a8a";
 
+const WAYS = { tsne: "t-SNE", pacmap: "PaCMAP", pca: "two principal components" };
+
 export class ImageMap {
   constructor(lines) {
     this.lines = lines;
@@ -17,7 +19,7 @@ export class ImageMap {
     this.ring = []; this.over = -1;
     this.layer = pick([], "", () => this.load());
     this.count = pick([200, 500, 1000, 2000], 500, () => this.load());
-    this.way = pick([["tsne", "t-SNE"], ["pca", "two principal components"]], "tsne", () => this.load());
+    this.way = pick([], "tsne", () => this.load());
     this.perplexity = h("input", { type: "number", min: 2, max: 200, step: 1, value: 30, onchange: () => this.load() });
     this.canvas = h("canvas", { class: "map", tabIndex: 0, role: "application", "aria-roledescription": "map of images" });
     this.said = h("p", { class: "soft", "aria-live": "polite" }, " ");
@@ -28,7 +30,7 @@ export class ImageMap {
     this.tools = choice("What dragging does", [["move", "Move"], ["lasso", "Lasso"]], "move", (v) => { this.tool = v; this.canvas.classList.toggle("lasso", v === "lasso"); });
     const bar = h("div", { class: "row" },
       choice("Drawn as", [["cloud", "Cloud"], ["grid", "Grid"]], "cloud", (v) => { this.shape = v; this.seamed.hidden = v !== "grid"; this.ring = []; this.slice.hidden = true; this.reset(); }), this.tools, this.seamed,
-      h("button", { class: "button", type: "button", "aria-label": "Nearer", onclick: () => this.zoom(1.5) }, "+"), h("button", { class: "button", type: "button", "aria-label": "Farther", onclick: () => this.zoom(1 / 1.5) }, "−"), h("button", { class: "button", type: "button", onclick: () => this.reset() }, "All of it"));
+      h("span", { class: "row tight" }, h("button", { class: "button", type: "button", "aria-label": "Nearer", onclick: () => this.zoom(1.5) }, "+"), h("button", { class: "button", type: "button", "aria-label": "Farther", onclick: () => this.zoom(1 / 1.5) }, "−"), h("button", { class: "button", type: "button", onclick: () => this.reset() }, "All of it")));
     this.legend = h("div", { class: "row" });
     const tints = pick([["label", "their label"], ["said", "what the network says"], ["wrong", "whether it is wrong"], ["none", "nothing"]], "label", (v) => { this.tint = v; this.draw(); });
     const head = h("div", { class: "fields" }, labelled("Layer", this.layer), labelled("Images", this.count), labelled("Map", this.way), labelled("Perplexity", this.perplexity), labelled("Edges show", tints));
@@ -45,7 +47,7 @@ export class ImageMap {
     return this.found && { name: `map-${this.found.value.way}`, panels: [[screen, `${this.found.n} images. ${[...this.legend.children].map(named).join(", ")}`]], told: [...this.kept.querySelectorAll("tbody tr")].map((row) => [...row.children].map((c, i) => `${i ? `${["near indeed", "kept", "same label"][i - 1]} ` : ""}${c.textContent}`).join("; ")) };
   }
 
-  room() { this.seen = this.found = null; this.ring = []; this.slice.hidden = true; fill(this.layer, [["", "before the last"], ...state.room.layers], ""); this.trust.hidden = true; this.legend.replaceChildren(); this.draw(); }
+  room() { fill(this.way, Object.entries(WAYS).filter(([way]) => state.ways.includes(way)), this.way.value || "tsne"); this.seen = this.found = null; this.ring = []; this.slice.hidden = true; fill(this.layer, [["", "before the last"], ...state.room.layers], ""); this.trust.hidden = true; this.legend.replaceChildren(); this.draw(); }
   show() { if (this.seen !== state.model) this.load(); else { this.draw(); if (this.found) this.lines.show(this.found.value); } }
 
   async load() {

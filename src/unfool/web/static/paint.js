@@ -119,9 +119,9 @@ export class Screen {
 
   drawn() {
     const { width, height } = this.canvas;
-    this.svg.setAttribute("viewBox", `0 0 ${width} ${height}`);
+    const size = `0 0 ${width} ${height}`;
+    if (this.svg.getAttribute("viewBox") !== size) this.svg.setAttribute("viewBox", size);
     this.box.classList.toggle("small", width < 160);
-    this.box.classList.remove("wait");
     this.veil("");
     this.cursor(this.at);
   }
@@ -152,7 +152,7 @@ export class Screen {
   cursor(at) {
     this.at = at;
     const { width, height } = this.canvas;
-    this.cross.setAttribute("opacity", at ? "1" : "0");
+    if (at || this.said) this.cross.setAttribute("opacity", at ? "1" : "0");
     if (!at) return this.tellAt("");
     const x = (Math.floor(at.u * width) + 0.5), y = (Math.floor(at.v * height) + 0.5);
     const line = (a, colour, wide) => s("path", { d: a, stroke: colour, "stroke-width": wide, "vector-effect": "non-scaling-stroke", fill: "none" });
@@ -161,7 +161,7 @@ export class Screen {
     this.tellAt(this.read(Math.floor(x), Math.floor(y)));
   }
 
-  tellAt(text) { this.said = text; this.told?.(text); }
+  tellAt(text) { if (text !== this.said) this.told?.(text); this.said = text; }
 }
 
 export function valueAt(array, x, y, t = 0, channels = false) {

@@ -79,12 +79,26 @@ export function squareOf(pixels, k) {
   return canvas;
 }
 
+// The same as a file [BMP, rows from the top]: the browser keeps a layer for each canvas and puts all of them together
+// again for every picture of a drag, but none for an image.
+function fileOf(pixels, k) {
+  const [, high, wide] = pixels.shape, row = (3 * wide + 3) & ~3, file = new Uint8Array(54 + row * high), head = new DataView(file.buffer);
+  head.setUint16(0, 0x424d);
+  for (const [at, value] of [[2, file.length], [10, 54], [14, 40], [18, wide], [22, -high]]) head.setInt32(at, value, true);
+  head.setInt16(26, 1, true);
+  head.setInt16(28, 24, true);
+  for (let y = 0, j = 3 * k * wide * high; y < high; y++)
+    for (let x = 0, i = 54 + y * row; x < wide; x++, i += 3, j += 3) for (let n = 0; n < 3; n++) file[i + n] = pixels.data[j + 2 - n];
+  const src = URL.createObjectURL(new Blob([file], { type: "image/bmp" }));
+  return h("img", { alt: "", draggable: false, width: wide, height: high, src, onload: () => URL.revokeObjectURL(src) });
+}
+
 function thumb(id, pixels, k, label, error) {
   return h("button", {
     class: "thumb", type: "button", role: "option", tabIndex: -1, "data-id": id, "aria-selected": "false",
     "aria-label": `${id}${label ? `, ${label}` : ""}${error ? ", cannot be read" : ""}`, title: error ?? id,
     onclick: () => chooseImage(id).catch(show),
-  }, squareOf(pixels, k), label ? h("span", {}, label) : null);
+  }, fileOf(pixels, k), label ? h("span", {}, label) : null);
 }
 
 function mark(id) {

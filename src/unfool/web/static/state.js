@@ -5,10 +5,11 @@ import { tell } from "./dom.js";
 export const state = {
   wire: null, // the socket
   models: [],
+  ways: [], // how maps can be laid out
   model: 0,
   room: null, // what the server says of the model
   image: null, // the image's id
-  seen: null, // {value, x, mask, said} of the image
+  seen: null, // {id, value, x, mask, said} of the image that is shown
   ids: [], // the page of thumbnails
   start: 0,
   slice: "", // of which images only, where not of all
@@ -29,14 +30,23 @@ export async function chooseModel(k) {
 export async function chooseImage(id) {
   state.image = id;
   tell("choosing", id);
-  const { value, arrays } = await state.wire.ask("image", "image", { model: state.model, image: id }, { hold: true });
+  let found;
+  try {
+    found = await state.wire.ask("image", "image", { model: state.model, image: id }, { hold: true });
+  } catch (error) {
+    if (state.image === id) state.seen = null;
+    throw error;
+  }
+  const { value, arrays } = found, old = state.seen;
   if (state.image !== id) return;
-  const old = state.seen;
-  state.seen = value.error ? null : { value, ...arrays };
+  state.seen = value.error ? null : { id, value, ...arrays };
   if (state.seen && old && old.x.shape.join() !== arrays.x.shape.join()) state.frame = 0;
   if (arrays.x?.shape.length === 4 && !old) state.frame = Math.floor(arrays.x.shape[1] / 2);
   tell("image", value);
 }
+
+// Whether what is shown is the image that was chosen last: its answer may not be here yet.
+export const settled = () => state.seen?.id === state.image;
 
 export const frames = () => (state.seen?.x.shape.length === 4 ? state.seen.x.shape[1] : 1);
 

@@ -1,37 +1,35 @@
 // Touch: change an image, by an attack or by hand, and see what follows.
 
-import { h, on, pick, fill, choice, slider, number, percent, failure, labelled } from "./dom.js";
-import { Screen, drawChange, drawHeat, drawImage, scaleOf, valueAt } from "./paint.js";
-import { lineChart, TINTS } from "./chart.js";
+import { h, on, pick, fill, choice, slider, number, percent, failure, labelled, soon, still, write } from "./dom.js";
+import { Screen, drawChange, drawHeat, drawImage, looks, scaleOf, valueAt } from "./paint.js";
+import { Bars, sure as likely } from "./bars.js";
+import { Curve } from "./curve.js";
 import { MethodForm } from "./forms.js";
 import { Lines } from "./lines.js";
 import { Pen } from "./pen.js";
 import { Cue } from "./cue.js";
-import { savePng, saveSvg } from "./save.js";
-import { key } from "./look.js";
-import { state, className } from "./state.js";
+import { savePng } from "./save.js";
+import { state, className, settled } from "./state.js";
 
-let cue, form, map, norm, aim, eps, exact, fillWith, mode, random, pen, lines, verdict, bars, chart, legend, side, busy, dial, right, other;
-let found = null, before = null, curve = null, asked = "";
+let cue, form, map, norm, aim, eps, exact, fillWith, mode, random, pen, lines, verdict, bars, curve, side, busy, dial, right, other;
+let found = null, before = null, asked = "", last = 0, lateness = 0;
 const screens = {};
 
 export function makeTouch(section) {
   side = h("div", { class: "panel stack" });
   lines = new Lines({ figure, film });
   verdict = h("p", { class: "verdict", "aria-live": "polite" });
-  bars = h("div", { class: "bars" });
+  bars = new Bars();
   dial = h("div", { class: "row end" });
-  chart = h("div", {});
-  legend = h("div", { class: "row" });
+  curve = new Curve((size) => { eps.set(100 * Math.sqrt(size / most())); move(); });
   busy = h("small", {});
   const cards = h("div", { class: "cards six" }, ["image", "change", "changed", "random", "before", "after"].map(card));
   pen = new Pen(screens.image.screen, drawn);
   cue = new Cue(pen, drawn, (value) => lines.show(value));
   other = h("span", {}, "at random");
   const keys = h("p", { class: "row" }, h("span", { class: "key" }, h("i"), "as it is"), h("span", { class: "key" }, h("i", { class: "now" }), "changed"), h("span", { class: "key" }, h("i", { class: "random" }), other));
-  const curves = h("div", { class: "panel stack" }, h("div", { class: "row" }, h("h2", { class: "grow" }, "Over the size of the change"), h("button", { class: "quiet", type: "button", onclick: () => chart.firstChild && saveSvg("curve", chart.firstChild) }, "SVG")), legend, chart);
-  const said = h("div", { class: "panel stack" }, verdict, dial, keys, bars, busy);
-  right = h("div", {}, said, cards, cue.result, curves, lines.box);
+  const said = h("div", { class: "panel stack" }, verdict, dial, keys, bars.box, busy);
+  right = h("div", {}, said, cards, cue.result, curve.box, lines.box);
   section.append(h("div", { class: "two" }, side, right));
   on("room", build);
   on("image", fresh);
@@ -47,14 +45,14 @@ function card(name) {
   const screen = new Screen(TITLES[name], { read: (x, y) => readAt(name, x, y) });
   screen.told = (text) => (at.textContent = text);
   const save = h("button", { class: "quiet", type: "button", "aria-label": `Save ${TITLES[name]} as PNG`, onclick: () => savePng(`${name}-${state.image}`, [[screen, `${TITLES[name]}: ${note.textContent}`]]) }, "PNG");
-  const box = h("article", { class: "card", "aria-label": TITLES[name] }, h("header", {}, title, save), screen.box, at, note);
+  const box = h("article", { class: ["image", "before"].includes(name) ? "card" : "card by-size", "aria-label": TITLES[name] }, h("header", {}, title, save), screen.box, at, note);
   screens[name] = { screen, note, box, title };
   return box;
 }
 
 function figure() {
   const panels = Object.values(screens).filter((one) => !one.box.hidden && one.screen.canvas.width > 1).map((one) => [one.screen, `${one.title.textContent}. ${one.note.textContent}`]);
-  return { name: `touch-${state.image}`, panels, charts: chart.firstChild ? [chart.firstChild] : [], keys: (curve?.names ?? []).map((n, k) => [n, TINTS[k]]), told: [verdict.textContent, legend.querySelector("small")?.textContent ?? "", random?.textContent ?? ""].filter(Boolean) };
+  return { name: `touch-${state.image}`, panels, charts: curve.svg ? [curve.svg] : [], keys: curve.keys, told: [verdict.textContent, curve.told, random?.textContent ?? ""].filter(Boolean) };
 }
 
 // The image while the change grows, beside a random one.
@@ -67,7 +65,7 @@ function readAt(name, x, y) {
 }
 
 function build() {
-  found = before = curve = null;
+  found = before = null;
   asked = "";
   right.hidden = !state.room.attacks.length;
   if (!state.room.attacks.length) {
@@ -135,6 +133,7 @@ function move() { exact.value = number(sizeNow()); ask(sizeNow()); }
 
 const words = () => ({ model: state.model, image: state.image, attack: form.value, norm: norm.value, target: aim.value === "" ? null : +aim.value });
 const keyOf = () => `${state.model} ${state.image}`;
+const byHand = () => cue.on || (pen.any() && mode === "hide");
 const drawing = () => (pen.any() ? { mask: pen.mask() } : {});
 
 // Another image, attack, goal or norm: everything anew.
@@ -142,34 +141,63 @@ function fresh() {
   if (state.view !== "touch" || !state.seen || !form) return;
   if (asked !== keyOf()) pen.fit(state.seen.x.shape);
   asked = keyOf();
-  found = curve = null;
-  chart.replaceChildren();
-  legend.replaceChildren(h("small", {}, "being worked out"));
+  found = null;
+  if (before?.key !== keyOf() + map.value) before = wiped(screens.before);
+  curve.clear("");
   draw();
-  if (cue.on) return stamped();
-  if (pen.any() && mode === "hide") return hide();
+  if (byHand()) return drawn();
   ask(sizeNow());
   mapBefore();
-  askCurve();
+  curve.ask({ ...words(), most: most() }, mode === "keep" ? drawing() : {});
+}
+
+// What an answer must be of to be shown: all that is chosen but the size, the place of what is drawn, or the frame.
+const about = () => JSON.stringify([settled() && words(), map.value, cue.on, byHand() && fillWith.value]);
+
+// Something is asked for: gives a call that says whether its answer may be shown, and of how old a wish it is.
+function waits() {
+  const of = about(), turn = ++last;
+  late();
+  return () => of === about() && turn;
+}
+
+// What is shown is of an older wish: said so where it takes longer than a moment.
+function late() {
+  clearTimeout(lateness);
+  if (found?.turn === last) return right.classList.remove("late");
+  lateness = setTimeout(() => {
+    right.classList.add("late");
+    if (found) return;
+    verdict.replaceChildren("Being worked out");
+    bars.clear();
+    for (const one of Object.values(screens)) write(one.note, "");
+  }, 250);
+}
+
+function wiped(one) {
+  one.screen.canvas.width = one.screen.canvas.width;
+  one.of = null;
+  return null;
 }
 
 async function ask(value) {
-  if (cue.on || pen.any() && mode === "hide") return;
-  const image = keyOf(), passes = (n) => (busy.textContent = `${n} passes so far`);
+  if (byHand() || !settled()) return;
+  const turn = waits(), passes = (n) => (busy.textContent = `${n} passes so far`);
   try {
-    const answer = await state.wire.ask("touch", "attack", { ...words(), eps: value, method: map.value ? `${map.value}()` : "" }, { hold: true, arrays: drawing(), passes });
-    if (image !== keyOf()) return;
+    const answer = await state.wire.ask("touch", "attack", { ...words(), eps: value, method: map.value ? `${map.value}()` : "" }, { hold: Boolean(found), arrays: drawing(), passes });
+    if (!turn()) return;
     const { arrays } = answer;
-    found = { ...answer.value, x: arrays.x ?? state.seen.x, random: arrays.random ?? state.seen.x, heat: arrays.heat ?? before?.heat };
+    found = { ...answer.value, turn: turn(), x: arrays.x ?? state.seen.x, random: arrays.random ?? state.seen.x, heat: arrays.heat ?? before?.heat };
     if (found.python) lines.show(found);
-    draw();
-  } catch (error) { refuse(error); }
+    drawSoon();
+  } catch (error) { if (turn()) refuse(error); }
 }
 
 function refuse(error) {
   busy.textContent = "";
+  clearTimeout(lateness);
   verdict.replaceChildren(failure(error));
-  bars.replaceChildren();
+  bars.clear();
 }
 
 async function mapBefore() {
@@ -177,58 +205,45 @@ async function mapBefore() {
   try {
     const key = keyOf() + map.value;
     const { value, arrays } = await state.wire.ask("before", "explain", { model: state.model, image: state.image, method: `${map.value}()` });
+    if (key !== keyOf() + map.value) return;
     before = { key, heat: arrays.heat, top: scaleOf(arrays.heat), value };
     drawMaps();
   } catch { before = null; }
 }
 
-async function askCurve() {
-  try {
-    const { value, arrays } = await state.wire.ask("curve", "curve", { ...words(), most: most() }, { idle: true, arrays: mode === "keep" ? drawing() : {} });
-    curve = { ...value, ...arrays };
-    drawCurve();
-  } catch (error) { legend.replaceChildren(failure(error)); }
-}
-
 function stop() {
-  for (const slot of ["touch", "curve", "before", "hide"]) state.wire.drop(slot);
+  for (const slot of ["touch", "before", "hide"]) state.wire.drop(slot);
   busy.textContent = "stopped";
-  if (!curve) legend.replaceChildren(h("small", {}, "stopped"));
+  curve.stop();
 }
 
 // Something was drawn, or is to be used otherwise.
 function drawn() {
-  if (!form || !state.seen) return;
-  if (cue.on) return stamped();
-  if (pen.any() && mode === "hide") return hide();
-  fresh();
+  if (!form || !settled()) return;
+  if (!byHand()) return fresh();
+  return cue.on ? edited("stamp", { from: cue.held.from }, cue.arrays(), true) : edited("hide", { fill: fillWith.value }, drawing(), false);
 }
 
-async function hide() {
+async function edited(act, more, arrays, isCue) {
+  const turn = waits();
   try {
-    const { value, arrays } = await state.wire.ask("hide", "hide", { model: state.model, image: state.image, fill: fillWith.value }, { hold: true, arrays: drawing() });
-    found = { ...value, x: arrays.x, hidden: true };
-    lines.show(value);
+    const answer = await state.wire.ask("hide", act, { model: state.model, image: state.image, ...more }, { hold: true, arrays });
+    if (!turn()) return;
+    found = { ...answer.value, turn: turn(), x: answer.arrays.x, hidden: true, cue: isCue };
+    lines.show(answer.value);
     draw();
-  } catch (error) { refuse(error); }
+  } catch (error) { if (turn()) refuse(error); }
 }
 
-async function stamped() {
-  const image = keyOf();
-  try {
-    const { value, arrays } = await state.wire.ask("hide", "stamp", { model: state.model, image: state.image, from: cue.held.from }, { hold: true, arrays: cue.arrays() });
-    if (image !== keyOf()) return;
-    found = { ...value, x: arrays.x, hidden: true, cue: true };
-    lines.show(value);
-    draw();
-  } catch (error) { refuse(error); }
-}
+const drawSoon = soon(draw);
 
 function draw() {
   if (!state.seen || state.view !== "touch") return;
   const x = state.seen.x, t = state.frame;
-  drawImage(screens.image.screen.canvas, x, t);
-  screens.image.screen.drawn();
+  if (!still(screens.image, x, t)) {
+    drawImage(screens.image.screen.canvas, x, t);
+    screens.image.screen.drawn();
+  }
   const by = Boolean(found?.hidden);
   for (const name of ["random", "before", "after"]) screens[name].box.hidden = by || (name !== "random" && !map?.value);
   screens.changed.title.textContent = found?.cue ? "With the cue" : by ? "Hidden" : TITLES.changed;
@@ -239,37 +254,33 @@ function draw() {
   screens.change.note.textContent = most ? `drawn ${number(gain * 1)} times as large around grey; at most ${number(most)}` : "nothing is changed";
   tell(by);
   drawMaps();
-  chart.firstChild?.here(by ? null : found.eps);
+  late();
+  curve.here(by ? null : found.eps);
 }
 
 function tell(by) {
   const [clean, now, drawn] = found.said ?? [];
-  const name = className, sure = (row, k) => percent(found.p[row][found.classes.indexOf(k)] ?? 0);
+  const name = className;
+  const sure = (row, k, form) => { const p = likely(found.p[row][found.classes.indexOf(k)] ?? 0); return p && form(p); };
+  const after = (p) => `, ${p}`, within = (p) => ` (${p})`;
   const changed = now !== clean;
-  busy.textContent = state.room.kind === "maps" ? "Of a map of scores the mean over its positions counts." : "";
-  other.textContent = by ? `the same ${found.cue ? "cue" : "region"} elsewhere, on average` : "at random";
-  verdict.replaceChildren(`${name(clean)} (${sure(0, clean)}) → `, h("em", {}, name(now)), ` (${sure(1, now)})`, changed ? "" : found.cue ? ": the cue does not turn it" : by ? ": it does not depend on this part" : ": not fooled");
-  bars.replaceChildren(...found.classes.flatMap((k, i) => {
-    const rows = [[0, ""], [1, "now"], [2, "random"]].map(([row, kind]) => {
-      const bar = h("i", {});
-      bar.style.width = `${100 * found.p[row][i]}%`;
-      return h("span", { class: `bar ${kind}` }, bar);
-    });
-    return [h("span", { class: `name${k === found.label ? " own" : ""}`, title: found.names[i] }, found.names[i]), h("span", { class: "track" }, rows), h("span", {}, percent(found.p[1][i]))];
-  }));
-  screens.image.note.textContent = `${name(clean)}, ${sure(0, clean)}`;
+  write(busy, state.room.kind === "maps" ? "Of a map of scores the mean over its positions counts." : "");
+  write(other, by ? `the same ${found.cue ? "cue" : "region"} elsewhere, on average` : "at random");
+  verdict.replaceChildren(`${name(clean)}${sure(0, clean, within)} → `, h("em", {}, name(now)), sure(1, now, within), changed ? "" : found.cue ? ": the cue does not turn it" : by ? ": it does not depend on this part" : ": not fooled");
+  bars.show(found);
+  write(screens.image.note, `${name(clean)}${sure(0, clean, after)}`);
   if (by) {
-    screens.changed.note.textContent = `${name(now)}, ${sure(1, now)}: ${percent(found.share)} of the image is ${found.cue ? "the cue" : "hidden"}`;
+    screens.changed.note.textContent = `${name(now)}${sure(1, now, after)}: ${percent(found.share)} of the image is ${found.cue ? "the cue" : "hidden"}`;
     random.textContent = `The same ${found.cue ? "cue stamped" : "region hidden"} at ${found.elsewhere[1]} random other places changes the answer at ${found.elsewhere[0]} of them.`;
     return;
   }
-  random.textContent = "";
+  write(random, "");
   const size = found.linf === undefined ? "" : `Linf ${number(found.linf)}, L2 ${number(found.l2)}, ${found.l0} places, ${found.queries} passes`;
   const lost = found.success && found.saved === false ? "; lost once saved with 8 bits" : "";
-  screens.changed.note.textContent = `${name(now)}, ${sure(1, now)}${lost}. ${size}`;
+  screens.changed.note.textContent = `${name(now)}${sure(1, now, after)}${lost}. ${size}`;
   drawImage(screens.random.screen.canvas, found.random, state.frame);
   screens.random.screen.drawn();
-  screens.random.note.textContent = `${name(drawn)}, ${sure(2, drawn)}: the same size, a random direction`;
+  screens.random.note.textContent = `${name(drawn)}${sure(2, drawn, after)}: the same size, a random direction`;
 }
 
 function drawMaps() {
@@ -277,20 +288,10 @@ function drawMaps() {
   const both = { before: before && { heat: before.heat, x: state.seen.x, told: before.value }, after: found?.heat && { heat: found.heat, x: found.x, told: found.map ?? before?.value } };
   const top = Math.max(before?.top ?? 0, found?.heat ? scaleOf(found.heat) : 0);
   for (const [name, one] of Object.entries(both)) {
-    if (!one) continue;
+    if (!one || still(screens[name], one.heat, one.x, top, state.frame, Object.values(looks).join())) continue;
     drawHeat(screens[name].screen.canvas, one.x, one.heat, top, state.frame);
     screens[name].screen.drawn();
     const { low, high, name: of } = one.told ?? {};
     screens[name].note.textContent = `${of}: ${low || high ? `from ${number(low)} to ${number(high)}` : "no positive evidence"}`;
   }
-}
-
-function drawCurve() {
-  const rows = (array, k) => Array.from({ length: curve.sizes.length }, (_, i) => array.data[i * curve.classes.length + k]);
-  const lines = curve.classes.flatMap((c, k) => [{ values: rows(curve.random, k), tint: TINTS[k], dash: "4 4" }, { values: rows(curve.attack, k), tint: TINTS[k] }]);
-  const svg = lineChart({ x: curve.sizes, lines, squared: true, axis: `size of the change in ${norm.value} (solid: attack, dashed: random)`, label: "Probability of each class over the size of the change", here: found?.eps ?? null });
-  svg.addEventListener("click", (e) => { eps.set(100 * Math.sqrt(svg.at(e) / most())); move(); });
-  const flip = (v) => (v === null ? `no size up to ${number(curve.sizes.at(-1))}` : number(v));
-  legend.replaceChildren(...curve.names.map((n, k) => key(n, TINTS[k])), h("small", {}, `First of ${curve.sizes.length - 1} sizes that flips it: ${flip(curve.flip)}; at random: ${flip(curve.random_flip)}`));
-  chart.replaceChildren(svg);
 }
