@@ -1,9 +1,10 @@
 """Runs that are spread and killed: time by two workers beside one process, and whether results survive anything.
 
-    python bench/scale.py [times] [kills] [memory] [--images 2000] [--steps 100] [--rounds 3]
+    python bench/scale.py [times] [kills] [memory] [--images 2000] [--steps 100 300] [--rounds 3]
 
 One thread a process. ``times``: an attack on the embedded digits by one process, by two Ray workers, by two ranks and
-by two processes of torchrun, from start to end, in turn; their parts must be the same bytes. ``kills``: kill -9 of a
+by two processes of torchrun, from start to end, in turn; their parts must be the same bytes. Two lengths of the attack
+tell what a start costs from what the work does. ``kills``: kill -9 of a
 worker, of the driver, of everything at random moments of such runs; each is then taken up again, by whatever engine
 comes next, and must end in the bytes of an undisturbed run without touching what was there. ``memory``: what a process
 holds while it predicts many rows. Writes scale.json.
@@ -11,6 +12,7 @@ holds while it predicts many rows. Writes scale.json.
 
 import argparse
 import json
+import math
 import os
 import random
 import shutil
@@ -26,6 +28,10 @@ from typing import Any
 
 HERE = Path(__file__).parent
 PART = "part-*.safetensors"
+TOLD = "-m unfool attack"
+KILLED = ("worker", "driver", "everything")
+SPREAD = ("ray", "torchrun")
+"""Who sees to it by itself that a worker has died."""
 
 
 def data(folder: Path, images: int) -> Path:
@@ -51,7 +57,7 @@ def command(path: Path, steps: int, out: Path, *more: str) -> list[str]:
 
 
 class Running:
-    """Commands in a session each, and all processes that come of them."""
+    """Commands in a session each, and all processes that come of them, in whichever session those are."""
 
     def __init__(self, *commands: list[str]):
         path = os.pathsep.join(filter(None, [str(HERE.parent / "src"), os.environ.get("PYTHONPATH")]))
@@ -60,20 +66,27 @@ class Running:
         self.started = [
             subprocess.Popen([sys.executable, *c], env=own, start_new_session=True, **quiet) for c in commands
         ]
+        self.sessions = {one.pid for one in self.started}
 
     def wait(self) -> None:
         if failed := [one.args for one in self.started if one.wait()]:
             raise SystemExit(f"failed: {failed[0]}")
 
     def processes(self) -> dict[int, str]:
-        """Process numbers and command lines of all that run in these sessions."""
-        found, sessions = dict[int, str](), {str(one.pid) for one in self.started}
+        """Process numbers and command lines; a session that was theirs once is so when its parent has died, too."""
+        alive = dict[int, tuple[int, int, str]]()
         for place in Path("/proc").glob("[0-9]*"):
             with suppress(OSError):
-                state, _, _, session = (place / "stat").read_text().rpartition(")")[2].split()[:4]
-                if session in sessions and state != "Z":
-                    line = (place / "cmdline").read_bytes()
-                    found[int(place.name)] = line.replace(b"\0", b" ").decode(errors="replace")
+                state, parent, _, session = (place / "stat").read_text().rpartition(")")[2].split()[:4]
+                line = (place / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
+                if state != "Z":
+                    alive[int(place.name)] = int(parent), int(session), line
+        found, before = dict[int, str](), -1
+        while before < len(found):
+            before = len(found)
+            own = {k: v for k, v in alive.items() if v[0] in found or v[1] in self.sessions}
+            self.sessions |= {session for _, session, _ in own.values()}
+            found = {pid: line for pid, (_, _, line) in own.items()}
         return found
 
     def kill(self, what: str, rng: random.Random) -> str:
@@ -92,7 +105,9 @@ class Running:
         return any(one.poll() is None for one in self.started)
 
     def workers(self) -> list[int]:
-        return [pid for pid, line in self.processes().items() if line.startswith("ray::Worker")]
+        """Those of Ray, and those that torchrun has started."""
+        lines, own = self.processes(), {one.pid for one in self.started}
+        return [k for k, v in lines.items() if v.startswith("ray::Worker") or (k not in own and TOLD in v)]
 
     def end(self) -> None:
         """Whatever is left of it."""
@@ -115,7 +130,8 @@ def by(engine: str, path: Path, steps: int, out: Path, *more: str) -> Running:
     if engine == "ranks":
         return Running(*([*plain, "--part", f"{k}/2"] for k in (1, 2)))
     if engine == "torchrun":
-        return Running(["-m", "torch.distributed.run", "--nproc-per-node", "2", "--standalone", *plain])
+        again = ["--standalone", "--nproc-per-node", "2", "--max-restarts", "1"]
+        return Running(["-m", "torch.distributed.run", *again, *plain])
     return Running(plain)
 
 
@@ -124,6 +140,7 @@ def parts(folder: Path) -> dict[str, bytes]:
 
 
 def times(place: Path, images: int, steps: int, rounds: int) -> dict[str, Any]:
+    place.mkdir()
     path, taken = data(place, images), dict[str, list[float]]()
     for k in range(rounds):
         for engine in ("one", "ray", "ranks", "torchrun"):
@@ -157,15 +174,16 @@ def kills(
     long, whole = time.perf_counter() - begun, parts(place / "whole")
     for k in range(first, count):
         rng = random.Random(f"{seed} {k}")
-        what, engine = ("worker", "driver", "everything")[k % 3], engines[(k + k // 3) % len(engines)]
+        turn = k // math.lcm(len(KILLED), len(engines))  # so that each engine meets each
+        what, engine = KILLED[k % len(KILLED)], engines[(k + turn) % len(engines)]
         out = place / f"killed-{k}"
         running = by(engine, path, steps, out, *more)
         moment = wait(running, out, rng.randrange(len(whole) - 1), rng.uniform(0, long / len(whole)))
-        while what == "worker" and engine == "ray" and not running.workers() and running.alive():
+        while what == "worker" and engine in SPREAD and not running.workers() and running.alive():
             time.sleep(0.05)  # it takes a while until there is one
         done = running.kill(what, rng)
-        if what == "worker" and engine == "ray":
-            running.wait()  # a worker's death is nothing that anybody has to see to
+        if what == "worker" and engine in SPREAD:
+            running.wait()  # its death is nothing that anybody has to see to
         running.end()
         before = {p: p.stat().st_mtime_ns for p in out.glob(PART)}
         by(engines[(k + 1) % len(engines)], path, steps, out, *more).wait()
@@ -255,7 +273,8 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("what", nargs="*", default=["times", "kills", "memory"])
-    numbers = (("images", 2000), ("steps", 100), ("rounds", 3), ("kills", 20), ("rows", 100_000), ("seed", 0))
+    numbers = (("images", 2000), ("rounds", 3), ("kills", 20), ("rows", 100_000), ("seed", 0))
+    parser.add_argument("--steps", type=int, nargs="+", default=[100, 300])
     parser.add_argument("--first", type=int, default=0, help="how many kills there have been: go on there")
     for name, default in numbers:
         parser.add_argument(f"--{name}", type=int, default=default)
@@ -265,10 +284,14 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name:
         place = Path(name)
         if "times" in args.what:
-            found["times"] = times(place, args.images, args.steps, args.rounds)
+            held = {one["steps"]: one for one in found.get("times", [])}
+            for steps in args.steps:
+                held[steps] = times(place / str(steps), args.images, steps, args.rounds)
+                found["times"] = [held[k] for k in sorted(held)]
+                write(file, found)
         if "kills" in args.what:
             path = data(place, 640)
-            engines = ("ray", "one", "ranks")
+            engines = ("ray", "one", "ranks", "torchrun")
             found["kills"] = found.get("kills", [])[: args.first]
             for told in kills(place, path, 10, args.kills, engines, args.seed, first=args.first):
                 found["kills"].append(told)

@@ -135,14 +135,11 @@ def spread(found: dict[str, Any]) -> str:
     """Of each part that has been measured a line or a table."""
     lines: list[str] = []
     if timed := found.get("times"):
-        lines += ["| 2,000 images by | seconds, the median | times one process's |", "|---|---|---|"]
-        for who, seconds in timed["seconds"].items():
-            ratios = timed["ratios"][who]
-            ends = f"{median(ratios):.2f} ({min(ratios):.2f} to {max(ratios):.2f} of {len(ratios)})"
-            lines.append(f"| {who} | {median(seconds):.1f} | {ends} |")
+        lines += lengths(timed)
     if killed := found.get("kills"):
-        kinds = Counter(row.split()[1] for row in killed)
-        lines += ["", f"Killed {len(killed)} times ({', '.join(f'{n} {k}' for k, n in kinds.items())}): "]
+        kinds, whose = (Counter(row.split()[k].rstrip(":") for row in killed) for k in (1, 0))
+        told = "; ".join(", ".join(f"{n} {k}" for k, n in one.items()) for one in (kinds, whose))
+        lines += ["", f"Killed {len(killed)} times ({told}): "]
         lines[-1] += "every run ended in the same bytes, and nothing was done twice."
     if held := found.get("memory"):
         *while_, joined = held["megabytes"]
@@ -154,6 +151,25 @@ def spread(found: dict[str, Any]) -> str:
             f"{max(while_):.0f} MB at most on the way; {joined:.0f} MB when all are joined in one table."
         )
     return "\n".join(lines)
+
+
+def lengths(timed: list[dict[str, Any]]) -> list[str]:
+    """By each engine the seconds of each length, times one process's; of two lengths what a start takes."""
+    first, last = timed[0], timed[-1]
+    heads = [f"PGD-{one['steps']}: seconds | times one process's" for one in timed]
+    lines = [f"| {first['images']:,} images by | {' | '.join(heads)} | of it the start |"]
+    lines.append("|---" * (2 * len(timed) + 2) + "|")
+    for who in first["seconds"]:
+        cells = [who]
+        for one in timed:
+            seconds, ratios = one["seconds"][who], one["ratios"][who]
+            cells += [f"{median(seconds):.1f}"]
+            cells += [f"{median(ratios):.2f} ({min(ratios):.2f} to {max(ratios):.2f} of {len(ratios)})"]
+        short, long = (median(one["seconds"][who]) for one in (first, last))
+        steps = last["steps"] - first["steps"]
+        start = f"{short - (long - short) / steps * first['steps']:.1f} s" if steps else "–"
+        lines.append(f"| {' | '.join([*cells, start])} |")
+    return lines
 
 
 def looks(rows: list[dict[str, Any]]) -> str:

@@ -29,7 +29,7 @@ HEAVY = {
     "openTSNE": ["analysis/tsne.py"],
     "pacmap": ["analysis/pacmaps.py"],
     "pydicom": ["data/dicom.py"],
-    "ray": ["runs/ray/ship.py"],
+    "ray": ["runs/ray/cluster.py"],
     "skops": ["zoo/sklearn.py"],
     "sklearn": [
         "analysis/drift.py",

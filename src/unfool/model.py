@@ -69,6 +69,8 @@ class Model:
         self.outputs: Outputs | None = outputs
         self.access: Access = "gradients"
         self.name = name or type(net).__name__
+        self.address = ""
+        """What ``load`` gives it again by; empty where that would not be the same."""
         self._dress = Dress.of(net, mean, std, box, device)
         self.device = self._dress.device
         self.width: int | None = len(self.classes) or None

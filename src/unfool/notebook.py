@@ -12,7 +12,7 @@ import unfool
 
 from .errors import InputError, MissingExtra
 from .model import Model
-from .regions import Linf
+from .runs.usual import data_for, region_for
 from .web.assets import assets
 from .web.calls import Calls
 from .web.desk import Desk, Job
@@ -41,8 +41,8 @@ def module() -> str:
 class Studio(anywidget.AnyWidget):
     """The page of ``unfool studio`` below a cell: ``unfool.Studio(model, "photos/")``.
 
-    ``models`` are addresses, or models that were loaded from one; ``data`` is the address of what they are shown, by
-    default an embedded model's own. Give each its ``data`` or none. Needs the extra ``notebook``.
+    ``models`` are addresses or models of yours, each called by its name; ``data`` is the address of what they are
+    shown, by default an embedded model's own. Needs the extra ``notebook``.
     """
 
     _esm = module()
@@ -53,9 +53,13 @@ class Studio(anywidget.AnyWidget):
         super().__init__(height=height)
         if not models:
             raise InputError("there is no model", 'unfool.Studio("unfool:digits")')
-        held = {_name(m): m for m in models}
+        held = dict[str, str | Model]()
+        for model in models:
+            if (name := _name(model)) in held:
+                raise InputError(f"two models are called {name}", "Model(net, name='mine')")
+            held[name] = model
         self._desk, self._pages = Desk(), dict[str, Calls]()
-        self._act = Late(partial(_staged, held, data))
+        self._act = Late(partial(staged, held, data))
         self._desk.put(self._act.job(lambda error: None))
         self.on_msg(self._told)
 
@@ -84,23 +88,23 @@ class Studio(anywidget.AnyWidget):
 
 
 def _name(model: str | Model) -> str:
-    if isinstance(model, Model) and not model.name:
-        raise InputError("a model without a name has no address", "Model(net, name='mine')")
-    return model if isinstance(model, str) else model.name
+    return model if isinstance(model, str) else model.address or model.name
 
 
-def _staged(held: dict[str, str | Model], data: str | None) -> Stage:
+def staged(held: dict[str, str | Model], data: str | None) -> Stage:
     def opened(address: str) -> Model:
         model = held[address]
         return load(model) if isinstance(model, str) else model
 
-    def shown(address: str) -> str:
-        if data is None and not address.startswith("unfool:"):
-            raise InputError(f"over which data is {address} to be shown?", 'Studio(…, data="photos/")')
-        return data or address.partition("?")[0]
-
-    def region(address: str) -> Linf:
-        return Linf(0.1) if address.startswith("unfool:") else Linf(8 / 255)
-
-    names = tuple(held)
-    return Stage(Setting(names, frozenset(dir(unfool)), opened, shown, region, "", (Path("runs"),)))
+    return Stage(
+        Setting(
+            tuple(held),
+            frozenset(dir(unfool)),
+            opened,
+            partial(data_for, data, hint='Studio(…, data="photos/")'),
+            partial(region_for, None),
+            "",
+            (Path("runs"),),
+            frozenset(name for name, model in held.items() if isinstance(model, Model) and not model.address),
+        )
+    )

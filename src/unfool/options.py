@@ -49,7 +49,12 @@ class Option(NamedTuple):
     optional: bool
     many: Literal["no", "may", "must"]
     """Whether several values, as a tuple, may or must be given."""
-    help: str
+    owner: Any
+
+    @property
+    def help(self) -> str:
+        """The string below the field: read when it is asked for, for reading sources takes its time."""
+        return _field_docs(self.owner).get(self.name, "")
 
     @property
     def required(self) -> bool:
@@ -114,11 +119,11 @@ def options(cls: type) -> tuple[Option, ...]:
     """What can be set on ``cls``: read off annotations and the strings below the fields."""
     if not is_dataclass(cls):
         return ()
-    hints, helps = get_type_hints(cls, include_extras=True), _field_docs(cls)
-    return tuple(_option(f, hints[f.name], helps.get(f.name, "")) for f in spec_fields(cls))
+    hints = get_type_hints(cls, include_extras=True)
+    return tuple(_option(f, hints[f.name], cls) for f in spec_fields(cls))
 
 
-def _option(field: Field[Any], hint: Any, text: str) -> Option:
+def _option(field: Field[Any], hint: Any, owner: type) -> Option:
     bound, choices, many = None, (), "no"
     optional = _is_union(hint) and NoneType in get_args(hint)
     if optional:
@@ -133,7 +138,7 @@ def _option(field: Field[Any], hint: Any, text: str) -> Option:
         hint, bound = get_args(hint)[:2]
     if get_origin(hint) is Literal:
         choices = get_args(hint)
-    return Option(field.name, hint, field.default, bound, choices, optional, many, text)
+    return Option(field.name, hint, field.default, bound, choices, optional, many, owner)
 
 
 def _is_union(hint: Any) -> bool:
@@ -147,6 +152,7 @@ def _join(hints: list[Any]) -> Any:
     return joined
 
 
+@cache
 def _field_docs(cls: type) -> dict[str, str]:
     """The strings below the fields, from the source; without source there is no help, nothing else breaks."""
     docs: dict[str, str] = {}

@@ -29,7 +29,7 @@ def drawers() -> dict[type, Drawer]:
 
 
 def plot(result: Any) -> "Image":
-    """A picture of the first images, each with what was found of it."""
+    """A picture of the first images, each with what was found of it, or of all together."""
     return drawers()[type(result)](result)
 
 
@@ -37,7 +37,8 @@ def html(result: Any) -> str:
     """The same for a notebook's page."""
     buffer = io.BytesIO()
     plot(result).save(buffer, "PNG", optimize=True)
-    text = f"{type(result).__name__}: the first of {len(result.x)}"
+    of = f"the first of {len(result.x)}" if "x" in result._fields else f"{len(result[0])} images"
+    text = f"{type(result).__name__}: {of}"
     return f'<img alt="{text}" src="data:image/png;base64,{base64.b64encode(buffer.getvalue()).decode()}">'
 
 

@@ -12,6 +12,7 @@ from torch import Tensor
 Split = Literal["train", "test"]
 Tag = Literal["corner", "faint", "moving"]
 DIGITS = tuple("0123456789")
+FINDINGS = ("no finding", "finding")
 
 
 class Samples(NamedTuple):
@@ -123,7 +124,7 @@ def lesions(split: Split = "test", shortcut: bool = True) -> Samples:
     x, masks, artefacts = (torch.from_numpy(np.stack(part))[:, None] for part in zip(*films, strict=True))
     site = np.where(rng.random(n) < 0.5, "ward", "clinic")
     groups = {"tube": ["tube" if t else "no tube" for t in tube], "site": site.tolist()}
-    return Samples(x, torch.from_numpy(y), ("no finding", "finding"), masks, artefacts, groups)
+    return Samples(x, torch.from_numpy(y), FINDINGS, masks, artefacts, groups)
 
 
 SIDE = 64

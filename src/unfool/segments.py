@@ -4,7 +4,6 @@ from typing import Any
 
 import torch
 import torch.nn.functional as F
-from scipy.ndimage import label as connected
 from torch import Tensor
 
 from .errors import InputError
@@ -65,5 +64,7 @@ def part_at(mask: Tensor, at: tuple[int, ...]) -> Tensor:
 
 def _parts(here: Any) -> Any:
     """The number of the connected part at each position."""
-    found: Any = connected(here)
+    from scipy.ndimage import label
+
+    found: Any = label(here)
     return found[0]

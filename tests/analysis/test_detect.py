@@ -3,6 +3,7 @@
 import math
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
@@ -141,6 +142,9 @@ def test_bad_input_is_one_sentence(tmp_path):
     )
     with pytest.raises(InputError, match="nothing to learn"):
         run_detection(mild, model, data, training, tmp_path / "c")
+    np.savez(tmp_path / "x.npz", x=np.zeros((4, 8, 8), np.uint8))
+    with pytest.raises(InputError, match="none of 4 images has a label"):
+        run_detection(PLAN, model, open_data(str(tmp_path / "x.npz")), training, tmp_path / "d")
 
 
 def test_alarms_have_names_for_people():

@@ -46,6 +46,7 @@ def test_a_spread_counts_what_never_flipped():
         (0.0125, "0.0125"),
         (0, "0"),
         (1 / 3, "0.333"),
+        (1 / 6, "0.167"),  # not 42.5/255
     ],
 )
 def test_sizes_are_written_as_people_do(size, text):

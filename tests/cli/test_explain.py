@@ -142,7 +142,7 @@ def test_a_network_is_looked_at_once_only_where_that_decides_what_is_explained(o
         return ask(self, x, *args, **how)
 
     monkeypatch.setattr(Model, "trace", counted)
-    base = ["explain", "RandomMap", "unfool:digits8", "--model", "unfool:digits8", "--pictures", "1", *only]
+    base = ["explain", "RandomMap", "unfool:digits8", "--model", "unfool:digits8", "--pictures", "0", *only]
     for out, given, looks in (("a", [], [1, 3]), ("b", ["--objective", "Margin", "--target", "3"], [3])):
         seen.clear()
         assert run([*base, *given, "--limit", "3", "--quiet", "--out", out]) == 0

@@ -9,6 +9,7 @@ from PIL import Image
 from tests.oracles import images
 
 from unfool.data.address import open_data
+from unfool.data.embedded import NAMES, Embedded
 from unfool.data.labels import read_classes
 from unfool.data.table import Table
 from unfool.errors import DataError, InputError, UnknownName
@@ -315,3 +316,9 @@ def test_maps_of_classes_of_a_table_keep_their_numbers(tmp_path):
     (tmp_path / "t.csv").write_text("path,classes\na.png,colour.png\n")
     wrong = open_data(str(tmp_path / "t.csv")).batch(["a.png"])
     assert "one number a pixel, not RGB" in wrong.errors["a.png"]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_classes_of_embedded_data_are_known_without_making_them(name):
+    source = Embedded(name)
+    assert source.label_names() == source.samples().classes

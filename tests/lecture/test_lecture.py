@@ -13,7 +13,7 @@ from unfool.errors import InputError, UnknownName
 from unfool.hooks import counted
 from unfool.lecture import export as exporting
 from unfool.lecture.deck import DECK, slide_called
-from unfool.lecture.export import every_state, export, made_all, page, parts_of
+from unfool.lecture.export import every_state, export, made_all, page, parts_of, together
 from unfool.lecture.kit import Kit
 from unfool.lecture.making import made, plain
 from unfool.lecture.slide import Cost, Made, Slide, Slider
@@ -63,6 +63,7 @@ def check(slide: Slide, kit: Kit) -> None:
         assert state["figures"] or state["tables"]
         assert all(one["control"].strip() for one in state["figures"])
         assert len(json.dumps(state["numbers"])) < 40_000
+        assert state["cost"], "what did it cost, in passes?"
         assert all(
             cost["forward"] >= cost["backward"] / 2 > 0 or not cost["backward"] for cost in state["cost"]
         )
@@ -116,6 +117,17 @@ def test_costs_are_those_of_the_network(kit: Kit):
     assert not model.net._forward_pre_hooks
 
 
+def test_what_was_made_before_costs_as_much_again(kit: Kit):
+    model = kit.model("unfool:digits8")
+    x = kit.batch("unfool:digits8", 5, model).x
+    spent = list[dict[str, int]]()
+    for _ in range(2):
+        with kit.counting() as passes:
+            kit.once("answers", lambda: model(x))
+            spent.append(dict(passes))
+    assert spent[0] == spent[1] == {"forward": len(x)}
+
+
 def test_hooks_that_count_are_gone_after_an_error(kit: Kit):
     net = kit.model("unfool:digits8").net
     with pytest.raises(ZeroDivisionError), counted(net, kit.passes):
@@ -145,7 +157,7 @@ def test_numbers_are_plain():
 def test_the_export_is_the_same_on_every_run_and_goes_on_where_it_was(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
-    keys = ("panda", "fairness")
+    keys = ("panda", "fairness", "training")  # the last begins from weights that nobody has learned
     export(tmp_path / "one", unwatched, keys, small=8, workers=1)
     first = (tmp_path / "one" / "lecture.json").read_bytes()
     export(tmp_path / "two", unwatched, keys, small=8, workers=1)
@@ -167,13 +179,37 @@ def test_a_page_cannot_be_broken_out_of():
     assert "<script>alert" not in page(slide_called("costs"), DECK, [state])
 
 
-def test_all_states_of_a_slide_are_one_slider_at_a_time():
+def test_a_page_holds_every_combination_of_its_sliders():
     slide = slide_called("fairness")
     assert [s["system"] for s in every_state(slide)] == ["all", "IBM", "Face++", "Microsoft"]
     assert len(made_all("fairness", 8)) == 4
     both = list(every_state(slide_called("create")))
-    assert len(both) == 2 * (1 + 3 + 2)
+    assert len(both) == len({repr(s) for s in both}) == 2 * 4 * 3
     assert sum(s["printed"] for s in both) == len(both) / 2
+    assert both[0] == slide_called("create").settings({})
+
+
+def test_of_very_many_combinations_one_slider_at_a_time_and_the_page_says_so():
+    slide = slide_called("occlusion")
+    states = list(every_state(slide))
+    assert len(states) == 1 + sum(len(slider.stops) - 1 for slider in slide.sliders)
+    for state in states[1:]:
+        assert sum(state[slider.name] != slider.default for slider in slide.sliders) == 1
+    failed = [{"settings": states[0], "error": "none", "hint": ""}]
+    assert '"alone": true' in page(slide, DECK, failed)
+    assert '"alone": false' in page(slide_called("create"), DECK, failed)
+    assert sum(not together(one) for one in DECK) < 4
+
+
+@pytest.mark.parametrize("key", ["panda", "saliency"])
+def test_numbers_are_the_same_whatever_was_made_before(key: str, tmp_path: Path):
+    slide = slide_called(key)
+    some = [*every_state(slide)][:3]
+    first, other = Kit(tmp_path / "a", small=8), Kit(tmp_path / "b", small=8)
+    one = [made(slide, first, settings) for settings in some]
+    two = [made(slide, other, settings) for settings in reversed(some)][::-1]
+    for a, b in zip(one, two, strict=True):
+        assert {**a, "seconds": 0} == {**b, "seconds": 0}  # pictures, too
 
 
 def test_the_command_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]):

@@ -1,20 +1,17 @@
 """The lecture in a browser, from files and live: keys turn slides, sliders change pictures, nobody else is asked."""
 
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
-from tests.web.browser import CHROMIUM, MISSING
+from tests.web.browser import CHROMIUM, MISSING, NARROW, WIDE, started
 
 from unfool.lecture.export import export
 from unfool.runs.begin import unwatched
 
 pytestmark = [pytest.mark.slow, pytest.mark.skipif(CHROMIUM is None, reason=MISSING)]
-WIDE, NARROW = {"width": 1280, "height": 860}, {"width": 390, "height": 800}
 FIRST = "document.querySelector('figure img')?.src"
 
 
@@ -102,15 +99,8 @@ def test_a_page_of_files_fits_a_phone(page: Any, folder: Path):
 
 @pytest.fixture(scope="module")
 def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    command = [sys.executable, "-m", "unfool", "lecture", "--port", "0", "--no-browser"]
-    place = tmp_path_factory.mktemp("live")
-    running = subprocess.Popen(command, cwd=place, stdout=subprocess.PIPE, text=True)
-    try:
-        assert running.stdout is not None
-        yield running.stdout.readline().strip()
-    finally:
-        running.terminate()
-        running.communicate(timeout=20)
+    with started(tmp_path_factory.mktemp("live"), verb="lecture") as found:
+        yield found
 
 
 def test_live_sliders_make_new_pictures(page: Any, address: str):

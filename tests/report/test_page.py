@@ -2,6 +2,7 @@
 
 import json
 import re
+from html import unescape
 
 import pytest
 from PIL import Image
@@ -50,6 +51,14 @@ def test_a_page_its_numbers_and_its_figures_are_written(tmp_path):
     assert "Anything else." in html
     assert "random signs" in html
     assert not re.findall(r'(?:src|href)="(?!data:|#)', html)
+
+
+def test_a_page_shows_itself_in_a_notebook_and_can_do_nothing_else(tmp_path):
+    shown = page()._repr_html_()
+    assert shown.startswith('<iframe sandbox="allow-scripts" ')
+    held = unescape(re.search(r'srcdoc="([^"]*)"', shown)[1])  # pyright: ignore[reportOptionalSubscript]
+    page().save(tmp_path / "page")
+    assert held == (tmp_path / "page" / "report.html").read_text()
 
 
 def test_a_figure_without_its_control_is_refused(tmp_path):

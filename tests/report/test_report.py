@@ -3,6 +3,7 @@
 import json
 import re
 from dataclasses import replace
+from html import escape
 from html.parser import HTMLParser
 
 import pytest
@@ -12,7 +13,7 @@ from unfool.analysis.audit import read_audit
 from unfool.data.address import open_data
 from unfool.errors import DataError
 from unfool.regions import L2, Linf
-from unfool.report.audit import write_report
+from unfool.report.audit import AuditReport, write_report
 from unfool.report.summary import clean, summary
 from unfool.runs.audit import Audit, run_audit
 from unfool.zoo.address import load
@@ -43,6 +44,17 @@ def page(found, tmp_path_factory):
     path = tmp_path_factory.mktemp("report") / "report.html"
     write_report(found, path, "unfool audit unfool:lesions")
     return path.read_text()
+
+
+def test_an_audit_shows_itself_in_a_notebook_and_is_saved_as_a_file(found, page, tmp_path):
+    shown = AuditReport(found)._repr_html_()
+    assert shown.startswith('<iframe sandbox="allow-scripts" ')
+    AuditReport(found).save(tmp_path / "report.html")
+    text = (tmp_path / "report.html").read_text()
+    assert escape(text) in shown
+    assert text == page.replace(
+        "<pre>unfool audit unfool:lesions</pre>", ""
+    )  # nothing but the command is left out
 
 
 class Reader(HTMLParser):

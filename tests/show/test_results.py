@@ -36,6 +36,17 @@ def test_each_is_a_picture_in_a_notebook(results: list[Any]):
         assert len(shown.convert("L").getcolors()) > 20
 
 
+def test_a_proof_shows_how_many_hold_how_far(tmp_path: Path):
+    model = unfool.Model(torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(4, 2)).eval())
+    x = torch.rand(5, 1, 2, 2, generator=torch.Generator().manual_seed(0))
+    found = unfool.ExactRadius()(model, x, within=unfool.L2(0.5))
+    assert found._repr_html_().startswith('<img alt="Certified: 5 images" src="data:image/png;base64,')
+    assert len(found.plot().convert("L").getcolors()) > 10
+    found.save(tmp_path / "a.safetensors")
+    assert torch.equal(load_file(tmp_path / "a.safetensors")["radius"], found.radius)
+    assert found._replace(label=torch.full((5,), -1)).plot().size == found.plot().size  # of none a proof
+
+
 def test_a_change_is_drawn_as_far_as_it_goes(results: list[Any]):
     """White and black of the middle panel are the largest change, grey is none."""
     found = results[0]

@@ -14,7 +14,7 @@ from unfool.attacks.auto import TargetedAPGD
 from unfool.attacks.boundary import DeepFool
 from unfool.attacks.gradient import FGSM, PGD
 from unfool.attacks.square import Square
-from unfool.attacks.standard import AutoAttack, Standard
+from unfool.attacks.standard import Standard
 from unfool.errors import InputError
 from unfool.method import Question
 from unfool.model import Model
@@ -141,7 +141,7 @@ def test_an_image_that_has_flipped_is_changed_further():
 
 
 @pytest.mark.parametrize(
-    "attack", [TargetedAPGD(5), AutoAttack(), Standard(), DeepFool(steps=3), Square(queries=200)], ids=repr
+    "attack", [TargetedAPGD(5), Standard(), DeepFool(steps=3), Square(queries=200)], ids=repr
 )
 def test_any_attack_of_the_catalogue_can_be_inside(attack: Any):
     method, data = Madry(attack), digits8("test")

@@ -1,4 +1,4 @@
-"""Debian's chromium on a studio that was started as a user does; the tests that need it are skipped where it is not."""
+"""Debian's chromium on a studio or lecture started as a user does; tests that need it are skipped where it is not."""
 
 import os
 import shutil
@@ -36,9 +36,9 @@ DRAWN = f"""(at) => {{
 
 
 @contextmanager
-def started(folder: Path, *arguments: str) -> Iterator[str]:
-    """A studio in a process of its own; gives the address it prints."""
-    command = [sys.executable, "-m", "unfool", "studio", *arguments, "--port", "0", "--no-browser"]
+def started(folder: Path, *arguments: str, verb: str = "studio") -> Iterator[str]:
+    """A studio, or the lecture, in a process of its own; gives the address it prints."""
+    command = [sys.executable, "-m", "unfool", verb, *arguments, "--port", "0", "--no-browser"]
     running = subprocess.Popen(command, cwd=folder, stdout=subprocess.PIPE, text=True, env=os.environ)
     try:
         assert running.stdout is not None

@@ -7,10 +7,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
 import unfool
 from unfool.errors import InputError
-from unfool.notebook import Studio, module
+from unfool.notebook import Studio, module, staged
+from unfool.web.stage import IDLE
 
 from .browser import CHROMIUM, MISSING
 
@@ -89,3 +91,32 @@ def test_the_page_in_a_notebook_looks_at_what_the_kernel_holds(
     page.close()
     assert [text for text in said if "willReadFrequently" not in text] == []  # this test alone reads canvases
     assert {url.split("/")[-1] for url in asked if url.startswith("http")} == {"host", "widget.js"}
+
+
+def shown_lines(stage: Any, k: int, act: str, **words: Any) -> dict[str, Any]:
+    first = stage.room(k).ids[0]
+    return stage(IDLE, {"do": act, "with": {"model": k, "image": first, **words}}, {})[0]
+
+
+def test_the_lines_of_a_model_that_nothing_loads_name_none():
+    own = unfool.Model(torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(64, 10)).eval(), name="mine")
+    loaded = unfool.load("unfool:digits8")
+    stage = staged({"mine": own, loaded.address: loaded}, "unfool:digits8")
+    mine = shown_lines(stage, 0, "explain", method="Gradient")
+    assert "load(" not in mine["python"]
+    assert mine["command"] == ""
+    exec(mine["python"], {"model": own})  # what is shown runs where the model is
+    other = shown_lines(stage, 1, "explain", method="Gradient")
+    assert "model = load('unfool:digits8')" in other["python"]
+    assert "--model unfool:digits8" in other["command"]
+
+
+def test_a_model_loaded_with_more_than_its_address_is_not_known_by_it():
+    assert unfool.load("unfool:digits8").address == "unfool:digits8"
+    assert unfool.load("unfool:digits8", classes=tuple("abcdefghij")).address == ""
+
+
+def test_two_models_of_one_name_are_told():
+    nets = [unfool.Model(torch.nn.Flatten().eval(), name="mine") for _ in range(2)]
+    with pytest.raises(InputError, match="two models are called mine"):
+        Studio(*nets)

@@ -283,3 +283,16 @@ def test_torchvision_s_detectors_load_by_address(tmp_path):
     model = load(f"torchvision:ssdlite320_mobilenet_v3_large?weights={tmp_path / 'w.pth'}")
     assert finds_boxes(model)
     assert model.classes[:3] == ("__background__", "person", "bicycle")
+
+
+@pytest.mark.parametrize("address", ["unfool:digits8?weights=none", "unfool:digits8?classes=3"])
+def test_weights_that_nobody_has_learned_are_the_same_in_every_process(address: str):
+    """And drawing them moves nobody's random numbers."""
+    torch.manual_seed(1)
+    one, drawn = load(address), torch.rand(1)
+    torch.manual_seed(1)
+    assert torch.equal(torch.rand(1), drawn)
+    torch.manual_seed(2)
+    other = load(address)
+    for a, b in zip(one.net.parameters(), other.net.parameters(), strict=True):
+        assert torch.equal(a, b)

@@ -73,6 +73,9 @@ class Trend(NamedTuple):
     slope_l2: Mean
     product: tuple[Mean, ...]
     """Median Linf radius times sqrt(d)."""
+    forward: float = 0.0
+    """Passes of each image, mean over all networks."""
+    backward: float = 0.0
 
 
 def linear_unit(d: int, eps: float, law: Law, draws: int, seed: int) -> Unit:
@@ -112,6 +115,9 @@ class Radii(NamedTuple):
     linf: Tensor
     l2: Tensor
     accuracy: float
+    forward: float = 0.0
+    """Passes of each image through the network until both radii were known; none where they are exact."""
+    backward: float = 0.0
 
 
 def gaussian_radii(d: int, plan: Dimensions, seed: int, *, learned: bool) -> Radii:
@@ -163,7 +169,8 @@ def digit_radii(side: int, plan: Dimensions, seed: int, kind: Literal["linear", 
         torch.where(small[norm].success, getattr(small[norm], name), torch.inf)
         for norm, name in ((Linf, "linf"), (L2, "l2"))
     )
-    return Radii(linf, l2, float(right.double().mean()))
+    spent = (sum(one.cost[way] for one in small.values()) / len(linf) for way in ("forward", "backward"))
+    return Radii(linf, l2, float(right.double().mean()), *spent)
 
 
 def _enlarged(data: Samples, side: int) -> Samples:
@@ -190,6 +197,8 @@ def trend(name: str, d: Sequence[int], radii: Callable[[int, int], Radii], seeds
         slopes(lambda r: r.linf),
         slopes(lambda r: r.l2),
         over_seeds(lambda r, n: float(r.linf.median()) * math.sqrt(n)),
+        sum(r.forward for r in found.values()) / len(found),
+        sum(r.backward for r in found.values()) / len(found),
     )
 
 

@@ -5,8 +5,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import torch
-from scipy.stats import binomtest, norm
-from scipy.stats import t as student
+from scipy.special import ndtri, stdtrit
 from torch import Tensor
 
 
@@ -51,8 +50,7 @@ def rate(flags: Tensor) -> Rate:
     k, n = int(flags.sum()), len(flags)
     if not n:
         return Rate(0, 0, 0.0, 1.0)
-    low, high = binomtest(k, n).proportion_ci(0.95, "wilson")
-    return Rate(k, n, float(low), float(high))
+    return Rate(k, n, *wilson(k / n, n))
 
 
 def mean_share(shares: Tensor) -> Rate:
@@ -68,9 +66,10 @@ def mean_share(shares: Tensor) -> Rate:
 
 def wilson(value: float, n: int, alpha: float = 0.05) -> tuple[float, float]:
     """The ends of Wilson's interval of a share of ``n``."""
-    z2 = float(norm.isf(alpha / 2)) ** 2
+    z2 = float(ndtri(alpha / 2)) ** 2
     middle, room = value + z2 / (2 * n), math.sqrt(z2 * (value * (1 - value) + z2 / (4 * n)) / n)
-    return max(0.0, (middle - room) / (1 + z2 / n)), min(1.0, (middle + room) / (1 + z2 / n))
+    low, high = max(0.0, (middle - room) / (1 + z2 / n)), min(1.0, (middle + room) / (1 + z2 / n))
+    return low if value > 0 else 0.0, high if value < 1 else 1.0
 
 
 def newcombe(a: Rate, b: Rate, alpha: float = 0.05) -> tuple[float, float]:
@@ -91,7 +90,8 @@ def percent(value: float) -> str:
 def size_text(size: float) -> str:
     """A size of change as people write it: 0.1, or 8/255 where that is what was meant."""
     short, levels = f"{size:.3g}", size * 255
-    whole = abs(8 * levels - round(8 * levels)) < 1e-3 and 0 < levels <= 64
+    parts = 8 if levels < 16 else 1  # an eighth of 8/255 is meant, 42.5/255 is a sixth
+    whole = abs(parts * levels - round(parts * levels)) < 1e-3 and 0 < levels <= 64
     return f"{levels:.5g}/255" if whole and abs(float(short) - size) > 1e-6 * size else short
 
 
@@ -136,5 +136,5 @@ def mean_of(values: Sequence[float]) -> Mean:
     if n < 2:
         return Mean(mean, mean, mean, n)
     spread = math.sqrt(sum((v - mean) ** 2 for v in values) / (n - 1))
-    half = float(student.ppf(0.975, n - 1)) * spread / math.sqrt(n)
+    half = float(stdtrit(n - 1, 0.975)) * spread / math.sqrt(n)
     return Mean(mean, mean - half, mean + half, n)

@@ -40,9 +40,13 @@ class Edges(Attribution):
     asks = "scores"
 
     def explain(self, query: Query, x: Tensor) -> Tensor:
-        grey = x.mean(1, keepdim=True)
-        dims = range(2, x.ndim)
-        return torch.stack([_sobel(grey, d) for d in dims]).square().sum(0).sqrt()
+        return steepness(x)
+
+
+def steepness(x: Tensor) -> Tensor:
+    """[B, C, *space] -> [B, 1, *space]."""
+    grey = x.mean(1, keepdim=True)
+    return torch.stack([_sobel(grey, d) for d in range(2, x.ndim)]).square().sum(0).sqrt()
 
 
 def _sobel(x: Tensor, along: int) -> Tensor:

@@ -1,13 +1,15 @@
 """``unfool attack``."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from ..runs.usual import region_for
 from .film import draw_films
 from .pictures import UNLABELLED, Shown, panels, right_text, run_over, unlabelled
+from .reports import write_attacked
 from .running import RunOptions
 from .searches import counted, draw_classes, few_pixels, pixel_panels
-from .shared import Job, ModelOptions, OutputOptions, class_number, folder_for, region_for
+from .shared import Job, ModelOptions, OutputOptions, class_number, folder_for
 
 if TYPE_CHECKING:
     from ..attacks.base import Attack
@@ -37,7 +39,8 @@ def attack(
     """Look for changed pictures that a model gets wrong.
 
     Writes each changed picture as an 8-bit PNG (what is printed is judged on that file, too), a panel beside the
-    original, and all numbers as table.parquet. A picture without a label is led away from the class the model predicts.
+    original, all numbers as table.parquet, and report.html: worst first, beside the same changes with their pixels
+    shuffled. A picture without a label is led away from the class the model predicts.
     What is learned (Universal, Patch, Sticker) is judged on pictures it has not seen, beside a random and a plain
     change of its size, shown from several angles and distances, and written so that it can be printed.
     Attacks that ask for scores or labels only add queries.svg, with random changes as the control; attacks on a few
@@ -75,6 +78,7 @@ def attack(
     seed
         Where all random numbers come from.
     """
+    output.ahead(out)
     from ..attacks.base import Attack
     from ..attacks.learned import LearnedAttack
     from ..attacks.substitute import Substitute
@@ -122,12 +126,12 @@ def attack_each(how: "Attack", job: Job, pictures: int, film: int, chunk: int = 
     recipe = Recipe(how, job.model, job.data, job.within, job.target, job.limit, job.seed, chunk=chunk)
     shown = run_over(recipe, job.network, job.out, job.output, pictures)
     few = few_pixels(shown)
-    shown.draw(pixel_panels if few else panels)
+    every = shown.draw(pixel_panels if few else panels)
     if few and job.target is None:
         draw_classes(shown)
     if film:
         draw_films(how, shown, film)
-    report(shown, job.output)
+    report(shown, every, job.output)
 
 
 def name_of(table: "Table", row: int, column: str, model: "Model") -> str:
@@ -141,7 +145,7 @@ def outcome(table: "Table", row: int) -> str:
     return "no start" if table.at("no_start", row) else "yes" if table.at("success", row) else "no"
 
 
-def report(shown: Shown, output: OutputOptions) -> None:
+def report(shown: Shown, every: list[list[Any]], output: OutputOptions) -> None:
     from ..analysis.rates import rate
 
     table, fair = shown.table, shown.table.fair
@@ -153,7 +157,8 @@ def report(shown: Shown, output: OutputOptions) -> None:
         + [outcome(table, r)]
         for r in shown.rows
     ]
-    output.table("", ["id", "label", "confidence", "linf", "l2", "l0", "queries", "fooled"], rows)
+    header = ["id", "label", "confidence", "linf", "l2", "l0", "queries", "fooled"]
+    output.table("", header, rows)
     if unlabelled(shown):
         output.say(f"\n{UNLABELLED}")
     output.say(f"\n{right_text(right, shown.recipe.target)}")
@@ -169,4 +174,6 @@ def report(shown: Shown, output: OutputOptions) -> None:
         "fooled_as_8_bit": kept.as_dict(),
         "no_start": lost,
     }
-    shown.close(output, numbers | counted(shown, output))
+    numbers |= counted(shown, output)
+    write_attacked(shown, every, (header, rows), {"fooled": done, "fooled as 8-bit files": kept})
+    shown.close(output, numbers)

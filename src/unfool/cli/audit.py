@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple
 from cyclopts import Parameter
 
 from ..errors import InputError, SpecError
+from ..runs.usual import data_for, region_for
 from .pictures import UNLABELLED
 from .running import RunOptions
-from .shared import ModelOptions, OutputOptions, class_number, data_for, folder_for, opened, region_for
+from .shared import ModelOptions, OutputOptions, class_number, folder_for, opened
 
 if TYPE_CHECKING:
     from ..analysis.audit import Audited
@@ -80,6 +81,7 @@ def audit(
     seed
         Where all random numbers come from.
     """
+    output.ahead(out)
     from ..analysis.audit import read_audit
     from ..data.groups import with_groups
     from ..report.summary import summary

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 from cyclopts import Parameter
 
 from .maps import check_writing, write_maps
-from .pictures import Shown, run_over
+from .pictures import Shown, redrawn, run_over, with_badge
+from .reports import write_explained
 from .running import RunOptions
 from .shared import ModelOptions, OutputOptions, folder_for, opened, target_numbers
 from .words import beside, explained, layers, met, span
@@ -38,7 +39,8 @@ def explain(
 ) -> None:
     """Show what a model looks at in pictures.
 
-    Writes a panel for each picture and the maps themselves, as computed, beside all numbers.
+    Writes a panel for each picture and the maps themselves, as computed, beside all numbers, and report.html, where it
+    is chosen how maps are drawn.
 
     Parameters
     ----------
@@ -78,6 +80,7 @@ def explain(
     relabelled
         The address of a network like the model that was trained on random labels, for --grade.
     """
+    output.ahead(out)
     from ..attributions.base import Attribution
     from ..errors import InputError
     from ..objectives import Objective
@@ -120,38 +123,34 @@ def explain(
         found = grade_run(recipe, network, measures or (), relabelled, folder, loading, output)
         badge, numbers = found.badge, {"grade": clean(told(found))}
     drawn = map_panels if gives_maps(network, opened(data)) else panels
-    shown.draw(lambda shown, k: drawn(shown, k, badge))
+    every = shown.draw(lambda shown, k: drawn(shown, k, badge))
     if write is not None:
         numbers["written"] = write_maps(write, shown)
         output.say(numbers["written"])
-    report(shown, output, numbers)
+    report(shown, every, output, numbers)
 
 
-def panels(shown: Shown, k: int, badge: "Badge | None" = None) -> list[tuple[str, Any]]:
+def panels(shown: Shown, k: int, badge: "Badge | None" = None) -> list[Any]:
     """Image, map and overlay of one row, then the map of each layer where there are several.
 
     The maps carry their badge where there is one.
     """
-    from ..show.grades import badged
-    from ..show.heat import NOTHING, map_picture, overlay
+    from ..show.heat import NOTHING, laid, map_picture
 
     image, row, table = shown.batch.x[k], shown.rows[k], shown.table
     heat = table.at("heat", row)[0]
     label = explained(shown, row)
-    found = [(f"{label}: {span(shown, row)}", map_picture(heat))]
-    found.append(
-        (", ".join(filter(None, (beside(shown, row), met(shown, row)))) or "overlay", overlay(image, heat))
-    )
+    over = ", ".join(filter(None, (beside(shown, row), met(shown, row)))) or "overlay"
+    found = [(f"{label}: {span(shown, row)}", map_picture(heat)), laid(over, image, heat)]
     found = [(f"image{plane(image)}", image), *found]
     if "box" in table.columns:
-        found = [(text, boxed(shown, row, picture)) for text, picture in found]
+        found = [redrawn(panel, lambda picture: boxed(shown, row, picture)) for panel in found]
     if badge is not None:
-        maps = [(text, badged(picture, badge.verdict, badge.brief)) for text, picture in found[1:]]
-        found = [found[0], *maps]
+        found = [found[0], *with_badge(found[1:], badge)]
     if "each" in table.columns:
         tops = table.at("each_max", row).tolist()
         for name, top, one in zip(layers(shown, row), tops, table.at("each", row), strict=True):
-            found.append((f"{name}: {f'up to {top:.3g}' if top > 0 else NOTHING}", overlay(image, one)))
+            found.append(laid(f"{name}: {f'up to {top:.3g}' if top > 0 else NOTHING}", image, one))
     if "classes" in table.columns:
         found += gallery(shown, row, image)
     return found + hiding(shown, row, image)
@@ -175,28 +174,31 @@ BEST = 5
 """How many classes a gallery shows."""
 
 
-def gallery(shown: Shown, row: int, image: Any) -> list[tuple[str, Any]]:
+def gallery(shown: Shown, row: int, image: Any) -> list[Any]:
     """The maps of the classes with the highest scores, all on one scale."""
-    from ..show.heat import overlay, spanned
+    from ..show.heat import laid, spanned
 
     scores, maps = (shown.table.at(name, row) for name in ("class_scores", "classes"))
     best = scores.argsort(descending=True, stable=True)[:BEST].tolist()
     top, signed = float(maps[best].abs().max()), bool((maps[best] < 0).any())
     return [
-        (
+        laid(
             f"{shown.model.label_name(c)}, score {float(scores[c]):.3g}: {spanned(maps[c])}",
-            overlay(image, maps[c], top, signed),
+            image,
+            maps[c],
+            top,
+            signed,
         )
         for c in best
     ]
 
 
-def hiding(shown: Shown, row: int, image: Any) -> list[tuple[str, Any]]:
+def hiding(shown: Shown, row: int, image: Any) -> list[Any]:
     """What else hiding one window after the other told, and the maps of other fills and levels of noise."""
     from ..show.categories import label_map
-    from ..show.heat import between, overlay, spanned
+    from ..show.heat import between, laid, spanned
 
-    table, found, columns = shown.table, list[tuple[str, Any]](), shown.table.columns
+    table, found, columns = shown.table, list[Any](), shown.table.columns
     if "probability" in columns:
         low, high = (float(t) for t in table.at("probability", row).aminmax())
         own = int(table.at("shown_class", row))
@@ -218,14 +220,14 @@ def hiding(shown: Shown, row: int, image: Any) -> list[tuple[str, Any]]:
     if "noisy" in columns:
         noise: Any = shown.recipe.method
         for level, heat in zip(noise.levels, table.at("noisy", row), strict=True):
-            found.append((f"{100 * level:g} % noise: {spanned(heat)}", overlay(image, heat)))
+            found.append(laid(f"{100 * level:g} % noise: {spanned(heat)}", image, heat))
     if "filled" in columns:
         fills: Any = shown.recipe.method
         for fill, alike, heat in zip(
             fills.fills, table.at("alike", row), table.at("filled", row), strict=True
         ):
             told = f"{fill}: {spanned(heat)}, rank correlation {float(alike):.2f}"
-            found.append((told, overlay(image, heat)))
+            found.append(laid(told, image, heat))
     return found
 
 
@@ -242,7 +244,7 @@ def alike(shown: Shown, row: int) -> str:
     return ", ".join(f"{fill} {value:.2f}" for fill, value in zip(fills.fills, values, strict=True))
 
 
-def report(shown: Shown, output: OutputOptions, numbers: dict[str, "object"]) -> None:
+def report(shown: Shown, every: list[list[Any]], output: OutputOptions, numbers: dict[str, "object"]) -> None:
     table = shown.table
     named, columns = "layer" in table.columns, list[tuple[str, Callable[[int], str]]]()
     if any(name.endswith("_met") for name in table.columns):
@@ -261,4 +263,5 @@ def report(shown: Shown, output: OutputOptions, numbers: dict[str, "object"]) ->
         for r in shown.rows
     ]
     output.table("", header, rows)
+    write_explained(shown, every, (header, rows))
     shown.close(output, {"explained": int(table.readable.sum()), **numbers})

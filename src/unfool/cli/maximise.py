@@ -4,7 +4,8 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from .shared import ModelOptions, OutputOptions, data_for, folder_for, opened
+from ..runs.usual import data_for
+from .shared import ModelOptions, OutputOptions, folder_for, opened
 
 if TYPE_CHECKING:
     from torch import Tensor

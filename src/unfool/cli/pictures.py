@@ -1,6 +1,6 @@
 """Running a recipe for ``attack``, ``explain`` and ``run``, and drawing what came out."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from math import ceil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from ..analysis.rates import Rate
+    from ..analysis.sanity import Badge
     from ..model import Model
     from ..rows import Batch
     from ..runs.recipe import Recipe
@@ -30,15 +31,16 @@ class Shown(NamedTuple):
     rows: list[int]
     folder: Path
 
-    def draw(self, panels: Callable[["Shown", int], list[tuple[str, Any]]]) -> None:
-        """One PNG for each sample shown."""
+    def draw(self, panels: Callable[["Shown", int], list[Any]]) -> list[list[Any]]:
+        """One PNG for each sample shown; gives its panels."""
         from ..show.grid import save_panels
 
-        for k, row in enumerate(self.rows):
-            found = panels(self, k)
+        every = [panels(self, k) for k in range(len(self.rows))]
+        for row, found in zip(self.rows, every, strict=True):
             wide = ceil(len(found) / ceil(len(found) / WIDEST))  # lines of about the same length
             lines = [found[i : i + wide] for i in range(0, len(found), wide)]
             save_panels(self.folder / "pictures" / f"{file_name(self.table.ids[row])}.png", lines)
+        return every
 
     def close(self, output: OutputOptions, numbers: dict[str, Any]) -> None:
         """Say what could not be read and where everything is."""
@@ -75,7 +77,7 @@ def run_over(recipe: "Recipe", model: "Model", folder: Path, output: OutputOptio
     return Shown(recipe, model, table, batch[torch.arange(len(rows))], rows, folder)
 
 
-def panels(shown: Shown, k: int) -> list[tuple[str, Any]]:
+def panels(shown: Shown, k: int) -> list[Any]:
     """Image, signs of the change, the change as large as it is, and the changed image of one row, as the file holds it.
 
     Labels and confidences are those of the image and of the file.
@@ -92,6 +94,21 @@ def panels(shown: Shown, k: int) -> list[tuple[str, Any]]:
         (f"the change itself, at most {float(change.abs().max()):.3g}", 0.5 + change),
         (f"→ {after}{' (float only)' if lost else ''}", found),
     ]
+
+
+def redrawn(panel: Any, draw: Callable[[Any], Any]) -> Any:
+    """A panel with something drawn into its picture."""
+    from ..show.heat import Laid
+
+    picture = draw(panel[1])
+    return panel._replace(picture=picture) if isinstance(panel, Laid) else (panel[0], picture)
+
+
+def with_badge(panels: Sequence[Any], badge: "Badge") -> list[Any]:
+    """Maps with what the sanity check says of them under each."""
+    from ..show.grades import badged
+
+    return [redrawn(panel, lambda picture: badged(picture, badge.verdict, badge.brief)) for panel in panels]
 
 
 def sure_of(model: "Model", image: "Tensor") -> str:

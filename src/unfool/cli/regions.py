@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING, Any
 
-from .pictures import Shown
+from .pictures import Shown, with_badge
 from .words import beside, explained, met, span
 
 if TYPE_CHECKING:
@@ -25,11 +25,10 @@ def gives_maps(model: "Model", source: "Source") -> bool:
     return bool(model.maps)
 
 
-def map_panels(shown: Shown, k: int, badge: "Badge | None" = None) -> list[tuple[str, Any]]:
+def map_panels(shown: Shown, k: int, badge: "Badge | None" = None) -> list[Any]:
     """Image, the region explained, map and overlay of one row; of a series its most salient frame."""
     from ..measures.frames import profile_of
-    from ..show.grades import badged
-    from ..show.heat import map_picture, overlay
+    from ..show.heat import laid, map_picture
     from ..show.regions import outlined
 
     image, row = shown.batch.x[k], shown.rows[k]
@@ -45,9 +44,9 @@ def map_panels(shown: Shown, k: int, badge: "Badge | None" = None) -> list[tuple
         image, heat = image[:, t], heat[:, t]
         here = here[t] if here.ndim == 3 else here
     over = ", ".join(filter(None, (beside(shown, row), met(shown, row)))) or "overlay"
-    found = [(told, map_picture(heat)), (over, overlay(image, heat))]
+    found = [(told, map_picture(heat)), laid(over, image, heat)]
     if badge is not None:
-        found = [(text, badged(picture, badge.verdict, badge.brief)) for text, picture in found]
+        found = with_badge(found, badge)
     given = f"{name} as {'given' if by_mask(shown) else 'predicted'}" if at is None else "the position"
     return [(f"image{frame}", image), (given, outlined(image, here)), *found]
 

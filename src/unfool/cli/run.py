@@ -26,6 +26,7 @@ def run(
     out
         The folder for the results; by default one in runs/run named after the method and the recipe.
     """
+    output.ahead(out)
     from ..errors import DataError
     from ..runs.recipe import Recipe
     from ..spec import parse

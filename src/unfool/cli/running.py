@@ -61,7 +61,7 @@ class TrackedOptions(OutputOptions):
         return self._opened["it"]
 
     @cached_property
-    def _opened(self) -> "dict[str, Tracker]":
+    def _opened(self) -> dict[str, Any]:
         return {}
 
 
@@ -90,6 +90,20 @@ class RunOptions(TrackedOptions):
     engine: str | None = None
     workers: int | None = None
     part: str | None = None
+
+    def ahead(self, out: Path | None) -> None:
+        """Let Ray start while this process loads what it will ask; a run in ``out`` that has ended asks nobody."""
+        ended = out is not None and any((out / name).exists() for name in ("table.parquet", "report.html"))
+        if (self.engine or "").split(":")[0] == "ray" and self.part is None and not ended:
+            from ..runs.ray.worker import ahead
+
+            self._opened["pool"] = ahead(self._address, self.workers)
+
+    @property
+    def _address(self) -> str:
+        """Of ray."""
+        engine = self.engine or ""
+        return engine if engine.startswith("ray://") else engine.partition(":")[2]
 
     @contextmanager
     def watching(self) -> Generator[Callable[[str, int], Any]]:
@@ -126,8 +140,7 @@ class RunOptions(TrackedOptions):
         if engine.split(":")[0] == "ray":
             from ..runs.ray.engine import Ray
 
-            address = engine if engine.startswith("ray://") else engine.partition(":")[2]
-            return Ray(address, self.workers)
+            return Ray(self._address, self.workers, self._opened.get("pool"))
         raise InputError(
             f"there is no engine {engine!r}", "local, ray, ray:ADDRESS, ray://HOST:PORT or ranks"
         )

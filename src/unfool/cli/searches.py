@@ -18,11 +18,12 @@ def counted(shown: Shown, output: OutputOptions) -> dict[str, Any]:
     """Success against queries, beside random changes of the same size with as many queries: queries.svg."""
     from ..analysis.rates import fooled_by, rate
     from ..attacks.base import Attack
-    from ..show.chart import success_against_queries
 
     method = shown.recipe.method
     if not isinstance(method, Attack) or method.asks == "gradients":
         return {}
+    from ..show.chart import success_against_queries
+
     fair, control = shown.table.fair, at_random(shown, output)
     curves, found = {}, {}
     for name, table in ((type(method).__name__, shown.table), ("random, as many queries", control)):
@@ -70,9 +71,9 @@ def bound(shown: Shown) -> "Region":
     return shown.recipe.method.region(shown.batch.x, shown.recipe.within)
 
 
-def pixel_panels(shown: Shown, k: int) -> list[tuple[str, Any]]:
+def pixel_panels(shown: Shown, k: int) -> list[Any]:
     """The image, the changed one with rings round its pixels, and where one pixel is enough."""
-    from ..show.heat import overlay
+    from ..show.heat import laid
     from ..show.pixels import ringed
     from ..views import from_uint8
 
@@ -85,7 +86,7 @@ def pixel_panels(shown: Shown, k: int) -> list[tuple[str, Any]]:
         return panels
     return [
         *panels,
-        (f"one pixel works at {int((works > 0).sum())} of {works.numel()}", overlay(image, works)),
+        laid(f"one pixel works at {int((works > 0).sum())} of {works.numel()}", image, works),
     ]
 
 

@@ -185,25 +185,6 @@ class Job(NamedTuple):
     output: OutputOptions
 
 
-def data_for(address: str | None, model: str) -> str:
-    """The data's address; an embedded model brings its own."""
-    if address:
-        return address
-    if model.startswith("unfool:"):
-        return model.partition("?")[0]
-    raise InputError("over which data?", "give a folder, a .csv or .npz file, or unfool:digits")
-
-
-def region_for(text: str | None, model: str) -> "Region":
-    """The region given; by default Linf, larger on embedded data."""
-    from ..regions import Linf, Region
-    from ..spec import parse
-
-    if text:
-        return parse(text, Region)
-    return Linf(0.1) if model.startswith("unfool:") else Linf(8 / 255)
-
-
 def class_number(name: str | None, model: "Model") -> int | None:
     """A class by its name or number."""
     if name is None:

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
-from .shared import ModelOptions, data_for, region_for
+from ..runs.usual import data_for, region_for
+from .shared import ModelOptions
 
 if TYPE_CHECKING:
     from ..web.stage import Stage

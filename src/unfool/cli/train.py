@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from cyclopts import Parameter
 
+from ..runs.usual import data_for, region_for
 from .learned import its_own_split
 from .running import TrackedOptions
-from .shared import ModelOptions, data_for, folder_for, opened, unseen
+from .shared import ModelOptions, folder_for, opened, unseen
 
 if TYPE_CHECKING:
     from ..model import Model
-    from ..regions import Region
     from ..runs.begin import Watch
     from ..runs.course import Course, Epoch
     from ..runs.train import Tell
@@ -125,7 +125,7 @@ def train(
     )
     address = data_for(data, model)
     learned, attack = its_own_split(address) or address, parse(judge, Attack)
-    region = region_of(within, model)
+    region = region_for(within, model, 0.2)
     course = Course(how, model, learned, region, judged or "", sample, attack, alarm, limit, seed)
     last = test or (address if learned != address else None)
     out = folder_for(out, "train", model, course.identity, last, loading.told())
@@ -152,14 +152,6 @@ def taught_how(texts: tuple[str, str, str], augment: list[str], **numbers: Any) 
     )
     changes = tuple(parse(text, Transform) for text in augment)
     return Train(method, optimiser, schedule, changes, **numbers)  # pyright: ignore[reportArgumentType]
-
-
-def region_of(text: str | None, model: str) -> "Region":
-    """The region given; by default Linf, larger on embedded data."""
-    from ..regions import Linf, Region
-    from ..spec import parse
-
-    return parse(text, Region) if text else Linf(0.2) if model.startswith("unfool:") else Linf(8 / 255)
 
 
 def as_begun(course: "Course", loading: ModelOptions) -> "Model":

@@ -11,6 +11,7 @@ from ..checks import checked_images, row_ids
 from ..errors import InputError
 from ..method import Columns, Method, Question, checked_model
 from ..model import Model
+from ..pictured import html, plot, save
 from ..regions import L2, Linf, Norm, Region
 from ..rows import Batch, Rng
 
@@ -23,6 +24,8 @@ class Certified(NamedTuple):
 
     label: Tensor
     radius: Tensor
+
+    plot, save, _repr_html_ = plot, save, html
 
 
 class Certificate(Method, ABC):

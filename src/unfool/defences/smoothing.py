@@ -3,7 +3,7 @@
 from typing import ClassVar, NamedTuple
 
 import torch
-from scipy.stats import beta, binomtest, norm
+from scipy.special import bdtr, betaincinv, ndtri
 from torch import Tensor
 
 from ..attacks.gradient import PGD
@@ -56,7 +56,7 @@ class Smoothing(Certificate):
     def quantile(self, hits: Tensor) -> Tensor:
         """Where the normal distribution has the lower end of the chance of that class below; 0 without a majority."""
         low = lower_end(hits, self.samples, self.alpha)
-        return torch.from_numpy(norm.ppf(low.cpu().numpy())).clamp_min(0).to(hits.device)
+        return torch.from_numpy(ndtri(low.cpu().numpy())).clamp_min(0).to(hits.device)
 
 
 def _in_norm(radius: Tensor, kind: type[Norm], x: Tensor) -> Tensor:
@@ -67,7 +67,7 @@ def _in_norm(radius: Tensor, kind: type[Norm], x: Tensor) -> Tensor:
 def lower_end(hits: Tensor, n: int, alpha: float) -> Tensor:
     """The least chance of a hit of which so many of ``n`` are no surprise below ``alpha`` (Clopper and Pearson)."""
     k = hits.cpu().double().numpy()
-    ends = beta.ppf(alpha, k, n - k + 1)  # not a number for no hit
+    ends = betaincinv(k, n - k + 1, alpha)  # not a number for no hit
     return torch.from_numpy(ends).nan_to_num(0.0).to(hits.device)
 
 
@@ -104,7 +104,9 @@ def elected(model: Model, x: Tensor, how: Smoothing, rng: Rng) -> Elected:
     """What the smoothed network says, or nothing where the two most frequent classes may be equally frequent."""
     counts = votes(model, x, how.sigma, how.samples, rng)
     two = counts.topk(2, 1)
-    sure = [binomtest(a, a + b, 0.5).pvalue <= how.alpha for a, b in two.values.tolist()]
+    sure = [
+        2 * bdtr(b, a + b, 0.5) <= how.alpha for a, b in two.values.tolist()
+    ]  # of an even chance, both ends
     flags = torch.tensor(sure, device=x.device)
     return Elected(two.indices[:, 0].where(flags, ABSTAINS), counts)
 

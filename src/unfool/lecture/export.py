@@ -7,6 +7,8 @@ from contextlib import AbstractContextManager
 from hashlib import sha256
 from html import escape
 from importlib.resources import files
+from itertools import product
+from math import prod
 from multiprocessing import get_context
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -25,16 +27,34 @@ from .slide import Slide
 Watch = Callable[[str, int], AbstractContextManager[Callable[[int], None]]]
 """As runs are watched: told a name and a number of steps, gives what is told of each."""
 WORKERS = 2
+MOST = 30
+"""How many states a page may hold, as printed and not, so that all its sliders move together."""
+
+
+def together(slide: Slide) -> bool:
+    """Whether a static page has every combination of its sliders' stops, or one slider moves at a time."""
+    return prod(len(slider.stops) for slider in slide.sliders) <= MOST
 
 
 def every_state(slide: Slide) -> Iterator[dict[str, Any]]:
-    """Settings that a static page can show: each slider alone at each of its stops, also as printed."""
+    """Settings that a static page can show, also as printed; where the sliders begin comes first."""
     for printed in (False, True) if slide.drawn_as_printed else (False,):
         yield slide.settings({}, printed)
-        for slider in slide.sliders:
-            for stop in slider.stops:
-                if stop != slider.default:
-                    yield slide.settings({slider.name: stop}, printed)
+        for asked in _every_stop(slide) if together(slide) else _each_alone(slide):
+            if any(asked[name] != slide.defaults[name] for name in asked):
+                yield slide.settings(asked, printed)
+
+
+def _every_stop(slide: Slide) -> Iterator[dict[str, Any]]:
+    names = [slider.name for slider in slide.sliders]
+    for stops in product(*(slider.stops for slider in slide.sliders)):
+        yield dict(zip(names, stops, strict=True))
+
+
+def _each_alone(slide: Slide) -> Iterator[dict[str, Any]]:
+    for slider in slide.sliders:
+        for stop in slider.stops:
+            yield {slider.name: stop}
 
 
 def made_all(key: str, small: int = 1) -> list[dict[str, Any]]:
@@ -172,7 +192,7 @@ def page(slide: Slide, slides: Sequence[Slide], states: Sequence[dict[str, Any]]
     names = {one.key: page_name(one) for one in slides}
     held = {
         "parts": parts_of(slides),
-        "slide": outline(number_of(slide), slide),
+        "slide": outline(number_of(slide), slide) | {"alone": not together(slide)},
         "states": list(states),
         "near": near,
         "names": names,

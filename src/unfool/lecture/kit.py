@@ -12,6 +12,7 @@ import torch
 
 from ..data.address import open_data
 from ..data.base import Source
+from ..detections import finds_boxes
 from ..hooks import counted
 from ..model import Model
 from ..rows import Batch
@@ -37,11 +38,20 @@ class Kit:
     def model(self, address: str) -> Model:
         if address not in self._models:
             model = load(address)
+            self._first_asked(address, model)
             model.before_pass = lambda: self.step()
             self._models[address] = model
             if self._counting is not None:
                 self._counting.enter_context(counted(model.net, self.passes))
         return self._models[address]
+
+    def _first_asked(self, address: str, model: Model) -> None:
+        """One image, so that what a model has to learn of itself is in no slide's cost."""
+        first = self.batch(address.partition("?")[0], 1, model).x
+        if not finds_boxes(model):
+            model(first)
+            if model.access == "gradients":
+                model.spatial_layers(first)
 
     def batch(self, address: str, n: int | Sequence[str], model: Model | None = None) -> Batch:
         """The first images of some data, or those of some ids, as a model sees them."""
@@ -56,10 +66,19 @@ class Kit:
         return held[(model(held.x).argmax(1) == held.y).nonzero()[: self.few(n), 0]]
 
     def once(self, key: str, make: Callable[[], T]) -> T:
-        """What does not depend on a slide's sliders, made the first time."""
-        if key not in self._made:
-            self._made[key] = make()
-        return self._made[key]
+        """What does not depend on a slide's sliders, made the first time; what it cost counts each time."""
+        if key in self._made:
+            found, spent = self._made[key]
+            self.passes.update(spent)
+        else:
+            before = self.passes.copy()
+            found = make()
+            self._made[key] = found, self.passes - before
+        return found
+
+    def ran(self, plan: Any, run: Callable[[Path], T]) -> T:
+        """What a run found in a folder of its own; once for every plan."""
+        return self.once(repr(plan), lambda: run(self.folder(plan)))
 
     def few(self, n: int, least: int = 4) -> int:
         return max(min(n, least), n // self.small)

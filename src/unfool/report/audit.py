@@ -1,7 +1,7 @@
 """The report of an audit: one self-contained HTML file."""
 
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import jinja2
 
@@ -14,7 +14,7 @@ from ..runs.work import atomically
 from ..show.chart import Interval, accuracy_curves, distributions, dots, logits_along
 from .cases import case_view
 from .live import script
-from .page import check_figures, shown
+from .page import check_figures, framed, shown
 from .subgroups import subgroup_sections
 
 CONTROLS = ("random", "worst-random")
@@ -37,6 +37,20 @@ def write_report(found: Audited, path: Path, command: str) -> None:
     check_figures([figure for section in subgroup_sections(found.subgroups) for figure in section.figures])
     page = _template().render(page_values(found, command))
     atomically(path, lambda draft: draft.write_text(page, encoding="utf-8"))
+
+
+class AuditReport(NamedTuple):
+    """An audit as a notebook shows it: ``AuditReport(read_audit(folder))``."""
+
+    found: Audited
+
+    def save(self, path: Path | str) -> None:
+        """The page as a file."""
+        write_report(self.found, Path(path), "")
+
+    def _repr_html_(self) -> str:
+        check_controls(self.found)
+        return framed(_template().render(page_values(self.found, "")))
 
 
 def check_controls(found: Audited) -> None:

@@ -25,6 +25,8 @@ class Numbers(NamedTuple):
     most: float
     top: float
     """What is drawn in full colour."""
+    signed: bool = False
+    """Whether maps beside it speak against something, so that its colours are those of such maps."""
 
 
 @cache
@@ -37,11 +39,11 @@ def script() -> str:
     return re.sub(r"^export ", "", alone, flags=re.M)
 
 
-def numbers(heat: Tensor) -> Numbers:
+def numbers(heat: Tensor, top: float = 0.0, signed: bool = False) -> Numbers:
     """A map [*, H, W], of several dimensions its middle, as it is drawn."""
     most = float(heat.abs().max())
     flat = scaled(heat, most).values
     high, wide = flat.shape
     share = min(1.0, WIDEST / max(high, wide))
     small = resize(flat[None, None], (round(high * share), round(wide * share)))[0]
-    return Numbers(data_uri(png((128 + 127 * small).round() / 255)), most, scaled(heat).scale)
+    return Numbers(data_uri(png((128 + 127 * small).round() / 255)), most, scaled(heat, top).scale, signed)

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Container, Sequence
+from html import escape
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -11,6 +12,8 @@ from PIL import Image
 from ..errors import DataError
 from ..runs.work import atomically
 from ..show.image import data_uri, encoded
+from .live import script
+from .looks import Case, sheets
 from .summary import clean
 
 
@@ -60,14 +63,36 @@ class Page(NamedTuple):
     """What goes into the file of numbers."""
     links: Sequence[tuple[str, str]] = ()
     """Other pages: what they are called and where they are, seen from this one."""
+    cases: Sequence[Case] = ()
+    """Images with what was found of each, the worst first."""
+    order: str = ""
+    """What is shown of them, and in which order."""
 
     @property
     def figures(self) -> list[Figure]:
         return [figure for section in self.sections for figure in section.figures]
 
+    def save(self, folder: Path | str) -> None:
+        """The page, its numbers and its figures as files."""
+        write_page(self, Path(folder), "")
+
+    def _repr_html_(self) -> str:
+        return framed(self.texts("", "inspect.json")[0][1])
+
+    def texts(self, command: str, name: str) -> list[tuple[str, str]]:
+        """Its files by their names."""
+        template, parts = _template(), sheets(self.cases)
+        held = {"page": self, "command": command, "name": name, "parts": parts}
+        return [
+            (part.name, template.render(script=script() if part.cases else "", part=part, **held))
+            for part in parts
+        ]
+
 
 def write_page(page: Page, folder: Path, command: str, name: str = "inspect.json") -> None:
     """Write ``report.html``, the numbers by that ``name`` and every figure as a file of its own.
+
+    Very many images go on in ``report-2.html`` and so on.
 
     Raises :class:`DataError` where a figure has no control.
     """
@@ -80,9 +105,17 @@ def write_page(page: Page, folder: Path, command: str, name: str = "inspect.json
         write_figure(figure, folder)
     told = {"title": page.title, "sentence": page.sentence, "recipe": page.recipe, **page.numbers}
     text = json.dumps(clean(told), indent=1, allow_nan=False)
-    html = _template().render(page=page, command=command, name=name)
     atomically(folder / name, lambda draft: draft.write_text(text, encoding="utf-8"))
-    atomically(folder / "report.html", lambda draft: draft.write_text(html, encoding="utf-8"))
+    for old in folder.glob("report-[0-9]*.html"):
+        old.unlink()
+    for place, html in page.texts(command, name):
+        atomically(folder / place, lambda draft, html=html: draft.write_text(html, encoding="utf-8"))
+
+
+def framed(html: str) -> str:
+    """A whole page inside another, such as a notebook's: it can show itself and do nothing else."""
+    look = "width: 100%; height: 46rem; border: 1px solid #8884; border-radius: 6px"
+    return f'<iframe sandbox="allow-scripts" style="{look}" srcdoc="{escape(html)}"></iframe>'
 
 
 def check_figures(figures: Sequence[Figure]) -> None:

@@ -184,7 +184,10 @@ def check_classes(source: Source, model: Model, ids: Sequence[str], width: int) 
             f"{model.name.partition('?')[0]}?classes={known[-1] + 1} draws its last layer anew",
         )
     if len(known) < 2:
-        raise InputError(f"all {len(ids)} images are of one class: there is nothing to tell apart")
+        raise InputError(
+            f"all {len(ids)} images are of one class: there is nothing to tell apart",
+            "images of another class beside them, or another column of labels (?label=)",
+        )
     missing = [names[k] if k < len(names) else str(k) for k in range(width) if k not in set(known)]
     shown = ", ".join(missing[:8]) + (f" and {len(missing) - 8} more" if len(missing) > 8 else "")
     return [f"no image of class {shown} to learn from: the network will unlearn it"] if missing else []

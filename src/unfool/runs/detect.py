@@ -98,6 +98,11 @@ def run_detection(
     """Do what is missing in ``folder``."""
     model.need("gradients", "an alarm's attacker")
     ids = chosen(source.ids(), plan.limit, plan.seed)
+    if all(source.label(i) is None for i in ids):
+        raise InputError(
+            f"none of {len(ids)} images has a label: nothing tells which the network has right",
+            "a folder of class folders, a column of labels in a table, or y in an .npz",
+        )
     rest = training.ids() if plan.training else tuple(i for i in source.ids() if i not in {*ids})
     learn, held = _split(rest, plan)
     claim(folder, repr(plan), model)

@@ -54,7 +54,7 @@ def dot_plot(panels: Sequence[Panel], note: str = "") -> Chart:
         grid[0, 0].set_ylim(len(names) - 0.5, -0.5)
         figure.supxlabel(note, fontsize=9, color=GREY)
 
-    return _chart(draw, 1.5 + 2.2 * wide, 0.4 + tall * high)
+    return chart(draw, 1.5 + 2.2 * wide, 0.4 + tall * high)
 
 
 def _dots(axes: Axes, panel: Panel) -> None:
@@ -95,10 +95,11 @@ def layer_plot(names: Sequence[str], lines: Sequence[Steps], passed: float, fail
         axes.set(ylabel="rank correlation", ylim=(min(-0.1, axes.get_ylim()[0]), 1.02))
         axes.legend(frameon=False, loc="lower left", bbox_to_anchor=(0, 1), ncols=2)
 
-    return _chart(draw, 3.2 + 0.5 * len(names), 3.6)
+    return chart(draw, 3.2 + 0.5 * len(names), 3.6)
 
 
-def _chart(draw: Callable[[Figure], None], width: float, height: float) -> Chart:
+def chart(draw: Callable[[Figure], None], width: float, height: float) -> Chart:
+    """What is drawn into a figure of so many inches."""
     with mpl.rc_context(SETTINGS):
         figure = Figure(figsize=(width, height), layout="constrained")
         draw(figure)

@@ -10,9 +10,10 @@ from torch import Tensor
 
 from ..errors import DataError
 from ..views import to_picture
+from .heat import Laid
 from .image import drawable, enlarged
 
-Panel = tuple[str, Tensor]
+Panel = tuple[str, Tensor] | Laid
 GAP, LINE, LEADING = 12, 22, 15
 FONT = Path(mpl.get_data_path()) / "fonts" / "ttf" / "DejaVuSans.ttf"
 """It has arrows and the letters of many languages, and comes with matplotlib."""
@@ -20,7 +21,9 @@ FONT = Path(mpl.get_data_path()) / "fonts" / "ttf" / "DejaVuSans.ttf"
 
 def panel_row(panels: Sequence[Panel], side: int = 224) -> Image.Image:
     """Captioned images [C, H, W] in one row on white."""
-    pictures = [(text, to_picture(enlarged(drawable(image), side)).convert("RGB")) for text, image in panels]
+    pictures = [
+        (text, to_picture(enlarged(drawable(image), side)).convert("RGB")) for text, image, *_ in panels
+    ]
     font = caption_font()
     told = [wrapped(text, picture.width, font) for text, picture in pictures]
     over = LINE + LEADING * (max(map(len, told)) - 1)

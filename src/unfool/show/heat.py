@@ -1,6 +1,6 @@
 """Heat maps in colours that hide nothing: symmetric about zero where signed, blank where there is nothing."""
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -18,6 +18,17 @@ POSITIVE = (
     (0x66, 0x25, 0x06),
 )
 """White for nothing to dark brown."""
+
+
+class Laid(NamedTuple):
+    """A panel whose picture is a map over an image, and the map [*, H, W] for whoever draws it again."""
+
+    text: str
+    picture: Any
+    heat: Tensor
+    top: float = 0.0
+    """What is drawn in full colour; by default as large as this map's own values are."""
+    signed: bool = False
 
 
 class Shown(NamedTuple):
@@ -71,6 +82,11 @@ def overlay(image: Tensor, heat: Tensor, top: float = 0.0, signed: bool = False)
     shown = scaled(heat, top, signed)
     values = resize(shown.values[None, None], tuple(grey.shape[1:]))[0, 0]
     return laid_over(grey, values, shown.signed)
+
+
+def laid(text: str, image: Tensor, heat: Tensor, top: float = 0.0, signed: bool = False) -> Laid:
+    """A map over its image as a panel that knows its numbers."""
+    return Laid(text, overlay(image, heat, top, signed), heat, top, signed)
 
 
 def laid_over(grey: Tensor, values: Tensor, signed: bool) -> Tensor:

@@ -5,8 +5,10 @@ from torch import Tensor
 
 from ..attacks.base import Attacked
 from ..attributions.base import Explained
+from ..defences.certificate import Certified
 from ..pictured import Drawer
 from ..synthesis.base import Synthesised
+from .certified import certified_share
 from .grid import Panel, panel_row, stacked
 from .heat import map_picture, overlay, spanned
 
@@ -59,4 +61,9 @@ def _unit(units: Tensor, k: int) -> str:
     return " ".join(map(str, units[k].reshape(-1).tolist()))
 
 
-PICTURES: dict[type, Drawer] = {Attacked: attacked, Explained: explained, Synthesised: synthesised}
+PICTURES: dict[type, Drawer] = {
+    Attacked: attacked,
+    Certified: certified_share,
+    Explained: explained,
+    Synthesised: synthesised,
+}

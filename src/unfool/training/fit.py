@@ -63,6 +63,19 @@ class Train(Fit):
 
         Everything random depends on ``seed`` and the images' ``ids`` alone.
         """
+        return self.taught(model, x, y, within=within, seed=seed, ids=ids).judged()
+
+    def taught(
+        self,
+        model: Model,
+        x: Tensor,
+        y: Any,
+        *,
+        within: Region | None = None,
+        seed: int = 0,
+        ids: Sequence[Any] | None = None,
+    ) -> Pupil:
+        """The same with what it cost: ``.judged()`` is the model, ``.spent`` the passes."""
         checked_model(model)
         x = checked_images(x)
         names = tuple(map(str, row_ids(ids, len(x))))
@@ -71,7 +84,7 @@ class Train(Fit):
         pupil = self.start(question, batch)
         for asked, some in self.lessons(question, names):
             pupil = self.update(asked, pupil, batch[torch.tensor([place[i] for i in some])])
-        return pupil.judged()
+        return pupil
 
     def start(self, question: Question, batch: Batch) -> Pupil:
         pupil = Pupil(

@@ -19,7 +19,7 @@ from ..runs.recipe import Recipe
 from ..spec import parse
 from .asked import Asked
 from .charted import keep
-from .lines import said
+from .lines import begun, loads, said
 from .rooms import Room
 from .tables import listed, listing
 
@@ -104,7 +104,7 @@ def done(stage: "Stage", room: Room, plan: Plan, folder: Path) -> "Answered":
         _rows(stage, room, plan, source, folder)
     listing(stage)
     name = next(id for id, run in stage.runs.items() if run.path == folder)
-    return {"id": name, "python": _python(plan, folder), "command": command}, {}
+    return {"id": name, "python": _python(room, plan, folder), "command": command}, {}
 
 
 def _rows(stage: "Stage", room: Room, plan: Recipe, source: Source, folder: Path) -> None:
@@ -136,20 +136,21 @@ def command_of(stage: "Stage", plan: Plan, folder: Path) -> str:
     return said(parts) + stage.setting.flags
 
 
-def _python(plan: Plan, folder: Path) -> str:
+def _python(room: Room, plan: Plan, folder: Path) -> str:
     """The same by the library."""
     what = "audit" if isinstance(plan, Audit) else "recipe"
     module, run = ("audit", "run_audit") if isinstance(plan, Audit) else ("local", "run_recipe")
     return "\n".join(
         [
             "from pathlib import Path",
-            "from unfool import load, open_data",
+            f"from unfool import {', '.join(loads(room))}",
             f"from unfool.runs.{module} import {run}",
             "from unfool.spec import parse",
             f"from unfool.runs.{what} import {type(plan).__name__}",
             "",
             f"plan = parse({repr(plan)!r}, {type(plan).__name__})",
-            f"{run}(plan, load(plan.model), open_data(plan.data), Path({str(folder)!r}))",
+            begun(room),
+            f"{run}(plan, model, open_data(plan.data), Path({str(folder)!r}))",
         ]
     )
 

@@ -26,11 +26,20 @@ def address_of(room: Room, id: str) -> str:
     return f"{room.data}{'&' if '?' in room.data else '?'}id={quote(id, safe='/:')}"
 
 
+def begun(room: Room) -> str:
+    """How a script comes by a room's model: whoever gave it has it already."""
+    return f"# model: what is shown as {room.address!r}" if room.given else f"model = load({room.address!r})"
+
+
+def loads(room: Room) -> list[str]:
+    """The names that a script about a room needs."""
+    return ["open_data"] if room.given else ["load", "open_data"]
+
+
 def python(room: Room, id: str, uses: Sequence[Spec | None], lines: Sequence[str]) -> str:
     """A script: the model, the image, then ``lines``, in which {0}, {1}, ... stand for the specs it uses."""
     words, texts = named(room.public, *uses)
-    parts = [*words, "load", "open_data"] if words else ["load", "open_data"]
-    head = [f"from unfool import {', '.join(sorted(parts, key=str.lower))}"]
+    head = [f"from unfool import {', '.join(sorted([*words, *loads(room)], key=str.lower))}"]
     if any(text.startswith("parse(") for text in texts):
         head.append("from unfool.spec import parse")
     view = "model.view"
@@ -39,7 +48,7 @@ def python(room: Room, id: str, uses: Sequence[Spec | None], lines: Sequence[str
     names = iter(texts)
     filled = {str(k): next(names) for k, spec in enumerate(uses) if spec is not None}
     body = [
-        f"model = load({room.address!r})",
+        begun(room),
         f"data = open_data({address_of(room, id)!r})",
         f"batch = data.batch(data.ids(), {view}, model.classes)",
     ]
@@ -48,8 +57,8 @@ def python(room: Room, id: str, uses: Sequence[Spec | None], lines: Sequence[str
 
 def over(room: Room, imports: Sequence[str], lines: Sequence[str]) -> str:
     """A script about all of a room's images: the model, the data, then ``lines``."""
-    head = ["from unfool import load, open_data", *imports]
-    body = [f"model = load({room.address!r})", f"data = open_data({room.data!r})", *lines]
+    head = [f"from unfool import {', '.join(loads(room))}", *imports]
+    body = [begun(room), f"data = open_data({room.data!r})", *lines]
     return "\n".join([*head, "", *body])
 
 

@@ -36,6 +36,8 @@ class Setting(NamedTuple):
     flags: str = ""
     """What a command has to be given so that it loads the models alike."""
     runs: tuple[Path, ...] = ()
+    given: frozenset[str] = frozenset()
+    """Models by their names that nothing loads: whoever started it holds them."""
 
 
 KEPT = 16
@@ -48,6 +50,7 @@ class Room:
     def __init__(self, setting: Setting, address: str, source: Callable[[str], Source], own: dict[str, Own]):
         self.address, self.data, self.own, self.public = address, setting.data(address), own, setting.public
         self.source = source(self.data)
+        self.given = address in setting.given
         self.model, self.region = setting.load(address), setting.region(address)
         self.vectors: dict[str, Any] = {}
         self.held: dict[str, Any] = {}

@@ -49,10 +49,14 @@ class Stage:
             raise InputError("a request's words must be an object")
         self.job, threads = job, torch.get_num_threads()
         try:
-            return ACTS[act](self, Asked(given, arrays))
+            asked = Asked(given, arrays)
+            value, found = ACTS[act](self, asked)
         finally:
             self.job = IDLE
             torch.set_num_threads(threads)
+        if "command" in value and "model" in given and self.asked_room(asked).given:
+            value = {**value, "command": ""}  # it would have to name a model that has no address
+        return value, found
 
     def folder(self, text: str) -> Path:
         """A folder for what is asked for by ``text``, as long as the studio runs: what was begun goes on there."""

@@ -43,6 +43,24 @@ def load(
     ``classes`` are names or a file of them, ``view`` how pictures are cut; both come with the model where it knows
     them. Raises :class:`UnknownName`, :class:`DataError` or :class:`SpecError` where it cannot be.
     """
+    with torch.random.fork_rng(devices=[]):
+        torch.default_generator.manual_seed(
+            0
+        )  # weights that nobody has learned are the same in every process
+        model = _loaded(address, classes, view, outputs, device, fast, trust)
+    model.address = address if classes is view is outputs is None else ""
+    return model
+
+
+def _loaded(
+    address: str,
+    classes: Path | str | ClassNames | tuple[str, ...] | None,
+    view: View | None,
+    outputs: Outputs | None,
+    device: str | None,
+    fast: bool,
+    trust: bool,
+) -> Model:
     if len(parts := address.split(" + ")) > 1:
         from .ensemble import ensemble
 

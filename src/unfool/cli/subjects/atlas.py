@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import Parameter
 
-from ..shared import ModelOptions, OutputOptions, class_number, data_for, folder_for, opened
+from ...runs.usual import data_for
+from ..shared import ModelOptions, OutputOptions, class_number, folder_for, opened
 from .shared import finish
 
 if TYPE_CHECKING:

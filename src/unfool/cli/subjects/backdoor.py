@@ -5,7 +5,8 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from ..shared import ModelOptions, OutputOptions, class_number, data_for, folder_for, opened
+from ...runs.usual import data_for
+from ..shared import ModelOptions, OutputOptions, class_number, folder_for, opened
 from .shared import finish
 
 

@@ -5,7 +5,8 @@ from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
-from ..shared import ModelOptions, OutputOptions, data_for, folder_for, opened
+from ...runs.usual import data_for
+from ..shared import ModelOptions, OutputOptions, folder_for, opened
 from .shared import finish
 
 if TYPE_CHECKING:

@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from cyclopts import Parameter
 
 from ...errors import InputError
+from ...runs.usual import data_for
 from ..running import RunOptions
-from ..shared import ModelOptions, class_number, data_for, folder_for, opened
+from ..shared import ModelOptions, class_number, folder_for, opened
 from .shared import finish
 
 if TYPE_CHECKING:

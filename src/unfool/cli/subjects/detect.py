@@ -5,7 +5,8 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from ..shared import ModelOptions, OutputOptions, data_for, folder_for, opened
+from ...runs.usual import data_for, region_for
+from ..shared import ModelOptions, OutputOptions, folder_for, opened
 from .shared import finish
 
 
@@ -74,13 +75,12 @@ def detect(
     from ...defences.alarm import Alarm
     from ...defences.baselines import MahalanobisAlarm, NeighbourAlarm, SqueezeAlarm
     from ...defences.saliency import SaliencyAlarm
-    from ...regions import Linf, Region
     from ...report.subjects.detect import detect_page
     from ...runs.detect import Detection, run_detection
     from ...spec import parse
 
     place, network = data_for(data, model), loading.load(model)
-    region = parse(within, Region) if within else Linf(0.2 if model.startswith("unfool:") else 8 / 255)
+    region = region_for(within, model, 0.2)
     usual = Detection(model, place)
     maps = parse(attribution, Attribution)
     every = tuple(parse(text, Alarm) for text in alarm or ()) or (

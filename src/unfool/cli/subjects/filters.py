@@ -2,7 +2,8 @@
 
 from pathlib import Path
 
-from ..shared import ModelOptions, OutputOptions, data_for, folder_for, opened
+from ...runs.usual import data_for
+from ..shared import ModelOptions, OutputOptions, folder_for, opened
 from .shared import finish
 
 

@@ -3,8 +3,9 @@
 from pathlib import Path
 
 from ...errors import InputError
+from ...runs.usual import data_for
 from ..running import RunOptions
-from ..shared import ModelOptions, data_for, folder_for, opened
+from ..shared import ModelOptions, folder_for, opened
 from .shared import finish
 
 

@@ -5,8 +5,9 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
+from ...runs.usual import data_for
 from ..running import RunOptions
-from ..shared import ModelOptions, data_for, folder_for, opened
+from ..shared import ModelOptions, folder_for, opened
 from .shared import finish
 
 

@@ -3,8 +3,9 @@
 from pathlib import Path
 from typing import Any
 
+from ...runs.usual import data_for
 from ..running import RunOptions
-from ..shared import ModelOptions, class_number, data_for, folder_for, opened
+from ..shared import ModelOptions, class_number, folder_for, opened
 from .shared import finish
 
 

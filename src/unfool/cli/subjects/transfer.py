@@ -5,6 +5,7 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
+from ...runs.usual import region_for
 from ..running import RunOptions
 from ..shared import ModelOptions, folder_for, opened
 from .shared import finish
@@ -55,7 +56,6 @@ def transfer(
     from ...analysis.transfer import matrix
     from ...attacks.base import Attack
     from ...errors import InputError
-    from ...regions import Linf, Region
     from ...report.subjects.transfer import transfer_page
     from ...runs.transfer import NINE, Transfer, run_transfer
     from ...spec import parse
@@ -67,7 +67,7 @@ def transfer(
     named = tuple(models or (f"{data}?{net}" for net in NINE))
     attacked = tuple(sources or ()) if models or sources else (*named[:5], f"{named[1]} + {named[3]}")
     networks = {address: loading.load(address) for address in dict.fromkeys((*named, *attacked))}
-    region = parse(within, Region) if within else Linf(0.2) if data.startswith("unfool:") else Linf(8 / 255)
+    region = region_for(within, data, 0.2)
     plan = Transfer(named, attacked, data, parse(attack, Attack), region, onwards, limit, seed)
     out = folder_for(out, "transfer", data, plan, loading.told())
     with output.watching() as watch:

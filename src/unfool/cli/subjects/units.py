@@ -2,8 +2,9 @@
 
 from pathlib import Path
 
+from ...runs.usual import data_for
 from ..running import RunOptions
-from ..shared import ModelOptions, data_for, folder_for, opened
+from ..shared import ModelOptions, folder_for, opened
 from .shared import finish
 
 

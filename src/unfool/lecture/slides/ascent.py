@@ -2,10 +2,9 @@
 
 import torch
 
-from ...analysis.units import Gallery, looked, selective
+from ...analysis.units import selective
 from ...report.page import Figure
 from ...report.subjects.units import patch_cells
-from ...runs.units import Looking, run_units
 from ...show.sheet import Cell, sheet
 from ...synthesis.canvas import Fourier, Pixels
 from ...synthesis.cleaning import Blur
@@ -16,8 +15,7 @@ from ...views import from_uint8, to_uint8
 from ..kit import Kit
 from ..making import cost_of
 from ..slide import Made, Settings, Slide, Slider
-
-DIGITS = "unfool:digits"
+from .looking import DIGITS, looked_at
 
 
 def classes(kit: Kit, settings: Settings) -> Made:
@@ -68,13 +66,9 @@ def classes(kit: Kit, settings: Settings) -> Made:
 
 
 def layers(kit: Kit, settings: Settings) -> Made:
-    layer, model, source = str(settings["layer"]), kit.model(DIGITS), kit.source(DIGITS)
-    plan = Looking(DIGITS, DIGITS, (layer,), limit=kit.few(300))
-    found, _ = run_units(plan, model, source, kit.folder(plan))
-    ids = plan.ids(source)
-    (one,) = looked(model, source, ids, found)
+    layer = str(settings["layer"])
+    model, _, one, gallery = looked_at(kit, layer, 300)
     chosen = selective(one.units, 8)
-    gallery = Gallery(model, source, ids)
     looks = looks_of(kit.batch(f"{DIGITS}?split=train", 300, model).x.split(64))
     drawn = Maximise(Fourier(), steps=100)(model, chosen, start=looks, objective=Neuron(layer))
     noise = torch.rand(64, *drawn.x.shape[1:], generator=kit.generator(0))

@@ -170,7 +170,8 @@ COSTED: dict[str, Attribution | Attack] = {
     "Integrated gradients, 32 steps": IntegratedGradients(32, tolerance=1),
     "Occlusion, windows of 9 by 4": Occlusion((9,), (4,)),
     "RISE, 200 masks": RISE(200),
-    "Ablation-CAM": AblationCAM(),
+    "Ablation-CAM, before a linear head": AblationCAM(),
+    "Ablation-CAM, a layer earlier": AblationCAM("features.6"),
     "Score-CAM": ScoreCAM(),
     "FGSM": FGSM(),
     "PGD, 10 steps": PGD(),
@@ -202,7 +203,7 @@ def costs(kit: Kit, settings: Settings) -> Made:
     header = ["method", "forward", "backward", "from a layer on", "several backward?"]
     grid = Grid("Passes of each image, counted in this run", header, rows)
     many = [one.what for one in told if one.backward > 1]
-    says = f"Several passes back: {', '.join(many)}. The others need one or none."
+    says = f"Several passes back: {'; '.join(many)}. The others need one or none."
     return Made(says, (), {one.what: (one.forward, one.backward) for one in told}, told, [grid])
 
 

@@ -44,7 +44,9 @@ def alarms(kit: Kit, settings: Settings) -> Made:
         sample=kit.few(160, 100),
         limit=kit.few(40, 16),
     )
-    found = run_detection(plan, model, kit.source(address), kit.source(plan.training), kit.folder(plan))
+    found = kit.ran(
+        plan, lambda at: run_detection(plan, model, kit.source(address), kit.source(plan.training), at)
+    )
     page = detect_page(study_alarms(found, model))
     return from_page(
         page, ["past", "case"], [counted_cost("lessons, judging and attacks", kit, plan.limit or 1)]
@@ -56,7 +58,7 @@ def useful(kit: Kit, settings: Settings) -> Made:
     model, source = kit.model(address), kit.source(f"{FILMS}?shortcut=0")
     methods = (Occlusion((9,), (6,)), Gradient(), GradCAM())
     plan = Hotspots(address, f"{FILMS}?shortcut=0", 1, methods, sample=kit.few(120, 100), images=2)
-    found = run_hotspots(plan, model, source, kit.folder(plan))
+    found = kit.ran(plan, lambda at: run_hotspots(plan, model, source, at))
     page = hotspots_page(review(plan, found, model, source))
     return from_page(page, ["cases", "spots"], [counted_cost("maps of false positives", kit, plan.sample)])
 

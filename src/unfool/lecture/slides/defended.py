@@ -20,7 +20,7 @@ from ...training.fit import Train
 from ...training.plain import Both, Natural
 from ..kit import Kit
 from ..making import cost_of
-from ..slide import Erratum, Made, Settings, Slide, Slider
+from ..slide import Cost, Erratum, Made, Settings, Slide, Slider
 
 DIGITS = "unfool:digits8"
 
@@ -35,16 +35,23 @@ def training(kit: Kit, settings: Settings) -> Made:
     judged = kit.batch(DIGITS, 200, base)
     epochs = 12 if kit.small == 1 else 1
 
-    def taught(how: Training, x: Tensor, y: Tensor) -> Model:
-        fit = Train(how, epochs=epochs, rows=64)
-        return fit(base, x, y, within=Linf(0.2), ids=range(len(x)))
+    cost = list[Cost]()
 
-    plain = taught(Natural(), learn.x, learn.y)
+    def taught(name: str, how: Training, x: Tensor, y: Tensor) -> Model:
+        fit = Train(how, epochs=epochs, rows=64)
+        pupil = fit.taught(base, x, y, within=Linf(0.2), ids=range(len(x)))
+        cost.append(
+            Cost(f"learning {name}", *(pupil.spent[way] / len(learn) for way in ("forward", "backward")))
+        )
+        return pupil.judged()
+
+    plain = taught("as it is", Natural(), learn.x, learn.y)
     worst = FGSM()(plain, learn.x, learn.y, within=Linf(0.2), ids=learn.ids).x
+    once, anew = "worst images, made once", "made anew at every step"
     ways = {
         "as it was": plain,
-        "worst images, made once": taught(Natural(), torch.cat([learn.x, worst]), learn.y.repeat(2)),
-        "made anew at every step": taught(Both(), learn.x, learn.y),
+        once: taught(once, Natural(), torch.cat([learn.x, worst]), learn.y.repeat(2)),
+        anew: taught(anew, Both(), learn.x, learn.y),
     }
     curves = {name: resisted(model, judged) for name, model in ways.items()}
     noise = [
@@ -68,7 +75,7 @@ def training(kit: Kit, settings: Settings) -> Made:
     at = 1 + SIZES.index(0.2)
     told = "; ".join(f"{name} {rates[at].brief} %" for name, rates in curves.items())
     numbers = {"eps": (0.0, *SIZES), **{name: [r.as_dict() for r in rates] for name, rates in curves.items()}}
-    return Made(f"Right under PGD at 0.2: {told}.", [figure], numbers)
+    return Made(f"Right under PGD at 0.2: {told}.", [figure], numbers, cost)
 
 
 def resisted(model: Model, batch: Batch) -> list[Rate]:
@@ -115,8 +122,8 @@ def pixels(kit: Kit, settings: Settings) -> Made:
     }
     numbers = {name: r.as_dict() for name, r in rates.items()}
     says = (
-        f"{n} pixel{'s' * (n > 1)} fool {rates['evolution']}; every single pixel with each of 17 values tried, "
-        f"{rates['every single pixel tried']}; random pixels, the best of 20 draws, {rates['random']}."
+        f"{n} pixel{'s fool' if n > 1 else ' fools'} {rates['evolution']}; every single pixel with each of 17 values "
+        f"tried, {rates['every single pixel tried']}; random pixels, the best of 20 draws, {rates['random']}."
     )
     cost = [cost_of("OnePixel", found, len(batch)), cost_of("Exhaustive", truth, len(batch))]
     return Made(says, [figure], numbers, cost)

@@ -9,7 +9,7 @@ from ...analysis.neighbours import study as study_neighbours
 from ...analysis.probe import study as study_probe
 from ...analysis.spray import laid_out
 from ...analysis.templates import templates as found_in
-from ...analysis.units import Gallery, looked, selective
+from ...analysis.units import selective
 from ...measures.embed import Embed
 from ...method import Question
 from ...report.page import Figure
@@ -22,14 +22,13 @@ from ...report.subjects.units import layer_page
 from ...runs.hierarchy import Hierarchy
 from ...runs.neighbours import Neighbours, run_neighbours
 from ...runs.probe import Probe, run_probe
-from ...runs.units import Looking, run_units
 from ...show.thumbs import class_tint, poster
 from ...views import View
 from ..kit import Kit
 from ..making import counted_cost, from_page
-from ..slide import Erratum, Made, Settings, Slide, Slider
+from ..slide import Cost, Erratum, Made, Settings, Slide, Slider
+from .looking import DIGITS, looked_at
 
-ADDRESS = "unfool:digits"
 STRENGTHS = (0.001, 0.01, 0.1, 1.0)
 
 
@@ -38,7 +37,7 @@ def simple(kit: Kit, settings: Settings) -> Made:
     found = found_in(kit.source("unfool:digits8"), None, (), sorted({*STRENGTHS, best}), kit.few(500, 400), 0)
     k = [one.strength for one in found.fits].index(best)
     page = templates_page("unfool:digits8", found._replace(best=k))
-    return from_page(page, ["templates", "strengths", "plane"])
+    return from_page(page, ["templates", "strengths", "plane"], [Cost("linear fits, no network", 0, 0)])
 
 
 def first_layer(kit: Kit, settings: Settings) -> Made:
@@ -46,27 +45,20 @@ def first_layer(kit: Kit, settings: Settings) -> Made:
     model = kit.model(address)
     found = first_filters(model, kit.batch(address.partition("?")[0], 1, model).x[:1])
     page = filters_page(address, found)
-    return from_page(page, [figure.name for figure in page.figures][:2])
+    return from_page(page, [figure.name for figure in page.figures], [Cost("reading weights", 0, 0)])
 
 
 def patches(kit: Kit, settings: Settings) -> Made:
-    layer, model, source = str(settings["layer"]), kit.model(ADDRESS), kit.source(ADDRESS)
-    plan = Looking(ADDRESS, ADDRESS, (layer,), limit=kit.few(500))
-    found, _ = run_units(plan, model, source, kit.folder(plan))
-    ids = plan.ids(source)
-    (one,) = looked(model, source, ids, found)
-    gallery = Gallery(model, source, ids)
+    _, plan, one, gallery = looked_at(kit, str(settings["layer"]), 500)
     some = [(c, gallery.patches(one, c)) for c in sorted(selective(one.units, 8))]
     page = layer_page(one, some, gallery.random_patches(one, plan.keep, 0), (), repr(plan), {})
-    return from_page(page, ["units"], [counted_cost("one pass over the data", kit, len(ids))])
+    return from_page(page, ["units"], [counted_cost("one pass over the data", kit, len(gallery.ids))])
 
 
 def deeper(kit: Kit, settings: Settings) -> Made:
-    model, source = kit.model(ADDRESS), kit.source(ADDRESS)
-    plan = Hierarchy(
-        ADDRESS, ADDRESS, "", ("features.1", "features.3", "features.5"), 3, 20, kit.few(300, 100)
-    )
-    page = hierarchy_page(study_hierarchy(plan, model, source, None, kit.folder(plan)))
+    model, source = kit.model(DIGITS), kit.source(DIGITS)
+    plan = Hierarchy(DIGITS, DIGITS, "", ("features.1", "features.3", "features.5"), 3, 20, kit.few(300, 100))
+    page = hierarchy_page(kit.ran(plan, lambda at: study_hierarchy(plan, model, source, None, at)))
     return from_page(
         page, ["field", f"layer-{settings['layer']}"], [counted_cost("all layers", kit, plan.sample)]
     )
@@ -74,20 +66,20 @@ def deeper(kit: Kit, settings: Settings) -> Made:
 
 def output(kit: Kit, settings: Settings) -> Made:
     del settings
-    model, source = kit.model(ADDRESS), kit.source(ADDRESS)
+    model, source = kit.model(DIGITS), kit.source(DIGITS)
     plan = Probe(
-        ADDRESS, ADDRESS, "", ("features.1", "features.3"), draws=5, moved=20, sample=kit.few(500, 300)
+        DIGITS, DIGITS, "", ("features.1", "features.3"), draws=5, moved=20, sample=kit.few(500, 300)
     )
-    found = run_probe(plan, model, source, None, kit.folder(plan))
+    found = kit.ran(plan, lambda at: run_probe(plan, model, source, None, at))
     page = probe_page(study_probe(plan, found, model, source))
     return from_page(page, ["labels", "layers"], [counted_cost("all vectors", kit, plan.sample)])
 
 
 def nearest(kit: Kit, settings: Settings) -> Made:
-    model, source = kit.model(ADDRESS), kit.source(ADDRESS)
+    model, source = kit.model(DIGITS), kit.source(DIGITS)
     metric = str(settings["metric"])
-    plan = Neighbours(ADDRESS, ADDRESS, metric=metric, images=3, sample=kit.few(500, 100))  # pyright: ignore[reportArgumentType]
-    own, other = run_neighbours(plan, model, source, None, kit.folder(plan))
+    plan = Neighbours(DIGITS, DIGITS, metric=metric, images=3, sample=kit.few(500, 100))  # pyright: ignore[reportArgumentType]
+    own, other = kit.ran(plan, lambda at: run_neighbours(plan, model, source, None, at))
 
     def look(id: str) -> torch.Tensor:
         return source.sample(id, model.view or View()).x
@@ -97,8 +89,8 @@ def nearest(kit: Kit, settings: Settings) -> Made:
 
 
 def embedding(kit: Kit, settings: Settings) -> Made:
-    model, seed = kit.model(ADDRESS), int(settings["seed"])
-    batch = kit.batch(ADDRESS, 300, model)
+    model, seed = kit.model(DIGITS), int(settings["seed"])
+    batch = kit.batch(DIGITS, 300, model)
     spaces = {
         "features": Embed().columns(Question(model), batch)["embedding"].flatten(1).float(),
         "pixels": batch.x.flatten(1),
@@ -235,7 +227,7 @@ SLIDES = (
         (
             Erratum(
                 "E17",
-                "cnnembed “6k”",
+                "cnnembed ‘6k’",
                 "6k is the picture's size, 6,000 x 6,000 pixels; the map holds 50,000 images of ILSVRC-2012's "
                 "validation set, by 4,096 features, placed by Barnes-Hut t-SNE.",
             ),

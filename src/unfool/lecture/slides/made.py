@@ -75,7 +75,8 @@ def physical(kit: Kit, settings: Settings) -> Made:
         f"random signs of the same size: {control.brief} % photographed",
     )
     cost = [counted_cost("both attacks and all photographs", kit, len(batch))]
-    return Made("; ".join(told) + f" (n = {len(batch)}).", [figure], numbers, cost)
+    says = "; ".join(told)
+    return Made(f"{says[0].upper()}{says[1:]} (n = {len(batch)}).", [figure], numbers, cost)
 
 
 def shot(model: Model, x: Tensor, batch: Batch, views: tuple[Transform, ...], draw: int) -> Tensor:

@@ -208,7 +208,7 @@ SALIENCY = Slide(
     (
         Erratum(
             "E11",
-            "“Class Activation Map” over a slide that shows |∂score/∂x|",
+            "‘Class Activation Map’ over a slide that shows |∂score/∂x|",
             "That is gradient saliency; CAM is the sum of feature maps weighted by the last layer (Zhou et al., 2016).",
         ),
         Erratum(

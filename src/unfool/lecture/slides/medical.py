@@ -37,7 +37,7 @@ def reviewer(kit: Kit, settings: Settings) -> Made:
     method: Attribution = {"gradient": Gradient(), "smooth": SmoothGrad(samples=9)}[str(settings["method"])]
     measure = LandmarkMass(method)
     recipe = Recipe(measure, address, address, limit=kit.few(16), chunk=16)
-    table = run_recipe(recipe, model, source, kit.folder(recipe))
+    table = kit.ran(recipe, lambda at: run_recipe(recipe, model, source, at))
     why = representative(table, 3, 0)
     batch, question = source.batch(list(why), model.view, model.classes), question_of(recipe, model, source)
     examples = examples_of(measure, question, batch, why, located(model(batch.x)))
@@ -142,7 +142,7 @@ def dynamic(kit: Kit, settings: Settings) -> Made:
     label = {"LV": 1, "RV": 2}[str(settings["region"])]
     measure = FrameDeletion(method, (1, 2, 4, 8), 3)
     recipe = Recipe(measure, SERIES, SERIES, target=label, limit=kit.few(10), objective=Segment(), chunk=8)
-    table = run_recipe(recipe, model, source, kit.folder(recipe))
+    table = kit.ran(recipe, lambda at: run_recipe(recipe, model, source, at))
     question = question_of(recipe, model, source)
     batch = source.batch(table.ids[:1], model.view, model.classes)
     shown = shown_series([method], question, batch)

@@ -29,7 +29,7 @@ def transfer(kit: Kit, settings: Settings) -> Made:
     attacked = tuple(a for a in named if models[a].access == "gradients")
     attack = PGD(steps=20, loss=Margin(), random_start=False)
     plan = Transfer(named, attacked, DIGITS, attack, Linf(float(settings["eps"])), limit=kit.few(200))
-    found = run_transfer(plan, models, source, kit.folder(plan))
+    found = kit.ran(plan, lambda at: run_transfer(plan, models, source, at))
     first = models[named[0]]
     page = transfer_page(
         matrix(found, source.batch(found.ids, first.view, first.classes).x), tuple(first.classes)
@@ -43,7 +43,7 @@ def missed(kit: Kit, settings: Settings) -> Made:
     named = tuple(f"unfool:scenes?net={n}" for n in DETECTORS[: 6 if kit.small == 1 else 2])
     models, source = [kit.model(address) for address in named], Victims(kit.source("unfool:scenes"))
     plan = Hiding(named, attack=PGD(steps=20), sticker=None, limit=kit.few(24))
-    found = run_hiding(plan, models, source, source, kit.folder(plan))
+    found = kit.ran(plan, lambda at: run_hiding(plan, models, source, source, at))
     page = hiding_page(compare_hiding(found, models, 1))
     return from_page(page, ["scene-1", "found"], [counted_cost("all stickers", kit, plan.limit)])
 

@@ -242,7 +242,7 @@ GUIDED = Slide(
     (
         Erratum(
             "E18",
-            "“Guided backprop” over “take one activation, compute its gradient to x”",
+            "‘Guided backprop’ over ‘take one activation, compute its gradient to x’",
             "That is the plain gradient of a neuron; guided backpropagation is the rule at rectifiers on the "
             "last slide.",
         ),

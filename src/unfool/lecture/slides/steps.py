@@ -175,7 +175,7 @@ def chance(kit: Kit, settings: Settings) -> Made:
     )
 
     def found() -> Page:
-        tables = run_directions(plan, model, kit.source(DIGITS), kit.folder(plan))
+        tables = kit.ran(plan, lambda at: run_directions(plan, model, kit.source(DIGITS), at))
         return directions_page(study(plan, tables, tuple(model.classes), 64))
 
     page = kit.once("directions", found)

@@ -1,9 +1,11 @@
 """Why it works: planes and lines through images, norms, dimensions, one step."""
 
+from dataclasses import replace
+
 import torch
 from torch import Tensor
 
-from ...analysis.dimensions import Dimensions, measure_dimensions
+from ...analysis.dimensions import Dimensions, linear_unit, measure_dimensions
 from ...analysis.inevitable import Bounds, measure_bounds
 from ...analysis.norms import compare, telling
 from ...attacks.gradient import PGD
@@ -21,7 +23,7 @@ from ...show.image import class_colours, enlarged
 from ...show.sheet import Cell, sheet
 from ..kit import Kit
 from ..making import counted_cost, from_page
-from ..slide import Erratum, Made, Settings, Slide, Slider
+from ..slide import Cost, Erratum, Made, Settings, Slide, Slider
 
 DIGITS = "unfool:digits8"
 
@@ -67,7 +69,7 @@ def norms(kit: Kit, settings: Settings) -> Made:
     model, source = kit.model(DIGITS), kit.source(DIGITS)
     regions = (L2(float(settings["l2"])), Linf(float(settings["linf"])), L0(int(settings["l0"])))
     plan = Norms(DIGITS, DIGITS, PGD(steps=40, loss=Margin()), regions, 1, kit.few(80))
-    tables = run_norms(plan, model, source, kit.folder(plan))
+    tables = kit.ran(plan, lambda at: run_norms(plan, model, source, at))
     shown = source.batch(telling(tables, 1, len(regions)), model.view, model.classes)
     page = norms_page(compare(plan, tables, tuple(model.classes), shown))
     bounds = kit.once("bounds", lambda: bounds_page(measure_bounds(Bounds(points=1000))))
@@ -80,8 +82,12 @@ def dimensions(kit: Kit, settings: Settings) -> Made:
     plan = Dimensions(float(settings["eps"]), images=kit.few(60), seeds=1, sides=(8, 16, 32))
     if settings["printed"]:
         return jacobian(kit)
-    page = kit.once(f"dimensions {plan!r}", lambda: dimensions_page(measure_dimensions(plan)))
-    return from_page(page, ["unit", "gaussian", "digits"])
+    usual = replace(plan, eps=Dimensions.eps)  # of eps the linear units alone know
+    found = kit.once("dimensions", lambda: measure_dimensions(usual))
+    units = tuple(linear_unit(d, plan.eps, plan.law, plan.draws, plan.seed) for d in plan.gaussian)
+    found = found._replace(plan=plan, units=units)
+    cost = [Cost(f"smallest changes, {one.name}", one.forward, one.backward) for one in found.digits]
+    return from_page(dimensions_page(found), ["unit", "gaussian", "digits"], cost)
 
 
 def jacobian(kit: Kit) -> Made:
@@ -121,7 +127,7 @@ def jacobian(kit: Kit) -> Made:
         f"{numbers['units_on']} of 24 units are on; W is {100 * wrong:.0f} % away from the Jacobian. Moving the first "
         f"input by 0.001 moves the output by {moved[0]:.4f}: {columns[1]:.4f} is right, W says {columns[0]:.4f}."
     )
-    return Made(says, [figure], numbers)
+    return Made(says, [figure], numbers, [Cost("one layer, no network", 0, 0)])
 
 
 INTUITION = Slide(
@@ -174,7 +180,7 @@ DIMENSIONALITY = Slide(
     dimensions,
     "measure_dimensions(Dimensions({eps}))",
     "unfool inspect dimensions --eps {eps}",
-    (Slider("eps", 0.1, (0.1,), 0.0),),
+    (Slider("eps", 0.1, (0.05, 0.1, 0.2), 0.01),),
     (
         Erratum(
             "E4",

@@ -19,7 +19,7 @@ from ...runs.shortcuts import Shortcuts, run_shortcuts
 from ...synthesis.fooling import Fooling
 from ..kit import Kit
 from ..making import counted_cost, from_page
-from ..slide import Made, Settings, Slide, Slider
+from ..slide import Cost, Made, Settings, Slide, Slider
 
 TAGS = {"corner": "unfool:digits?tag=corner", "faint": "unfool:digits?tag=faint"}
 PILOT = (385, 296, 318, 271)
@@ -38,7 +38,7 @@ def hans(kit: Kit, settings: Settings) -> Made:
     address, data = f"unfool:digits?net={tag}", TAGS[tag]
     model, source = kit.model(address), kit.source(data)
     plan = Shortcuts(address, data, 3, sample=kit.few(400, 120), images=4)
-    table = run_shortcuts(plan, model, source, kit.folder(plan))
+    table = kit.ran(plan, lambda at: run_shortcuts(plan, model, source, at))
     page = shortcuts_page(study(plan, table, model, source, None))
     edits = [figure.name for figure in page.figures if figure.name.endswith("-insert")][-1:]
     made = from_page(page, ["clusters", "cards", *edits])
@@ -56,7 +56,7 @@ def fairness(kit: Kit, settings: Settings) -> Made:
     counts = Counts(("skin", "sex"), tuple(rows), True)
     page = groups_page("Gender Shades", counts, systems(counts, 0), "Gender Shades")
     splits = [figure.name for figure in page.figures if figure.name.endswith("skin-sex")][:1]
-    return from_page(page, ["bars", *splits])
+    return from_page(page, ["bars", *splits], [Cost("printed numbers, no network", 0, 0)])
 
 
 def envelope(kit: Kit, settings: Settings) -> Made:

@@ -65,7 +65,7 @@ export function makeSlide(slide, ask, live) {
     }
     says.textContent = state.says;
     body.classList.toggle("as-printed", printed);
-    figures.replaceChildren(...state.figures.map((one) => h("figure", { "data-name": one.name }, h("img", { src: one.src, alt: one.caption || one.name }), h("figcaption", {}, one.caption, " ", h("span", { class: "control" }, "Control: ", one.control, ".")))));
+    figures.replaceChildren(...state.figures.map((one) => h("figure", { "data-name": one.name }, h("div", { class: "wide", tabIndex: 0, role: "group", "aria-label": `${one.name}, scrolls where it is wider than the page` }, h("img", { src: one.src, alt: one.caption || one.name })), h("figcaption", {}, one.caption, " ", h("span", { class: "control" }, "Control: ", one.control, ".")))));
     tables.replaceChildren(...state.tables.map(tableOf));
     facts.replaceChildren(
       ...state.cost.flatMap((one) => [h("dt", {}, one.what), h("dd", {}, `${passes(one.forward)} forward, ${passes(one.backward)} backward an image`)]),
@@ -78,7 +78,7 @@ export function makeSlide(slide, ask, live) {
 
   const errata = slide.errata.map((one) => h("div", { class: "erratum" }, h("p", {}, h("b", {}, one.number), " printed: ", h("q", {}, one.printed)), h("p", {}, one.right)));
   const side = h("aside", { class: "side" },
-    slide.sliders.length > 0 && h("div", { class: "panel" }, Object.values(controls).map((c) => c.box)),
+    slide.sliders.length > 0 && h("div", { class: "panel" }, Object.values(controls).map((c) => c.box), slide.alone && h("p", { class: "alone" }, "In this file one of them moves at a time, and the others go back to where they began. Live they all move.")),
     slide.printed && h("label", { class: "switch", htmlFor: "printed" }, box, " as printed on the slide"),
     errata.length > 0 && h("div", { class: "panel errata" }, h("h3", {}, "Corrected here"), errata),
     h("div", { class: "panel" }, h("h3", {}, "What it shows"), h("p", {}, slide.shows), h("h3", {}, "What it does not show"), h("p", {}, slide.shows_not)),
@@ -116,7 +116,7 @@ export function onKeys({ back, on, toggle, first }) {
   });
 }
 
-// What static pages hold: the state of exactly these settings, or of this one slider alone with all others as they began.
+// What static pages hold: the state of exactly these settings, or, of very many sliders, of this one alone.
 export function among(slide, states) {
   const key = (settings, printed) => JSON.stringify([printed, ...slide.sliders.map((s) => settings[s.name])]);
   const known = new Map(states.map((state) => [key(state.settings, state.settings.printed), state]));

@@ -128,7 +128,7 @@ def _triggers(found: Told, classes: tuple[str, ...]) -> Section | None:
             Figure(
                 "triggers",
                 sheet([""] * len(order), rows, side=96),
-                "Suspects in another colour.",
+                "The suspects' names in another colour; n and intervals are in the table above.",
                 "noise in the same place",
             )
         ],

@@ -33,7 +33,7 @@ LIMITS = (
 
 def sentence(found: Told) -> str:
     at = telling(found)
-    radius = size_text(found.grid[at])
+    radius = _text(found, found.grid[at])
     norm = found.plan.within.norm.__name__
     parts: list[str] = []
     if found.proofs:
@@ -60,6 +60,11 @@ def telling(found: Told) -> int:
     return min(range(1, len(found.grid)), key=lambda k: abs(found.grid[k] - wanted))
 
 
+def _text(found: Told, radius: float) -> str:
+    """A radius as that of the region is written: not one of them as 0.1 and the next as 34/255."""
+    return size_text(radius) if "/" in size_text(found.grid[-1]) else f"{radius:.3g}"
+
+
 def _axis(found: Told) -> str:
     return f"radius in {found.plan.within.norm.__name__}"
 
@@ -77,7 +82,7 @@ def _network(found: Told) -> Section:
     names = [p.name for p in found.proofs]
     rows = [
         [
-            size_text(found.grid[k]),
+            _text(found, found.grid[k]),
             *(p.curve[k].brief for p in found.proofs),
             found.attack[k].brief,
             found.random[k].brief,
@@ -134,7 +139,7 @@ def _smoothed(found: Told, one: Smoothed) -> Section:
         _axis(found),
     )
     at = {r: min(range(len(found.grid)), key=lambda k: abs(found.grid[k] - r)) for r in one.attacked}
-    rows = [[size_text(r), one.curve[at[r]].brief, held.brief] for r, held in one.attacked.items()]
+    rows = [[_text(found, r), one.curve[at[r]].brief, held.brief] for r, held in one.attacked.items()]
     return Section(
         f"Smoothed by normal noise of {one.sigma:g}",
         f"Another network: of noisy copies it takes the class most often given. Right without a change: {one.clean}; "

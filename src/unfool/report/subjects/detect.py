@@ -83,7 +83,6 @@ def _headline(found: Study) -> Section:
             str(e.adaptive.n),
             *(r.brief for r in (e.adaptive, e.plain, e.noise, e.alone)),
             one.flagged[CLEAN].brief,
-            one.passage,
         ]
         for one, e in zip(found.listeners, at, strict=True)
     ]
@@ -120,10 +119,14 @@ def _headline(found: Study) -> Section:
                     "random signs",
                     "no alarm",
                     "false alarms",
-                    "slopes pass",
                 ],
                 rows,
-            )
+            ),
+            Grid(
+                "How the attack's slope passes",
+                ["alarm", "passage"],
+                [[one.name, one.passage] for one in found.listeners],
+            ),
         ],
     )
 
@@ -195,7 +198,7 @@ def _attacks(found: Study) -> Section:
     known = [[one.name, *(_told(t) for t in one.known)] for one in found.listeners]
     unknown = [[one.name, *(_told(t) for t in one.unknown)] for one in found.listeners]
     sizes = [
-        [f"{one.name}, {TAUGHT[lesson]}", *(_told(t) for t in told.values())]
+        [f"{one.name}, {TAUGHT[lesson]}", *(t.found.brief if t.found.n else "–" for t in told.values())]
         for one in found.listeners
         for lesson, told in one.sizes.items()
     ]
@@ -204,12 +207,12 @@ def _attacks(found: Study) -> Section:
     by_size = [f"{e:g} (n = {t.found.n})" for e, t in found.listeners[0].sizes[ALL].items()]
     return Section(
         "Attacks that do not know the alarm",
-        f"Found at the threshold, per cent with 95 % intervals, and the area under the curve; n are images that "
-        f"fooled the network. Alarms learned from {found.learned} training images.",
+        f"Found at the threshold, per cent, then the area under the curve, each with its 95 % interval; n are images "
+        f"that fooled the network. Alarms learned from {found.learned} training images.",
         tables=[
             Grid("Every attack learned from", ["alarm", *titles], known),
             Grid("The attack left out, the others learned from", ["alarm", *titles], unknown),
-            Grid(f"{names[0]} by size of change", ["alarm", *by_size], sizes),
+            Grid(f"{names[0]} by size of change, found", ["alarm", *by_size], sizes),
         ],
     )
 
@@ -218,7 +221,9 @@ TAUGHT = {ALL: "all attacks", SMALL: "the smallest size"}
 
 
 def _told(told: Told) -> str:
-    return f"{told.found.brief}, AUROC {told.auroc.mean:.3f}" if told.found.n else "–"
+    area = told.auroc
+    ends = f"[{area.low:.3f}–{area.high:.3f}]".replace("1.000", "1")
+    return f"{told.found.brief}; {area.mean:.3f} {ends}" if told.found.n else "–"
 
 
 def _harmless(found: Study) -> Section:

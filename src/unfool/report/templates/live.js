@@ -15,10 +15,11 @@ async function levels(uri, width, height) {
 }
 
 async function drawn(picture) {
-  const { heat, most, top, base } = picture.dataset;
+  const { heat, most, top, signed, base } = picture.dataset;
   const map = await levels(heat), [height, width] = map.shape;
   const under = await levels(document.getElementById(base).src, width, height);
   for (let i = 0; i < map.data.length; i++) map.data[i] = ((map.data[i] - 128) / 127) * Number(most);
+  if (signed) map.signed = true;
   const grey = { data: under.data.map((v) => v / 255), shape: [1, height, width] };
   const name = picture.alt, screen = new Screen(name, { read: (x, y) => number(map.data[y * width + x]) });
   const said = h("output", { class: "soft" });

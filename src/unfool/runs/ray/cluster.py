@@ -1,16 +1,29 @@
 """Starting Ray on this machine, or joining a cluster that is there."""
 
+import importlib
 import os
 import socket
 import subprocess
 import sys
 from typing import Any
 
-from ...errors import EngineError
-from .ship import ray
+from ...errors import EngineError, MissingExtra
+
+try:
+    ray: Any = importlib.import_module("ray")
+except ModuleNotFoundError:
+    raise MissingExtra("ray", "ray") from None
 
 REACH = 5
 """Seconds to reach a cluster's port, and four times as many for it to answer."""
+
+
+def checked(address: str, workers: int | None) -> None:
+    """Raise where an address or a number of workers cannot be."""
+    if workers is not None and workers < 1:
+        raise EngineError(f"there must be a worker, not {workers}", "--workers 2")
+    if address not in ("", "auto"):
+        host_and_port(address)
 
 
 def connect(address: str, workers: int | None) -> None:

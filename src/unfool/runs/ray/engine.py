@@ -2,84 +2,26 @@
 
 import os
 import secrets
-import threading
 import time
 from collections import Counter, deque
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
-from ...errors import DataError, EngineError, UnfoolError
-from ..engine import Asked, Careful, Chunk, Engine, Rows
-from ..parts import HOST, Part, sweep, whole, write_part
-from .cluster import connect, host_and_port, line_of
-from .ship import packed, ray, unpacked
+from ...errors import DataError, EngineError
+from ..engine import Asked, Chunk, Engine, Rows
+from ..parts import HOST, whole, write_part
+from .cluster import checked, connect, line_of, ray
+from .ship import packed
+from .worker import Pool
 
 START = 120
 """Seconds in which the first worker must have started."""
+STILLBORN = 2
+"""How many workers are started again that have died before they were there."""
 DEATHS = 5
 """How often a chunk is given to another worker when its own has died."""
-
-
-class Outcome(NamedTuple):
-    """What became of a chunk on a worker, which has written it unless ``part`` is there."""
-
-    part: Part | None = None
-    unread: tuple[str, ...] = ()
-    """Samples that could not be read there."""
-    said: tuple[str, str] | None = None
-    """An error that the user can put right, and its hint."""
-
-
-class Worker:
-    """Holds what a run asks, model and all, and answers chunk after chunk.
-
-    Two calls run at once: one reads its samples while the other, who has the lock, is answered.
-    """
-
-    def __init__(self, home: str):
-        self.lock, self.holds = threading.Lock(), threading.Lock()
-        self.key = ""
-        self.rows: Rows | None = None
-        self.answer: Careful | None = None
-        with suppress(OSError):  # on another machine it may not exist; whoever reads a relative path says so
-            os.chdir(home)
-
-    def ready(self) -> str:
-        return version("unfool")
-
-    def do(self, key: str, job: Sequence[Any], chunk: Chunk, mark: Path) -> Outcome:
-        """One chunk of the rows behind the reference in ``job``; where ``mark`` is seen, its part is written here."""
-        try:
-            part, unread = self._part(key, job, chunk)
-            if not mark.exists():
-                return Outcome(part, unread)
-            sweep(chunk.path.parent)
-            write_part(chunk.path, chunk.ids, part)
-            return Outcome(None, unread)
-        except UnfoolError as error:
-            return Outcome(said=(str(error), error.hint))
-
-    def _part(self, key: str, job: Sequence[Any], chunk: Chunk) -> tuple[Part, tuple[str, ...]]:
-        rows = self._held(key, job)
-        if not isinstance(rows, Asked):
-            with self.lock:
-                return rows(chunk.ids), ()
-        batch = rows.read(chunk.ids)
-        with self.lock:
-            self.answer = self.answer or Careful(rows.answer)
-            return self.answer(batch), tuple(batch.errors)
-
-    def _held(self, key: str, job: Sequence[Any]) -> Rows:
-        """What is asked; when it changes, the last model goes before the next comes."""
-        with self.holds:
-            if self.rows is None or self.key != key:
-                with self.lock:
-                    self.rows = self.answer = None
-                    self.rows, self.key = unpacked(ray.get(job[0])), key
-            return self.rows
 
 
 class Ray(Engine):
@@ -89,18 +31,15 @@ class Ray(Engine):
     by the workers where they see the run's folder, else they come here and are written here.
     """
 
-    def __init__(self, address: str = "", workers: int | None = None):
-        if workers is not None and workers < 1:
-            raise EngineError(f"there must be a worker, not {workers}", "--workers 2")
-        if address not in ("", "auto"):
-            host_and_port(address)
+    def __init__(self, address: str = "", workers: int | None = None, pool: Pool | None = None):
+        checked(address, workers)
         self.address, self.workers = address, workers
-        self.pool: _Pool | None = None
+        self.pool = pool
 
     def do(self, rows: Rows, chunks: Sequence[Chunk], done: Callable[[Chunk], None], together: bool) -> None:
         if self.pool is None:
             connect(self.address, self.workers)
-            self.pool = _Pool(self.workers)
+            self.pool = Pool(self.workers)
         folder = chunks[0].path.parent.absolute()
         mark = mark_in(folder)
         mark.touch()
@@ -124,48 +63,10 @@ def mark_in(folder: Path) -> Path:
     return folder / f".seen.{HOST}.{os.getpid()}.{secrets.token_hex(8)}.tmp"
 
 
-class _Pool:
-    """Workers, started as they are needed; ``idle`` have told that they are there."""
-
-    def __init__(self, workers: int | None):
-        have = ray.cluster_resources()
-        cores, gpus = int(have.get("CPU", 0)), int(have.get("GPU", 0))
-        self.most = workers or gpus or max(1, cores)
-        share = min(1.0, gpus / self.most) if gpus else 0.0
-        alone = (
-            len(ray.nodes()) == 1
-        )  # then the cores can be shared out; else nobody knows which machine gets how many
-        cpus = max(1, cores // self.most) if alone else 1
-        self.how: dict[str, Any] = {
-            "num_cpus": cpus,
-            "num_gpus": share,
-            "max_concurrency": 2,
-            "max_restarts": 0,
-        }
-        self.told = f"the cluster has {cores} cores and {gpus} GPUs; a worker takes {cpus} and {share:g}"
-        self.actors: dict[int, Any] = {}
-        self.starting: dict[Any, int] = {}
-        self.idle = list[int]()
-
-    def grow(self, wanted: int) -> None:
-        """Start workers until there are so many, or as many as may be."""
-        while len(self.actors) < min(self.most, wanted):
-            self.start(max(self.actors, default=-1) + 1)
-
-    def start(self, k: int) -> None:
-        self.actors[k] = ray.remote(Worker).options(**self.how).remote(os.getcwd())
-        self.starting[self.actors[k].ready.remote()] = k
-
-    def close(self) -> None:
-        for actor in self.actors.values():
-            with suppress(Exception):  # it may be gone, as may be the cluster
-                ray.kill(actor)
-
-
 class _Run:
     """Hands the chunks of one run to the workers of a pool."""
 
-    def __init__(self, pool: _Pool, rows: Rows, mark: Path, done: Callable[[Chunk], None]):
+    def __init__(self, pool: Pool, rows: Rows, mark: Path, done: Callable[[Chunk], None]):
         self.pool, self.rows, self.mark, self.done = pool, rows, mark, done
         self.key, self.job = mark.name, [ray.put(packed(rows))]
         self.left, self.busy = deque[Chunk](), dict[Any, tuple[int, Chunk]]()
@@ -204,10 +105,15 @@ class _Run:
         k = self.pool.starting.pop(ref)
         try:
             theirs = ray.get(ref)
-        except Exception as error:  # whatever keeps a process from starting
+        except Exception as error:  # whatever keeps a process from starting, which may have been killed
+            self.pool.stillborn += 1
+            if self.pool.stillborn <= STILLBORN and isinstance(error, ray.exceptions.RayActorError):
+                self.pool.start(k)
+                return
             reason = str(error).strip().splitlines()[-1][:200]
             raise EngineError(
-                f"a worker cannot start: {reason}", "install the same unfool on every machine of the cluster"
+                f"a worker cannot start: {reason}",
+                "is the cluster still there (ray status), with the same unfool on every machine?",
             ) from None
         if theirs != version("unfool"):
             raise EngineError(

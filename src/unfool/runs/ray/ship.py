@@ -1,6 +1,5 @@
 """What a run asks, on its way to another process: models travel without their copies and land on the worker's GPU."""
 
-import importlib
 import io
 import sys
 from typing import Any
@@ -8,14 +7,10 @@ from typing import Any
 import torch
 
 from ...borrow import copied
-from ...errors import EngineError, MissingExtra
+from ...errors import EngineError
 from ...model import Model
 from ..engine import Rows
-
-try:
-    ray: Any = importlib.import_module("ray")
-except ModuleNotFoundError:
-    raise MissingExtra("ray", "ray") from None
+from .cluster import ray
 
 
 def packed(rows: Rows) -> bytes:
