@@ -43,6 +43,7 @@ PRESS = """(key) => new Promise((done) => {
     document.body.dispatchEvent(new KeyboardEvent('keydown', { key, bubbles: true }));
     const wait = () => window.shown.length > before ? done(window.shown[before] - start) : requestAnimationFrame(wait);
     wait();
+    setTimeout(() => done(5000), 5000);
 })"""
 
 
