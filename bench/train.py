@@ -95,9 +95,7 @@ def right(
 def trained(course: Course, folder: Path, device: str | None) -> dict[str, Any]:
     """The training itself, and what it took."""
     begun = time.perf_counter()
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(course.seed)
-        model = unfool.load(course.model, device=device)
+    model = unfool.load(course.model, device=device, seed=course.seed)
     log = run_train(course, model, unfool.open_data(course.data), None, folder, tell=print)
     taught = sum(e.seconds for e in log.epochs)
     last, images = log.epochs[-1], log.images

@@ -54,11 +54,11 @@ class ModelOptions:
     only: str | None = None
     remember: Path | None = None
 
-    def load(self, address: str, boxes: bool = False) -> "Model":
-        """A model that tells classes, or with ``boxes`` a detector as well."""
+    def load(self, address: str, boxes: bool = False, seed: int = 0) -> "Model":
+        """A model that tells classes, or with ``boxes`` a detector as well; ``seed`` draws weights not yet learned."""
         from ..method import checked_model
 
-        model = self._asked(self._loaded(address))
+        model = self._asked(self._loaded(address, seed))
         checked_model(model, boxes)
         return model
 
@@ -72,7 +72,7 @@ class ModelOptions:
         checked_detector(model)
         return model
 
-    def _loaded(self, address: str) -> "Model":
+    def _loaded(self, address: str, seed: int = 0) -> "Model":
         from ..outputs import Outputs
         from ..runs.ranks import own_device
         from ..spec import parse
@@ -83,7 +83,7 @@ class ModelOptions:
             raise InputError(f"--outputs must be logits, probabilities or values, not {self.outputs}")
         view, device = parse(self.view, View) if self.view else None, own_device(self.device)
         how = {"classes": self.classes, "device": device, "fast": self.fast, "trust": self.trust}
-        return load(address, view=view, outputs=self.outputs, **how)  # pyright: ignore[reportArgumentType]
+        return load(address, view=view, outputs=self.outputs, seed=seed, **how)  # pyright: ignore[reportArgumentType]
 
     def told(self) -> str:
         """What of it results depend on."""

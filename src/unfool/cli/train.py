@@ -156,11 +156,7 @@ def taught_how(texts: tuple[str, str, str], augment: list[str], **numbers: Any) 
 
 def as_begun(course: "Course", loading: ModelOptions) -> "Model":
     """The network before it learns; one that draws its weights at random draws them by the seed."""
-    import torch
-
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(course.seed)
-        return loading.load(course.model)
+    return loading.load(course.model, seed=course.seed)
 
 
 def conclude(

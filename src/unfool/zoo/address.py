@@ -32,6 +32,7 @@ def load(
     device: str | None = None,
     fast: bool = False,
     trust: bool = False,
+    seed: int = 0,
 ) -> Model:
     """The model at an address: ``torchvision:NAME@WEIGHTS``, ``timm:NAME``, ``file.py:factory``, ``unfool:NAME``.
 
@@ -41,13 +42,12 @@ def load(
     so many outputs; networks from files and .onnx also by ``mean`` and ``std``, a number or one for each channel:
     ``?mean=0.5&std=0.5``. What ``unfool train`` has taught is a folder, or the ``model.safetensors`` in it.
     ``classes`` are names or a file of them, ``view`` how pictures are cut; both come with the model where it knows
-    them. Raises :class:`UnknownName`, :class:`DataError` or :class:`SpecError` where it cannot be.
+    them. Weights that nobody has learned are drawn by ``seed``, and nobody's random numbers move.
+    Raises :class:`UnknownName`, :class:`DataError` or :class:`SpecError` where it cannot be.
     """
     with torch.random.fork_rng(devices=[]):
-        torch.default_generator.manual_seed(
-            0
-        )  # weights that nobody has learned are the same in every process
-        model = _loaded(address, classes, view, outputs, device, fast, trust)
+        torch.default_generator.manual_seed(seed)
+        model = _loaded(address, classes, view, outputs, device, fast, trust, seed)
     model.address = address if classes is view is outputs is None else ""
     return model
 
@@ -60,12 +60,14 @@ def _loaded(
     device: str | None,
     fast: bool,
     trust: bool,
+    seed: int,
 ) -> Model:
     if len(parts := address.split(" + ")) > 1:
         from .ensemble import ensemble
 
         how = {"classes": classes, "view": view, "outputs": outputs, "device": device, "trust": trust}
-        return ensemble([load(part, fast=fast, **how) for part in parts])  # pyright: ignore[reportArgumentType]
+        loaded = [load(part, fast=fast, seed=seed + k, **how) for k, part in enumerate(parts)]  # pyright: ignore[reportArgumentType]
+        return ensemble(loaded)
     place, options = split_address(address)
     if is_taught(place):
         known = taught(Path(place))
