@@ -70,9 +70,9 @@ def parts(folder: Path) -> dict[str, bytes]:
     return {p.name: p.read_bytes() for p in sorted(folder.glob("part-*"))}
 
 
-def attack(folder: Path, **how: Any) -> Any:
+def attack(folder: Path, model: Model | None = None, **how: Any) -> Any:
     recipe = Recipe(PGD(steps=2), "m", "d", Linf(0.1), chunk=2)
-    return run_recipe(recipe, Model(conv()), _Eleven(), folder, **how)
+    return run_recipe(recipe, model or Model(conv()), _Eleven(), folder, **how)
 
 
 def test_ranks_of_any_number_write_what_one_process_writes(tmp_path: Path):
@@ -106,9 +106,13 @@ def test_a_world_that_changed_leaves_nothing_out_and_does_nothing_twice(tmp_path
 
 def test_where_all_is_needed_a_rank_waits_for_the_others_and_in_vain_for_nobody(tmp_path: Path):
     attack(tmp_path / "whole")
-    others = threading.Thread(target=lambda: _by(Ranks(1, 2), tmp_path / "both"))
+    one, other = (
+        Model(conv()),
+        Model(conv()),
+    )  # in turn: both draw their weights from the process's own stream
+    others = threading.Thread(target=lambda: _by(Ranks(1, 2), tmp_path / "both", model=other))
     others.start()
-    _by(Ranks(0, 2), tmp_path / "both")
+    _by(Ranks(0, 2), tmp_path / "both", model=one)
     others.join()
     assert parts(tmp_path / "both") == parts(tmp_path / "whole")
     alone = Ranks(0, 3)
@@ -117,9 +121,9 @@ def test_where_all_is_needed_a_rank_waits_for_the_others_and_in_vain_for_nobody(
     assert parts(tmp_path / "alone") == parts(tmp_path / "whole")
 
 
-def _by(ranks: Ranks, folder: Path) -> None:
+def _by(ranks: Ranks, folder: Path, **how: Any) -> None:
     with spread(ranks):
-        attack(folder)
+        attack(folder, **how)
 
 
 def test_the_last_rank_does_alone_what_follows(tmp_path: Path):
