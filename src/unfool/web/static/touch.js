@@ -38,7 +38,7 @@ export function makeTouch(section) {
   on("frame", draw);
 }
 
-const TITLES = { image: "Image", change: "The change", changed: "Changed", random: "Changed at random", before: "Map of the image", after: "Map of the changed" };
+const TITLES = { image: "Image", change: "The change", changed: "Changed", random: "Random change", before: "Map of the image", after: "Map, changed" };
 
 function card(name) {
   const at = h("small", {}), note = h("div", { class: "facts" }), title = h("h3", {}, TITLES[name]);
