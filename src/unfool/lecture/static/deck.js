@@ -47,14 +47,17 @@ export function makeSlide(slide, ask, live) {
 
   function sync() { for (const [name, one] of Object.entries(controls)) one.set(settings[name]); if (box) box.checked = printed; }
 
+  // While a slider moves, answers to older wishes are shown on the way: they leave the slider where the hand has it.
+  let wishes = 0;
   async function update(name) {
+    const wish = ++wishes;
     body.classList.add("wait");
-    try { draw(await ask(settings, printed, name)); } catch (error) { draw({ error: error.message, hint: error.hint }); }
+    try { draw(await ask(settings, printed, name), wish); } catch (error) { draw({ error: error.message, hint: error.hint }, wish); }
   }
 
-  function draw(state) {
-    body.classList.remove("wait");
-    if (state.settings) {
+  function draw(state, wish) {
+    if (wish === wishes) body.classList.remove("wait");
+    if (state.settings && wish === wishes) {
       ({ printed, ...settings } = state.settings);
       sync();
     }
@@ -64,7 +67,7 @@ export function makeSlide(slide, ask, live) {
       return;
     }
     says.textContent = state.says;
-    body.classList.toggle("as-printed", printed);
+    body.classList.toggle("as-printed", Boolean(state.settings?.printed ?? printed));
     figures.replaceChildren(...state.figures.map((one) => h("figure", { "data-name": one.name }, h("div", { class: "wide", tabIndex: 0, role: "group", "aria-label": `${one.name}, scrolls where it is wider than the page` }, h("img", { src: one.src, alt: one.caption || one.name })), h("figcaption", {}, one.caption, " ", h("span", { class: "control" }, "Control: ", one.control, ".")))));
     tables.replaceChildren(...state.tables.map(tableOf));
     facts.replaceChildren(
