@@ -110,7 +110,8 @@ def test_live_sliders_make_new_pictures(page: Any, address: str):
     for _ in range(3):
         page.keyboard.press("ArrowRight")
     until(page, f"{FIRST} !== {before!r} && document.getElementById('state').textContent === 'Ready'")
-    assert page.locator("output").first.inner_text() == "0.13"  # between the stops; no older answer moves it back
+    # Between the stops; no older answer moves it back.
+    assert page.locator("output").first.inner_text() == "0.13"
     until(page, "document.querySelectorAll('pre')[1].textContent.includes('Linf(0.13)')")
     page.evaluate("document.activeElement.blur()")
     page.keyboard.press("ArrowRight")
