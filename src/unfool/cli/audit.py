@@ -1,7 +1,6 @@
 """``unfool audit``."""
 
 import re
-import shlex
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -84,6 +83,7 @@ def audit(
     output.ahead(out)
     from ..analysis.audit import read_audit
     from ..data.groups import with_groups
+    from ..report.page import typed
     from ..report.summary import summary
     from ..report.written import write_all
     from ..runs.audit import Audit, run_audit
@@ -106,7 +106,7 @@ def audit(
     with output.watching() as watch:
         run_audit(plan, network, source, out, watch)
     found = read_audit(out)
-    write_all(found, out, shlex.join(["unfool", *sys.argv[1:]]))
+    write_all(found, out, typed())
     output.document(summary(found), out)
     show(found, output, out)
     return judge(found, gates, output)

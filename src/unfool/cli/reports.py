@@ -1,7 +1,5 @@
 """The reports of ``unfool attack`` and ``unfool explain``: the images shown, worst first, with their controls."""
 
-import shlex
-import sys
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -193,8 +191,8 @@ def _write(
     shown: Shown, every: list[list[Any]], page: "Page", order: Sequence[int], titles: Sequence[str], name: str
 ) -> None:
     from ..report.looks import case
-    from ..report.page import write_page
+    from ..report.page import typed, write_page
 
     ids = [shown.table.ids[row] for row in shown.rows]
     cases = [case(ids[k], titles[k], every[k]) for k in order]
-    write_page(page._replace(cases=cases), shown.folder, shlex.join(["unfool", *sys.argv[1:]]), name)
+    write_page(page._replace(cases=cases), shown.folder, typed(), name)

@@ -1,7 +1,5 @@
 """``unfool train``."""
 
-import shlex
-import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -170,7 +168,7 @@ def conclude(
     """The last word: before and after, on images that nothing was chosen by; page, card and numbers."""
     from ..analysis.training import Trained
     from ..report.card import write_card
-    from ..report.page import write_page
+    from ..report.page import typed, write_page
     from ..report.subjects.training import numbers, sentence, training_page
     from ..report.summary import clean
     from ..runs.begin import fingerprint
@@ -187,7 +185,7 @@ def conclude(
     found = Trained(
         course, read_log(out), tuple(after.classes) or source.label_names(), curves, last is not None
     )
-    command = shlex.join(["unfool", *sys.argv[1:]])
+    command = typed()
     write_page(training_page(found), out, command, "train.json")
     write_card(found, out, command, fingerprint(before))
     output.document(clean({"sentence": sentence(found), "folder": str(out), **numbers(found)}))

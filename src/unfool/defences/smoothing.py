@@ -104,9 +104,8 @@ def elected(model: Model, x: Tensor, how: Smoothing, rng: Rng) -> Elected:
     """What the smoothed network says, or nothing where the two most frequent classes may be equally frequent."""
     counts = votes(model, x, how.sigma, how.samples, rng)
     two = counts.topk(2, 1)
-    sure = [
-        2 * bdtr(b, a + b, 0.5) <= how.alpha for a, b in two.values.tolist()
-    ]  # of an even chance, both ends
+    both_ends = [2 * bdtr(b, a + b, 0.5) for a, b in two.values.tolist()]  # of an even chance
+    sure = [p <= how.alpha for p in both_ends]
     flags = torch.tensor(sure, device=x.device)
     return Elected(two.indices[:, 0].where(flags, ABSTAINS), counts)
 

@@ -1,6 +1,8 @@
 """What ``unfool inspect`` found of any subject: figures, numbers and one self-contained page in a folder."""
 
 import json
+import shlex
+import sys
 from collections.abc import Container, Sequence
 from html import escape
 from pathlib import Path
@@ -87,6 +89,11 @@ class Page(NamedTuple):
             (part.name, template.render(script=script() if part.cases else "", part=part, **held))
             for part in parts
         ]
+
+
+def typed() -> str:
+    """The command that makes the page, as it was typed."""
+    return shlex.join(["unfool", *sys.argv[1:]])
 
 
 def write_page(page: Page, folder: Path, command: str, name: str = "inspect.json") -> None:

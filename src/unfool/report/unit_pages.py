@@ -1,7 +1,5 @@
 """The pages about units as a folder: an overview, one for each layer, one for some units, each linked to the others."""
 
-import shlex
-import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -12,7 +10,7 @@ from ..model import Model
 from ..runs.begin import Watch
 from ..runs.units import Looking
 from ..synthesis.base import Synthesis
-from .page import Page, write_page
+from .page import Page, typed, write_page
 from .subjects.unit import unit_page
 from .subjects.units import layer_page, overview_page
 
@@ -36,7 +34,7 @@ def write_unit_pages(
     With ``draw`` every unit on a page is drawn by it.
     """
     drawn = _drawn(plan, model, source, layers, own, folder, shown, watch, draw) if draw else {}
-    gallery, command = Gallery(model, source, plan.ids(source)), shlex.join(["unfool", *sys.argv[1:]])
+    gallery, command = Gallery(model, source, plan.ids(source)), typed()
     with watch("pages", len(layers) + len(own)) as progress:
         for layer in layers:
             some = [(c, gallery.patches(layer, c)) for c in _spread(len(layer.units.low), shown)]

@@ -1,7 +1,5 @@
 """``unfool inspect atlas``."""
 
-import shlex
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -117,7 +115,7 @@ def atlas(
 def _classes(found: "Charted", network: "Model", labels: dict[int, str], out: Path) -> None:
     """A page for each class."""
     from ...errors import InputError
-    from ...report.page import write_page
+    from ...report.page import typed, write_page
     from ...report.subjects.atlas_class import class_page
 
     if labels and found.argued is None:
@@ -125,7 +123,7 @@ def _classes(found: "Charted", network: "Model", labels: dict[int, str], out: Pa
             "nothing is known of what the cells do to the classes",
             "a network of two classes or more, and --asked above 0",
         )
-    command = shlex.join(["unfool", *sys.argv[1:]])
+    command = typed()
     for label in labels:
         assert found.argued is not None
         if label >= len(found.argued.each):

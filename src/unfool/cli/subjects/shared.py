@@ -1,7 +1,5 @@
 """What every subject of ``unfool inspect`` ends with."""
 
-import shlex
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,10 +11,10 @@ if TYPE_CHECKING:
 
 def finish(page: "Page", out: Path, output: OutputOptions) -> None:
     """Write the page, and say what it says."""
-    from ...report.page import write_page
+    from ...report.page import typed, write_page
     from ...report.summary import clean
 
-    write_page(page, out, shlex.join(["unfool", *sys.argv[1:]]))
+    write_page(page, out, typed())
     output.document(
         clean({"title": page.title, "sentence": page.sentence, "folder": str(out), **page.numbers})
     )
