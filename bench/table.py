@@ -85,11 +85,11 @@ def hidden(rows: list[dict[str, Any]]) -> str:
 def trained(rows: list[dict[str, Any]]) -> str:
     """Digits: the least and the most of all seeds, in per cent; MNIST and CIFAR-10: one training each; passes."""
     lines = [
-        "| digits of 8 x 8, Linf 0.2 | clean | FGSM | PGD-40, 3 starts | seeds | epochs | passes an epoch |",
-        "|---|---|---|---|---|---|---|",
+        "| digits of 8 x 8, Linf 0.2 | clean | FGSM | PGD-40 | margin, 3 starts | seeds | epochs | passes an epoch |",
+        "|---|---|---|---|---|---|---|---|",
     ]
     for row in (r for r in rows if r["task"] == "digits8"):
-        cells = [ends_of(row[name]) for name in ("clean", "fgsm", "robust")]
+        cells = [ends_of(row[name]) for name in ("clean", "fgsm", "pgd", "robust")]
         told = f"{len(row['clean'])} | {row['epochs']} | {row['passes']:.1f}"
         lines.append(f"| `{row['method']}` | {' | '.join(cells)} | {told} |")
     lines += [

@@ -116,7 +116,8 @@ def digits(seeds: int, only: str) -> list[dict[str, Any]]:
     """The lecture's table: each method from scratch at 0.2, judged on 500 digits; by seed."""
     rows: list[dict[str, Any]] = []
     within = unfool.Linf(0.2)
-    attacks: dict[str, Attack | None] = {"clean": None, "fgsm": unfool.FGSM(), "robust": STRONG}
+    attacks: dict[str, Attack | None] = {"clean": None, "fgsm": unfool.FGSM()}
+    attacks |= {"pgd": unfool.PGD(steps=40, loss=unfool.CrossEntropy()), "robust": STRONG}
     for method in (m for m in METHODS if only in repr(m)):
         epochs = 10 if isinstance(method, unfool.Free) else 40
         fit = unfool.Train(method, unfool.Adam(3e-3), epochs=epochs, rows=64, ramp=0.3)
@@ -247,8 +248,8 @@ def processor(do: Callable[[], object], times: int) -> float:
 
 
 def kept(rows: Sequence[dict[str, Any]]) -> None:
-    """Put rows into train.json, in place of those of the same task, method, network and machine."""
-    path, names = HERE / "train.json", ("task", "method", "net", "where")
+    """Put rows into train.json, in place of those of the same task, method, network, epochs and machine."""
+    path, names = HERE / "train.json", ("task", "method", "net", "epochs", "where")
     held = json.loads(path.read_text()) if path.exists() else []
     new = {tuple(row.get(name) for name in names) for row in rows}
     held = [row for row in held if tuple(row.get(name) for name in names) not in new]

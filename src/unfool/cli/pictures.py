@@ -113,12 +113,15 @@ def with_badge(panels: Sequence[Any], badge: "Badge") -> list[Any]:
 
 def sure_of(model: "Model", image: "Tensor") -> str:
     """What a model takes an image for, and how sure it is: 57.7 % panda."""
+    return sure(model, model(image[None]))
+
+
+def sure(model: "Model", logits: "Tensor") -> str:
+    """The same of one image's answer that is at hand."""
     from ..objectives import label_of
     from ..scores import mean_scores
 
-    logits = model(image[None])
-    label = int(label_of(logits))
-    means = mean_scores(logits)
+    label, means = int(label_of(logits)), mean_scores(logits)
     return f"{100 * float(means.softmax(1)[0, label]):.1f} % {model.label_name(label)}"
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from .pictures import Shown, right_text, sure_of
+from .pictures import Shown, right_text, sure
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -84,9 +84,10 @@ def _shuffled(shown: Shown, k: int, panels: list[Any]) -> bool:
     image, row = shown.batch.x[k], shown.rows[k]
     found = from_uint8(shown.table.at("adversarial", row))
     control = shuffled(image, found, shown.recipe.seed, shown.table.ids[row])
-    told = f"control, its pixels shuffled: {sure_of(shown.model, control)}"
+    answer = shown.model(control[None])
+    told = f"control, its pixels shuffled: {sure(shown.model, answer)}"
     panels += [laid("the change over the image", image, found - image), (told, control)]
-    return _reached(shown, row, control)
+    return _reached(shown, row, answer)
 
 
 def _kind(shown: Shown, row: int) -> int:
@@ -95,11 +96,11 @@ def _kind(shown: Shown, row: int) -> int:
     return 0 if shown.table.at("success_saved", row) else 1 if shown.table.at("success", row) else 2
 
 
-def _reached(shown: Shown, row: int, image: "Tensor") -> bool:
-    """Whether an image is where the attack leads."""
+def _reached(shown: Shown, row: int, answer: "Tensor") -> bool:
+    """Whether an image's answer is where the attack leads."""
     from ..objectives import label_of
 
-    label, target = int(label_of(shown.model(image[None]))), shown.recipe.target
+    label, target = int(label_of(answer)), shown.recipe.target
     return label != int(shown.table.at("y", row)) if target is None else label == target
 
 

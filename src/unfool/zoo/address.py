@@ -1,7 +1,7 @@
 """Models by address."""
 
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import nn
@@ -45,72 +45,87 @@ def load(
     them. Weights that nobody has learned are drawn by ``seed``, and nobody's random numbers move.
     Raises :class:`UnknownName`, :class:`DataError` or :class:`SpecError` where it cannot be.
     """
+    names = read_classes(Path(classes)) if isinstance(classes, (str, Path)) else classes
+    wanted = Wanted(names, view, outputs, device, fast, trust, seed)
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(seed)
-        model = _loaded(address, classes, view, outputs, device, fast, trust, seed)
+        model = _loaded(address, wanted)
     model.address = address if classes is view is outputs is None else ""
     return model
 
 
-def _loaded(
-    address: str,
-    classes: Path | str | ClassNames | tuple[str, ...] | None,
-    view: View | None,
-    outputs: Outputs | None,
-    device: str | None,
-    fast: bool,
-    trust: bool,
-    seed: int,
-) -> Model:
+class Wanted(NamedTuple):
+    """What :func:`load` is asked for beside an address."""
+
+    classes: ClassNames | tuple[str, ...] | None
+    view: View | None
+    outputs: Outputs | None
+    device: str | None
+    fast: bool
+    trust: bool
+    seed: int
+
+
+def _loaded(address: str, wanted: Wanted) -> Model:
     if len(parts := address.split(" + ")) > 1:
         from .ensemble import ensemble
 
-        how = {"classes": classes, "view": view, "outputs": outputs, "device": device, "trust": trust}
-        loaded = [load(part, fast=fast, seed=seed + k, **how) for k, part in enumerate(parts)]  # pyright: ignore[reportArgumentType]
-        return ensemble(loaded)
+        each = [wanted._replace(seed=wanted.seed + k) for k in range(len(parts))]
+        return ensemble([load(part, **how._asdict()) for part, how in zip(parts, each, strict=True)])
     place, options = split_address(address)
     if is_taught(place):
-        known = taught(Path(place))
-        names, view = known.classes if classes is None else classes, view or known.view
-        model = load(
-            known.address, classes=names, view=view, outputs=outputs, device=device, fast=fast, trust=trust
-        )
-        model.name = address
-        return model
+        return _taught(address, Path(place), wanted)
     kind, _, rest = place.partition(":")
-    names = read_classes(Path(classes)) if isinstance(classes, (str, Path)) else classes
     if kind in ("sklearn", "http", "https") or place.endswith(".onnx"):
-        return _black_box(place, options, tuple(names or ()), view, outputs, trust)
+        return _black_box(place, options, wanted)
     own = options.pop("weights", None)
     found = _found(kind, rest, place, options, own is None)
-    if isinstance(found, Model):
-        if own not in (None, NO_WEIGHTS):
-            load_weights(found.net, Path(own), trust)
-        return found
-    if ".py:" in place:
+    if isinstance(found, Found):
+        found = _as_asked(address, found, options)
+    if own not in (None, NO_WEIGHTS):
+        load_weights(found.net, Path(own), wanted.trust)
+    return found if isinstance(found, Model) else _model(address, found, wanted)
+
+
+def _taught(address: str, place: Path, wanted: Wanted) -> Model:
+    """What ``unfool train`` has left in a folder."""
+    known = taught(place)
+    classes = known.classes if wanted.classes is None else wanted.classes
+    model = load(known.address, **wanted._replace(classes=classes, view=wanted.view or known.view)._asdict())
+    model.name = address
+    return model
+
+
+def _as_asked(address: str, found: Found, options: dict[str, str]) -> Found:
+    """A network as the address' options have it; what is left of them nobody knows."""
+    own = ".py:" in address
+    if own:
         found = found._replace(**normalisation(options))
     if "classes" in options and not found.boxes:
         found = found._replace(net=with_head(found.net, options.pop("classes")), classes=())
     if options:
         embedded = ("net", "width", "stride", "seed") if found.boxes else ("net", "robust")
-        others = ("mean", "std") if ".py:" in place else ()
-        known = ["classes", "weights", *(embedded if kind == "unfool" else others)]
+        others = ("mean", "std") if own else ()
+        known = ["classes", "weights", *(embedded if address.startswith("unfool:") else others)]
         raise SpecError(
             f"{address} has no option {next(iter(options))!r}", suggestion(next(iter(options)), known)
         )
-    if own not in (None, NO_WEIGHTS):
-        load_weights(found.net, Path(own), trust)
+    return found
+
+
+def _model(address: str, found: Found, wanted: Wanted) -> Model:
+    net, view = _placed(found.net, wanted.device), wanted.view or found.view
+    classes = found.classes if wanted.classes is None else wanted.classes
     if found.boxes:
-        told = found.classes if names is None else names
-        return detector(_placed(found.net, device), told, name=address, view=view or found.view)
+        return detector(net, classes, name=address, view=view)
     return Model(
-        _placed(found.net, device),
+        net,
         mean=found.mean,
         std=found.std,
-        classes=found.classes if names is None else names,
-        view=view or found.view,
-        outputs=outputs,
-        fast=fast,
+        classes=classes,
+        view=view,
+        outputs=wanted.outputs,
+        fast=wanted.fast,
         name=address,
     )
 
@@ -150,33 +165,27 @@ def _found(kind: str, rest: str, place: str, options: dict[str, str], pretrained
     )
 
 
-def _black_box(
-    place: str,
-    options: dict[str, str],
-    names: tuple[str, ...],
-    view: View | None,
-    outputs: Outputs | None,
-    trust: bool,
-) -> Model:
+def _black_box(place: str, options: dict[str, str], wanted: Wanted) -> Model:
     """What can only be asked."""
+    names = tuple(wanted.classes or ())
     if place.startswith("sklearn:"):
         from .sklearn import skops_model
 
         labels = options.pop("gives", "scores") == "labels"
-        model = skops_model(place.removeprefix("sklearn:"), names, labels=labels, trust=trust)
+        model = skops_model(place.removeprefix("sklearn:"), names, labels=labels, trust=wanted.trust)
     elif place.startswith("http"):
         from .http import http_model
 
-        model = http_model(place, options, names, outputs)
+        model = http_model(place, options, names, wanted.outputs)
     else:
         from .onnx import onnx_model
 
-        model = onnx_model(place, names, outputs, **normalisation(options))
+        model = onnx_model(place, names, wanted.outputs, **normalisation(options))
     if options:
         raise SpecError(
             f"{place} has no option {next(iter(options))!r}", "docs/attacks-black-box.md lists them"
         )
-    model.view = view
+    model.view = wanted.view
     return model
 
 
