@@ -12,6 +12,7 @@ from oracles import images
 from unfool.errors import InputError
 from unfool.regions import L0, L1, L2, Linf, Mask, Norm, Region
 from unfool.rows import Rng
+from unfool.spec import parse
 
 BOX = (0.25, 0.0, 0.75, 0.5)
 REGIONS = [
@@ -247,3 +248,19 @@ def test_another_size_is_the_same_kind():
     assert L2(0.5).sized(2.0) == L2(2.0)
     assert Mask(L2(0.5), BOX).sized(2.0) == Mask(L2(2.0), BOX)
     assert Mask(L2(0.5), BOX).radius == 0.5
+
+
+@pytest.mark.parametrize(
+    ("region", "text"),
+    [
+        (Linf(), "Linf(8/255)"),
+        (Linf(0.2), "Linf(0.2)"),
+        (L2(0.5), "L2(0.5)"),
+        (L0(5), "L0(5)"),
+        (Mask(Linf(0.5), (0, 0, 0.5, 1)), "Mask(Linf(0.5), box=(0, 0, 0.5, 1))"),
+        (Mask(L2(1.0)), "Mask(L2(1))"),
+    ],
+)
+def test_a_region_names_its_size_also_where_it_is_the_default_and_can_be_read_again(region, text):
+    assert str(region) == text
+    assert parse(text, Region) == region

@@ -107,6 +107,15 @@ class Norm(Region, ABC):
     """Below what eps no change is allowed."""
 
     @final
+    def __str__(self) -> str:
+        """As people write it, with its size whatever is the default: Linf(8/255)."""
+        return (
+            f"{type(self).__name__}({size_text(self.eps)})"
+            if isinstance(self.eps, int | float)
+            else repr(self)
+        )
+
+    @final
     def around(self, x: Tensor, mask: Tensor | None = None) -> Ball:
         name, most = type(self).__name__, self.most(x)
         eps = per_row(self.eps, x, f"{name}.eps")
@@ -145,6 +154,14 @@ class Norm(Region, ABC):
     @final
     def norm(self) -> "type[Norm]":
         return type(self)
+
+
+def size_text(size: float) -> str:
+    """A size of change as people write it: 0.1, or 8/255 where that is what was meant."""
+    short, levels = f"{size:.3g}", size * 255
+    parts = 8 if levels < 16 else 1  # an eighth of 8/255 is meant, 42.5/255 is a sixth
+    whole = abs(parts * levels - round(parts * levels)) < 1e-3 and 0 < levels <= 64
+    return f"{levels:.5g}/255" if whole and abs(float(short) - size) > 1e-6 * size else short
 
 
 def mask_of(x: Tensor, mask: Tensor | None) -> Tensor | None:

@@ -130,6 +130,10 @@ class Mask(Region):
     box: tuple[Fraction, ...] = ()
     """(top, left, bottom, right) as shares of the last two dimensions; empty: the mask that comes with the images."""
 
+    def __str__(self) -> str:
+        where = ", ".join(f"{share:g}" for share in self.box)
+        return f"Mask({self.inner}, box=({where}))" if where else f"Mask({self.inner})"
+
     def around(self, x: Tensor, mask: Tensor | None = None) -> Ball:
         here = _box(x, self.box) if self.box else mask
         if here is None:

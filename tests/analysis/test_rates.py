@@ -5,7 +5,8 @@ import math
 import pytest
 import torch
 
-from unfool.analysis.rates import rate, size_text, spread
+from unfool.analysis.rates import rate, spread
+from unfool.region import size_text
 
 
 @pytest.mark.parametrize(("k", "n"), [(0, 10), (10, 10), (3, 7), (98, 500)])

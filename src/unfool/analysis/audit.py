@@ -9,6 +9,7 @@ from torch import Tensor
 
 from ..errors import DataError
 from ..measures.directions import ChurchWindow, LogitsAlong
+from ..region import size_text
 from ..regions import L0
 from ..runs.audit import Audit
 from ..runs.recipe import Recipe
@@ -16,7 +17,7 @@ from ..runs.table import Table, read_table
 from ..spec import parse
 from .groups import Subgroups, Told, subgroups
 from .masking import Masking, Signs, diagnose
-from .rates import Mean, Rate, Spread, rate, size_text, spread
+from .rates import Mean, Rate, Spread, rate, spread
 from .sanity import Sanity, sanity_of
 from .verdict import Judged, flipped, judged
 
@@ -122,11 +123,6 @@ def curve_text(audit: Audit, run: str) -> str:
     return CURVES[run].format(draws=audit.draws)
 
 
-def region_text(audit: Audit) -> str:
-    """The audited region as people write it: Linf(8/255)."""
-    return repr(audit.within).replace(f"eps={audit.eps!r}", size_text(audit.eps), 1)
-
-
 def read_audit(folder: Path) -> Audited:
     """What a finished audit found."""
     audit = parse((folder / "recipe.txt").read_text(), Audit)
@@ -159,7 +155,7 @@ def read_audit(folder: Path) -> Audited:
         {name[6:]: table["radius"] for name, table in parts.items() if name.startswith("along-")},
         rate(robust),
         verdict,
-        diagnose(_signs(parts, fine, audit, curves, verdict), region_text(audit)),
+        diagnose(_signs(parts, fine, audit, curves, verdict), str(audit.within)),
         {name: _groups(values, curves["pgd"][:, 0], robust, radius) for name, values in members.items()},
         _subgroups(audit, parts["predict"], members, robust, _at(curves["worst-random"], audit)),
         tuple(sanity_of(repr(method), parts[f"sanity-{k}"]) for k, method in enumerate(audit.attributions)),

@@ -87,14 +87,6 @@ def percent(value: float) -> str:
     return f"{100 * value:.1f} %"
 
 
-def size_text(size: float) -> str:
-    """A size of change as people write it: 0.1, or 8/255 where that is what was meant."""
-    short, levels = f"{size:.3g}", size * 255
-    parts = 8 if levels < 16 else 1  # an eighth of 8/255 is meant, 42.5/255 is a sixth
-    whole = abs(parts * levels - round(parts * levels)) < 1e-3 and 0 < levels <= 64
-    return f"{levels:.5g}/255" if whole and abs(float(short) - size) > 1e-6 * size else short
-
-
 class Spread(NamedTuple):
     """A distribution in a few numbers; infinite where at least that share never flipped."""
 

@@ -156,7 +156,7 @@ def judge(found: "Audited", gates: list[Gate], output: OutputOptions) -> int:
 def show(found: "Audited", output: OutputOptions, out: Path) -> None:
     """The numbers for people."""
     from ..analysis.audit import curve_text
-    from ..analysis.rates import size_text
+    from ..region import size_text
 
     names = [curve_text(found.audit, run) for run in found.curves]
     rows = [

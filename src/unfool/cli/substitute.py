@@ -20,7 +20,7 @@ def study_substitute(how: "Substitute", job: Job) -> None:
 
     region, out, output = job.within or Linf(0.2), job.out, job.output
     if region.norm is not Linf or isinstance(region.radius, tuple):
-        raise InputError(f"Substitute is scored within one Linf, not {region!r}", '--within "Linf(0.2)"')
+        raise InputError(f"Substitute is scored within one Linf, not {region}", '--within "Linf(0.2)"')
     told = f"{how!r} of {job.model} on {job.data}, within={region!r}, limit={job.limit}, seed={job.seed}"
     claim_folder(out, told)
     seeds, scored = disjoint(opened(job.data), job.network, how.seeds, job.limit, job.seed)

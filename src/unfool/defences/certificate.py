@@ -67,7 +67,7 @@ class Certificate(Method, ABC):
         within = self.norms[0].whole(x) if within is None else within
         if not isinstance(within, Norm) or within.norm not in self.norms:
             known = ", ".join(norm.__name__ for norm in self.norms)
-            raise InputError(f"{type(self).__name__} does not work in {within!r}", f"it works in {known}")
+            raise InputError(f"{type(self).__name__} does not work in {within}", f"it works in {known}")
         if isinstance(within.radius, tuple):
             raise InputError("certificates are looked for up to one radius", "give eps as one number")
         return within

@@ -5,11 +5,12 @@ from typing import Any, NamedTuple
 
 import jinja2
 
-from ..analysis.audit import Audited, Group, curve_text, region_text
-from ..analysis.rates import Rate, percent, size_text
+from ..analysis.audit import Audited, Group, curve_text
+from ..analysis.rates import Rate, percent
 from ..analysis.sanity import Sanity
 from ..analysis.verdict import untried
 from ..errors import DataError
+from ..region import size_text
 from ..runs.work import atomically
 from ..show.chart import Interval, accuracy_curves, distributions, dots, logits_along
 from .cases import case_view
@@ -76,7 +77,7 @@ def page_values(found: Audited, command: str) -> dict[str, Any]:
         "found": found,
         "command": command,
         "script": script(),
-        "within": region_text(found.audit),
+        "within": str(found.audit.within),
         "region": type(found.audit.within).__name__,
         "headline": headline(found),
         "untried": untried(found.audit),
@@ -109,7 +110,7 @@ def page_values(found: Audited, command: str) -> dict[str, Any]:
 def headline(found: Audited) -> str:
     robust = found.robust
     return (
-        f"Within {region_text(found.audit)}, {robust.k} of {robust.n} images stay right: accuracy falls from "
+        f"Within {found.audit.within}, {robust.k} of {robust.n} images stay right: accuracy falls from "
         f"{percent(found.clean.value)} to {percent(robust.value)}."
     )
 

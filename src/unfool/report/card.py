@@ -46,7 +46,7 @@ def _numbers(found: Trained) -> str:
     ]
     n = found.told("after", "clean").n
     over = "nothing was chosen by" if found.apart else "the best epoch was chosen by"
-    table = _table([f"right within {found.course.within!r}", "before", "after"], rows)
+    table = _table([f"right within {found.course.within}", "before", "after"], rows)
     return f"{table}\n\nPer cent of {n} images that {over}, with 95 % Wilson intervals."
 
 

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from ..analysis.audit import Audited, Case
-from ..analysis.rates import size_text
+from ..region import size_text
 from ..show.heat import overlay, scaled
 from ..show.image import class_colours, colour, data_uri, enlarged, png
 from .live import numbers

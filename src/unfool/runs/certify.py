@@ -91,7 +91,7 @@ def radii(plan: Certify) -> list[float]:
 def pattern(within: Region, model: Model, source: Source) -> float:
     """How large a pattern of ±1 over an image is, in the norm of a region."""
     if not isinstance(within, (Linf, L2, L1)) or isinstance(within.radius, tuple):
-        raise InputError(f"certificates are in one norm up to one radius, not {within!r}", "such as L2(1.0)")
+        raise InputError(f"certificates are in one norm up to one radius, not {within}", "such as L2(1.0)")
     image = first_image(source, source.ids(), model.view, model)
     norm: type[Norm] = within.norm
     return float(norm(1.0).size(image.new_ones(1, *image.shape)))

@@ -1,7 +1,8 @@
 """The page on certificates: what is proven, what attacks leave, and how wide the gap is."""
 
 from ...analysis.certify import Smoothed, Told
-from ...analysis.rates import Spread, percent, size_text
+from ...analysis.rates import Spread, percent
+from ...region import size_text
 from ...show.certified import certified_curves
 from ..page import Figure, Grid, Page, Section
 

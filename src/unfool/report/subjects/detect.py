@@ -58,10 +58,11 @@ def _gain_sentence(found: Study) -> str:
     gains = [gain for gain in found.gains if gain.name.startswith("image and")]
     if not gains:
         return ""
-    low, high = (f(100 * g.points.mean for g in gains) for f in (min, max))
+    points = sorted(100 * gain.points.mean for gain in gains)
+    low, high = (f"{points[k]:+.1f}" for k in (0, -1))
     return (
-        f" Seeing the saliency beside the image changes what is found of an attack that was not learned from by "
-        f"{low:+.1f} to {high:+.1f} points."
+        " Seeing the saliency beside the image changes what is found of an attack that was not learned from by "
+        f"{low if low == high else f'{low} to {high}'} points."
     )
 
 

@@ -9,7 +9,7 @@ from ..page import Figure, Grid, Page, Section, class_name
 def norms_page(found: Compared) -> Page:
     cases = [_figure(found, case, k) for k, case in enumerate(found.cases)]
     return Page(
-        f"{found.plan.model} attacked within {', '.join(repr(r) for r in found.plan.regions)}",
+        f"{found.plan.model} attacked within {', '.join(str(r) for r in found.plan.regions)}",
         sentence(found),
         [
             Section(
@@ -36,7 +36,7 @@ LIMITS = (
 
 
 def sentence(found: Compared) -> str:
-    told = ", ".join(f"{100 * b.success.value:.0f} % within {b.region!r}" for b in found.budgets)
+    told = ", ".join(f"{100 * b.success.value:.0f} % within {b.region}" for b in found.budgets)
     noise = ", ".join(f"{100 * b.random.value:.0f} %" for b in found.budgets)
     return (
         f"One attack, {len(found.budgets)} norms: it flips {told} of {found.n} images; "

@@ -2,8 +2,9 @@
 
 from typing import Any
 
-from ...analysis.rates import Rate, percent, size_text
+from ...analysis.rates import Rate, percent
 from ...analysis.training import Trained, rates_of
+from ...region import size_text
 from ...show.chart import dots
 from ...show.lines import Series, lines
 from ..page import Figure, Grid, Page, Section
@@ -17,7 +18,7 @@ def training_page(found: Trained) -> Page:
     """What was learned, judged on images that were not learned from."""
     course = found.course
     return Page(
-        f"{course.train.method!r} within {course.within!r}: {course.model} on {course.data}",
+        f"{course.train.method!r} within {course.within}: {course.model} on {course.data}",
         sentence(found),
         [_epochs(found), _change(found), _classes(found), _cost(found)],
         limits(found),
@@ -31,7 +32,7 @@ def sentence(found: Trained) -> str:
     clean, robust = (found.told("after", name) for name in ("clean", "attack"))
     before = [percent(found.told("before", name).value) for name in ("clean", "attack")]
     return (
-        f"Within {found.course.within!r} {robust} images stay right under attack, where {before[1]} did before; "
+        f"Within {found.course.within} {robust} images stay right under attack, where {before[1]} did before; "
         f"unchanged {percent(clean.value)} are right, where {before[0]} were."
     )
 
@@ -47,7 +48,7 @@ def limits(found: Trained) -> list[str]:
     )
     return [
         f"{kept}; the attack is {found.course.judge!r}, and others may find more: unfool audit tries several.",
-        f"Nothing is said of changes outside {found.course.within!r}, nor of other norms.",
+        f"Nothing is said of changes outside {found.course.within}, nor of other norms.",
         "Seconds are of this machine, with whatever else it had to do; passes do not depend on it.",
         *(note[0].upper() + note[1:] + "." for note in found.log.notes),
     ]

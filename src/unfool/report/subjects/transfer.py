@@ -13,7 +13,7 @@ from ..page import Figure, Grid, Page, Section, class_name
 def transfer_page(found: Matrix, classes: tuple[str, ...]) -> Page:
     """The matrix with its random row, one image and everybody's answer to it, every rate with its interval."""
     return Page(
-        f"Transfer of {found.plan.attack!r} within {found.plan.within!r} over {found.plan.data}",
+        f"Transfer of {found.plan.attack!r} within {found.plan.within} over {found.plan.data}",
         sentence(found),
         [_matrix(found), _strip(found, classes), _rates(found)],
         LIMITS,
