@@ -144,7 +144,7 @@ def _case(found: Study) -> Section | None:
         return None
     titles = ["unchanged", "attacked", "attacked past the alarm"]
     top = [_cell(found, case, k) for k in range(3)]
-    below = [Cell(map_picture(case.maps[k]), ["", ""]) for k in range(3)]
+    below = [Cell(map_picture(m), ["" if m.any() else "empty: 0 everywhere"]) for m in case.maps]
     drawn = sheet(titles, [("image", top), ("saliency", below)], side=176)
     return Section(
         "One image",
