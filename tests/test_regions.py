@@ -257,8 +257,10 @@ def test_another_size_is_the_same_kind():
         (Linf(0.2), "Linf(0.2)"),
         (L2(0.5), "L2(0.5)"),
         (L0(5), "L0(5)"),
+        (Linf(0.12345), "Linf(0.12345)"),
         (Mask(Linf(0.5), (0, 0, 0.5, 1)), "Mask(Linf(0.5), box=(0, 0, 0.5, 1))"),
         (Mask(L2(1.0)), "Mask(L2(1))"),
+        (Mask(L2(1.0), (0.0, 1 / 3, 1.0, 1.0)), "Mask(L2(1), box=(0, 0.3333333333333333, 1, 1))"),
     ],
 )
 def test_a_region_names_its_size_also_where_it_is_the_default_and_can_be_read_again(region, text):

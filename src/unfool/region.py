@@ -8,7 +8,7 @@ from torch import Tensor
 
 from .errors import InputError
 from .rows import Rng, column, per_row
-from .spec import PerRow, Spec
+from .spec import PerRow, Spec, parse_number
 
 
 class Ball(NamedTuple):
@@ -108,12 +108,11 @@ class Norm(Region, ABC):
 
     @final
     def __str__(self) -> str:
-        """As people write it, with its size whatever is the default: Linf(8/255)."""
-        return (
-            f"{type(self).__name__}({size_text(self.eps)})"
-            if isinstance(self.eps, int | float)
-            else repr(self)
-        )
+        """As people write it, with its size whatever is the default, to be read again as the same: Linf(8/255)."""
+        if not isinstance(self.eps, int | float):
+            return repr(self)
+        text = size_text(self.eps)
+        return f"{type(self).__name__}({text if parse_number(text) == self.eps else repr(self.eps)})"
 
     @final
     def around(self, x: Tensor, mask: Tensor | None = None) -> Ball:

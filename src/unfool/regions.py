@@ -131,7 +131,7 @@ class Mask(Region):
     """(top, left, bottom, right) as shares of the last two dimensions; empty: the mask that comes with the images."""
 
     def __str__(self) -> str:
-        where = ", ".join(f"{share:g}" for share in self.box)
+        where = ", ".join(repr(share).removesuffix(".0") for share in self.box)
         return f"Mask({self.inner}, box=({where}))" if where else f"Mask({self.inner})"
 
     def around(self, x: Tensor, mask: Tensor | None = None) -> Ball:
