@@ -272,7 +272,7 @@ def main() -> None:
     one.add_argument("--epochs", type=int, default=20)
     one.add_argument("--rows", type=int, default=128)
     one.add_argument("--rate", type=float, default=3e-3)
-    one.add_argument("--average", type=float, default=0.0)
+    one.add_argument("--average", type=float, default=0.999, help="how much of the mean weights stays")
     one.add_argument("--half", action="store_true", help="products in bfloat16")
     one.add_argument("--limit", type=int, help="images learned from")
     one.add_argument("--judged", type=int, default=1000, help="test images under Standard")
