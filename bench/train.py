@@ -116,8 +116,12 @@ def digits(seeds: int, only: str) -> list[dict[str, Any]]:
     """The lecture's table: each method from scratch at 0.2, judged on 500 digits; by seed."""
     rows: list[dict[str, Any]] = []
     within = unfool.Linf(0.2)
-    attacks: dict[str, Attack | None] = {"clean": None, "fgsm": unfool.FGSM()}
-    attacks |= {"pgd": unfool.PGD(steps=40, loss=unfool.CrossEntropy()), "robust": STRONG}
+    attacks: dict[str, Attack | None] = {
+        "clean": None,
+        "fgsm": unfool.FGSM(),
+        "pgd": unfool.PGD(steps=40, loss=unfool.CrossEntropy()),
+        "robust": STRONG,
+    }
     for method in (m for m in METHODS if only in repr(m)):
         epochs = 10 if isinstance(method, unfool.Free) else 40
         fit = unfool.Train(method, unfool.Adam(3e-3), epochs=epochs, rows=64, ramp=0.3)

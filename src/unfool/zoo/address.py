@@ -81,7 +81,7 @@ def _loaded(address: str, wanted: Wanted) -> Model:
     own = options.pop("weights", None)
     found = _found(kind, rest, place, options, own is None)
     if isinstance(found, Found):
-        found = _as_asked(address, found, options)
+        found = _as_asked(address, place, found, options)
     if own not in (None, NO_WEIGHTS):
         load_weights(found.net, Path(own), wanted.trust)
     return found if isinstance(found, Model) else _model(address, found, wanted)
@@ -96,9 +96,9 @@ def _taught(address: str, place: Path, wanted: Wanted) -> Model:
     return model
 
 
-def _as_asked(address: str, found: Found, options: dict[str, str]) -> Found:
+def _as_asked(address: str, place: str, found: Found, options: dict[str, str]) -> Found:
     """A network as the address' options have it; what is left of them nobody knows."""
-    own = ".py:" in address
+    own = ".py:" in place
     if own:
         found = found._replace(**normalisation(options))
     if "classes" in options and not found.boxes:
@@ -106,7 +106,7 @@ def _as_asked(address: str, found: Found, options: dict[str, str]) -> Found:
     if options:
         embedded = ("net", "width", "stride", "seed") if found.boxes else ("net", "robust")
         others = ("mean", "std") if own else ()
-        known = ["classes", "weights", *(embedded if address.startswith("unfool:") else others)]
+        known = ["classes", "weights", *(embedded if place.startswith("unfool:") else others)]
         raise SpecError(
             f"{address} has no option {next(iter(options))!r}", suggestion(next(iter(options)), known)
         )
